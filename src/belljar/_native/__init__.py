@@ -1,0 +1,15 @@
+"""The C core: where its programs lie, and the few functions the extension exports.
+
+`KEEPER` is the program that builds the walls, `RECORDER` the shared object that is preloaded
+into every recorded process. Both stand beside this file, in a wheel as in a development tree.
+"""
+
+from __future__ import annotations
+
+from belljar._native._core import landlock_abi, pack, scan_frames
+
+HERE = __file__.rpartition("/")[0]
+KEEPER = HERE + "/belljar-keeper"
+RECORDER = HERE + "/libbelljar-recorder.so"
+
+__all__ = ["HERE", "KEEPER", "RECORDER", "landlock_abi", "pack", "scan_frames"]
