@@ -1,0 +1,7 @@
+/* Functions of the extension module. */
+#ifndef BELLJAR_MODULE_H
+#define BELLJAR_MODULE_H
+#include "pyapi.h"
+
+PyObject *bj_scan_frames(PyObject *self, PyObject *args);
+#endif
