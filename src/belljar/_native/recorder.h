@@ -1,4 +1,5 @@
-/* The recorder: what its parts share. See docs/protocol.md for the frames. */
+/* The recorder: the frame's header, and what the parts of the recorder share. The frames are
+ * described in docs/protocol.md. */
 #ifndef BELLJAR_RECORDER_H
 #define BELLJAR_RECORDER_H
 #include <stddef.h>
@@ -16,4 +17,21 @@ struct bj_header { /* little-endian on the wire */
     uint64_t seq, time;
 };
 _Static_assert(sizeof(struct bj_header) == BJ_HEADER, "the header has no padding");
+
+/* channel.c: the way out. One write(2) a frame, in the order of its numbers. */
+int bj_channel_open(const char *path, int strict); /* -1: nobody listens */
+int bj_channel_is_open(void);
+int bj_channel_is_ours(void); /* no vfork child, no raw clone */
+void bj_channel_after_fork(void);
+uint64_t bj_channel_drops(void);
+/* `frame` has BJ_HEADER bytes of room before `body` bytes. */
+void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags);
+
+/* recorder.c */
+void bj_send_bye(void);
+_Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
+
+/* exec_env.c: keeps the recorder in the environment of what this process executes. */
+void bj_exec_env_init(char **envp);
+void bj_exec_env_restore(void); /* puts it back into `environ` */
 #endif

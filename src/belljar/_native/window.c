@@ -1,0 +1,228 @@
+#define _GNU_SOURCE
+#include "window.h"
+
+#include "paths.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { R = 1, W = 2, L = 4, ALONE = 8 };
+
+struct entry {
+    const char *path;
+    size_t len;
+    int rights;
+};
+
+static struct entry *table;
+static size_t entries;
+static int is_open;
+
+static const struct bj_file_event events[] = {
+    {"open", {0, -1}, {-1, -1}, "o"},
+    {"os.listdir", {0, -1}, {-1, -1}, "l"},
+    {"os.scandir", {0, -1}, {-1, -1}, "l"},
+    {"os.mkdir", {0, -1}, {2, -1}, "w"},
+    {"os.rename", {0, 1}, {2, 3}, "ww"},
+    {"os.remove", {0, -1}, {1, -1}, "w"},
+    {"os.rmdir", {0, -1}, {1, -1}, "w"},
+    {"os.chdir", {0, -1}, {-1, -1}, "x"},
+    {"os.chmod", {0, -1}, {2, -1}, "w"},
+    {"os.chown", {0, -1}, {3, -1}, "w"},
+    {"os.utime", {0, -1}, {3, -1}, "w"},
+    {"os.truncate", {0, -1}, {-1, -1}, "w"},
+    {"os.link", {0, 1}, {2, 3}, "xw"},
+    {"os.symlink", {1, -1}, {2, -1}, "w"},
+    {"os.exec", {0, -1}, {-1, -1}, ""},
+    {"os.posix_spawn", {0, -1}, {-1, -1}, ""},
+    {"subprocess.Popen", {0, -1}, {-1, -1}, ""},
+    {"sqlite3.connect", {0, -1}, {-1, -1}, ""},
+    {"cpython.run_file", {0, -1}, {-1, -1}, ""},
+};
+
+const struct bj_file_event *bj_file_event(const char *name)
+{
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (name[0] == events[i].name[0] && strcmp(name, events[i].name) == 0)
+            return &events[i];
+    return NULL;
+}
+
+int bj_window_is_open(void) { return is_open; }
+
+static int longest_first(const void *a, const void *b)
+{
+    size_t x = ((const struct entry *)a)->len, y = ((const struct entry *)b)->len;
+    return (x < y) - (x > y);
+}
+
+static int parse(char *text)
+{
+    size_t lines = 0;
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n';
+    table = calloc(lines + 1, sizeof *table);
+    if (table == NULL)
+        return -1;
+    while (*text) {
+        char *end = strchr(text, '\n'), *tab = strchr(text, '\t');
+        if (end == NULL || tab == NULL || tab > end || tab[1] != '/')
+            return -1;
+        *end = '\0';
+        struct entry *e = &table[entries++];
+        for (; text < tab; text++) {
+            const char *letter = strchr("rwl.-", *text);
+            static const int means[] = {R, W, L, ALONE, 0};
+            if (letter == NULL)
+                return -1;
+            e->rights |= means[letter - "rwl.-"];
+        }
+        e->path = tab + 1;
+        e->len = (size_t)(end - e->path);
+        text = end + 1;
+    }
+    qsort(table, entries, sizeof *table, longest_first);
+    return 0;
+}
+
+int bj_window_load(const char *file)
+{
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    char *text = NULL;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= 0 && st.st_size < 1 << 24)
+        text = malloc((size_t)st.st_size + 1);
+    ssize_t n = text == NULL ? -1 : read(fd, text, (size_t)st.st_size);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0 || n != st.st_size)
+        return -1;
+    text[n] = '\0'; /* kept: the table points into it */
+    is_open = strlen(text) == (size_t)n && parse(text) == 0;
+    return is_open ? 0 : -1;
+}
+
+static const struct entry *find(const char *path, size_t len)
+{
+    for (size_t i = 0; i < entries; i++) { /* longest first: the first that covers decides */
+        const struct entry *e = &table[i];
+        if (e->len > len || memcmp(e->path, path, e->len) != 0)
+            continue;
+        if (e->len == len || (!(e->rights & ALONE) && (path[e->len] == '/' || e->len == 1)))
+            return e;
+    }
+    return NULL;
+}
+
+static long small_int(PyObject *args, int i, long otherwise)
+{
+    PyObject *o = i < 0 || i >= PyTuple_Size(args) ? NULL : PyTuple_GetItem(args, i);
+    if (o == NULL || !bj_exactly(o, &PyLong_Type))
+        return otherwise;
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(o, &overflow);
+    return overflow ? otherwise : (long)value;
+}
+
+/* What opening needs: from the mode where it is text, from the flags as well. */
+static int open_needs(PyObject *args)
+{
+    long flags = small_int(args, 2, 0);
+    int write = (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC | O_APPEND);
+    int read = (flags & O_ACCMODE) == O_RDWR;
+    PyObject *mode = PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
+    if (mode != NULL && bj_exactly(mode, &PyUnicode_Type)) {
+        const char *text = PyUnicode_AsUTF8AndSize(mode, NULL);
+        PyErr_Clear();
+        write |= text != NULL && strpbrk(text, "wax+") != NULL;
+        read |= text != NULL && strchr(text, '+') != NULL;
+    }
+    return write ? W | (read ? R : 0) : R;
+}
+
+static int is_default(PyObject *args, int dir_fd)
+{
+    return dir_fd < 0 || small_int(args, dir_fd, dir_fd < PyTuple_Size(args) ? 0 : -1) == -1;
+}
+
+static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *args, int i)
+{
+    PyObject *o = PyTuple_GetItem(args, event->path[i]), *keep;
+    char path[BJ_PATH];
+    const char *asked;
+    Py_ssize_t len = 0;
+    size_t size;
+    if (bj_exactly(o, &PyLong_Type) || o == Py_None)
+        return BJ_PASS; /* a descriptor, the working directory: already opened */
+    if (bj_path_bytes(o, &asked, &len, &keep) < 0)
+        return BJ_UNSURE;
+    int relative = len > 0 && asked[0] != '/';
+    int failed = bj_normalise(path, &size, asked, (size_t)len);
+    Py_DecRef(keep);
+    if (failed || (relative && !is_default(args, event->dir_fd[i])))
+        return BJ_UNSURE;
+    if (relative && event->need[0] == 'o' && PyTuple_Size(args) > 1 &&
+        PyTuple_GetItem(args, 1) == Py_None)
+        return BJ_UNSURE; /* os.open does not tell its dir_fd */
+    const struct entry *e = find(path, size);
+    if (e == NULL)
+        return BJ_MISSING;
+    char need = event->need[i];
+    int rights = need == 'x' ? 0 : need == 'l' ? L : need == 'w' ? W : open_needs(args);
+    if ((e->rights & rights) == rights)
+        return BJ_PASS;
+    /* Opening a directory to list it looks like reading it: let the wall tell them apart. */
+    return need == 'o' && rights == R && e->rights & L ? BJ_UNSURE : BJ_FORBIDDEN;
+}
+
+enum bj_verdict bj_window_judge(const struct bj_file_event *event, PyObject *args)
+{
+    enum bj_verdict worst = BJ_PASS;
+    for (int i = 0; i < 2 && event->need[i] != 0; i++) {
+        if (event->path[i] >= PyTuple_Size(args))
+            return BJ_UNSURE;
+        enum bj_verdict verdict = judge_path(event, args, i);
+        if (verdict == BJ_MISSING)
+            return verdict;
+        if (verdict > worst)
+            worst = verdict;
+    }
+    return worst;
+}
+
+void bj_window_raise(const struct bj_file_event *event, PyObject *args, enum bj_verdict verdict)
+{
+    int number = verdict == BJ_MISSING ? 2 : 13;
+    const char *text = verdict == BJ_MISSING ? "No such file or directory" : "Permission denied";
+    PyObject *first = PyTuple_GetItem(args, 0), *error;
+    if (event->path[1] >= 0 || event->path[0] == 1) /* two names, as the kernel's error has */
+        error = PyObject_CallFunction(PyExc_OSError, "isOOO", number, text, first, Py_None,
+                                      PyTuple_GetItem(args, 1));
+    else
+        error = PyObject_CallFunction(PyExc_OSError, "isO", number, text, first);
+    if (error == NULL)
+        return; /* no memory: that exception is set, and refuses as well */
+    PyObject *type = PyObject_Type(error);
+    PyErr_SetObject(type, error);
+    Py_DecRef(type);
+    Py_DecRef(error);
+}
+
+int bj_names_relative(const struct bj_file_event *event, PyObject *args)
+{
+    for (int i = 0; i < 2 && event->path[i] >= 0 && event->path[i] < PyTuple_Size(args); i++) {
+        const char *path;
+        Py_ssize_t len = 0;
+        PyObject *keep;
+        if (bj_path_bytes(PyTuple_GetItem(args, event->path[i]), &path, &len, &keep) < 0)
+            continue;
+        int relative = len > 0 && path[0] != '/';
+        Py_DecRef(keep);
+        if (relative && is_default(args, event->dir_fd[i]))
+            return 1;
+    }
+    return 0;
+}
