@@ -1,0 +1,248 @@
+"""`decide`: what a policy says of one event. Pure and total: no I/O, no clock, no exception.
+
+It explains and it steers the windows; the walls enforce the same policy without asking it. Paths
+are compared by their letters. `none` means that the policy says nothing of the event, or the event
+does not tell enough: only the walls decide.
+"""
+
+from __future__ import annotations
+
+from belljar.events.paths import absolute, covers, is_normal
+from belljar.events.targets import targets
+from belljar.model import Decision
+from belljar.policy import addresses
+from belljar.policy.build import refused_path
+from belljar.policy.flags import quoted_path
+from belljar.policy.glob import matches
+from belljar.policy.modules import UNSAFE_MODULES, normal, within
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from belljar.model import Event, Grant, Policy, Rule
+
+#: Right -> the grants that give it. A write grant does not give reading.
+_GIVEN_BY: Final[dict[str, tuple[str, ...]]] = {
+    "read": ("read",),
+    "list": ("list", "read"),
+    "write": ("write",),
+    "append": ("append", "write"),
+    "execute": ("execute", "run"),
+}
+_FLAG: Final = {"list": "read", "execute": "run"}
+_STRENGTH: Final = {"record": 0, "alert": 1, "deny": 2, "kill": 3}
+_SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
+_NO_GRANT: Final = "no grant covers it"
+_UNTOLD: Final = "the event does not tell its target"
+_NO_RIGHT: Final = Decision("none", "it needs no right")
+
+
+def decide(policy: Policy, event: Event) -> Decision:
+    """What `policy` says of `event`; of several targets the strictest answer.
+
+    >>> from belljar.model import Event, Grant, Policy
+    >>> policy = Policy(grants=(Grant("read", "/data", "--read"),))
+    >>> event = Event(1, 0, 1, 1, "open", ("/etc/passwd", "r", 0), "read", "/etc/passwd")
+    >>> decide(policy, event).remedy
+    '--read /etc/passwd'
+    """
+    answer = _NO_RIGHT
+    for index, (right, target) in enumerate(targets(event)):
+        found = _decide(policy, event, right, target)
+        if index and target != event.target and found.verdict == "deny":
+            found = found.replace(because=f"{target}: {found.because}")
+        if index == 0 or _worse(found, answer):
+            answer = found
+    if policy.rules:
+        return _ruled(policy, event, answer)
+    return answer
+
+
+def _worse(one: Decision, other: Decision) -> bool:
+    order = ("allow", "none", "deny")
+    return order.index(one.verdict) > order.index(other.verdict)
+
+
+def _ruled(policy: Policy, event: Event, answer: Decision) -> Decision:
+    fired: Rule | None = None
+    right, target = event.right or "", event.target or event.asked or ""
+    for rule in policy.rules:
+        if fired is not None and _STRENGTH.get(rule.then, 0) <= _STRENGTH.get(fired.then, 0):
+            continue
+        hit = matches(rule.event, event.name) and matches(rule.right, right)
+        if hit and matches(rule.target, target):
+            fired = rule
+    if fired is None:
+        return answer
+    if fired.then in ("deny", "kill"):
+        because = f"the rule at {fired.origin or 'default'} forbids it"
+        return Decision("deny", because, answer.grant, "", fired)
+    done: Decision = answer.replace(rule=fired)
+    return done
+
+
+def _decide(policy: Policy, event: Event, right: str, target: str | None) -> Decision:
+    if right in _GIVEN_BY:
+        return _path(policy, right, target)
+    if right == "run":
+        return _run(policy, target)
+    if right in ("connect", "bind"):
+        return _address(policy, right, target)
+    if right == "import":
+        return _import(policy, target)
+    if right == "resolve":
+        return _resolve(policy, event, target)
+    for named, given, key in (
+        ("netinfo", policy.net_info, "net-info"),
+        ("native", policy.extensions == "all", 'extensions = "all"'),
+        ("fsinfo", policy.names == "visible", 'names = "visible"'),
+    ):
+        if right == named and given:
+            return Decision("allow", f"{key} gives it")
+    return Decision("none", f"the policy says nothing of {right}; only the walls decide")
+
+
+def quote(text: str) -> str:
+    """`text` as one word of a shell.
+
+    >>> quote("/a b"), quote("it's")
+    ("'/a b'", "'it'\\"'\\"'s'")
+    """
+    if text and _SAFE.issuperset(text):
+        return text
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def _path(policy: Policy, right: str, target: str | None) -> Decision:
+    if target is None or not target.startswith("/"):
+        return Decision("none", _UNTOLD)
+    if not is_normal(target):
+        target = absolute(target, "/")
+    other: Grant | None = None
+    for grant in policy.grants:
+        if covers(grant.target, target):
+            if grant.right in _GIVEN_BY[right]:
+                return Decision("allow", f"granted at {grant.origin}", grant)
+            if grant.right in _GIVEN_BY and (
+                other is None or len(grant.target) > len(other.target)
+            ):
+                other = grant
+    remedy = ""
+    if "\0" not in target and not refused_path(target):
+        remedy = f"--{_FLAG.get(right, right)} {quote(quoted_path(target))}"
+    if other is not None:
+        return Decision("deny", f"granted for {other.right}, not for {right}", other, remedy)
+    return Decision("deny", _NO_GRANT, _nearest_path(policy, right, target), remedy)
+
+
+def _nearest_path(policy: Policy, right: str, target: str) -> Grant | None:
+    """The grant with the longest common path; of equals one of the same right, written first."""
+    best, best_score = None, (-1, False)
+    wanted = target.split("/")[1:]
+    for grant in policy.grants:
+        if grant.right not in _GIVEN_BY or grant.origin in ("runtime", "default"):
+            continue
+        common = 0
+        for one, two in zip(grant.target.split("/")[1:], wanted, strict=False):
+            if one != two:
+                break
+            common += 1
+        score = (common, grant.right in _GIVEN_BY[right])
+        if score > best_score:
+            best, best_score = grant, score
+    return best
+
+
+def _run(policy: Policy, target: str | None) -> Decision:
+    if not target:
+        return Decision("none", _UNTOLD)
+    if target.startswith("/") and not is_normal(target):
+        target = absolute(target, "/")
+    name = target.rpartition("/")[2]
+    nearest: Grant | None = None
+    for grant in policy.grants:
+        if grant.right != "run":
+            continue
+        if grant.target == target:
+            return Decision("allow", f"granted at {grant.origin}", grant)
+        if grant.target.rpartition("/")[2] == name and (
+            "/" not in target or "/" not in grant.target
+        ):
+            return Decision("none", "granted by name: which file that is, the walls decide", grant)
+        if nearest is None or grant.target.rpartition("/")[2] == name:
+            nearest = grant
+    remedy = ""
+    plain = "/" in target or target not in (".", "..")
+    if plain and "\0" not in target and not target.startswith(("-", "~")):
+        remedy = "" if refused_path(target) else f"--run {quote(target)}"
+    return Decision("deny", _NO_GRANT, nearest, remedy)
+
+
+def _address(policy: Policy, right: str, target: str | None) -> Decision:
+    if not target:
+        return Decision("none", _UNTOLD)
+    nearest: Grant | None = None
+    asked = addresses.parts(target)
+    for grant in policy.grants:
+        if grant.right != right:
+            continue
+        if addresses.covers(grant.target, target):
+            return Decision("allow", f"granted at {grant.origin}", grant)
+        given = addresses.parts(grant.target)
+        same = asked and given and addresses.same_host(given[1], asked[1])
+        if nearest is None or same:
+            nearest = grant
+    return Decision("deny", _NO_GRANT, nearest, _address_remedy(right, target))
+
+
+def _address_remedy(right: str, target: str) -> str:
+    """The flag for just this address, or nothing where no flag can name it."""
+    try:
+        written = addresses.canonical(target, "/", least_port=0 if right == "bind" else 1)
+    except ValueError:
+        return ""
+    if "\0" in target or not addresses.covers(written, target):
+        return ""
+    return f"--{right} {quote(written.removeprefix('tcp:'))}"
+
+
+def _resolve(policy: Policy, event: Event, target: str | None) -> Decision:
+    if not target:
+        return Decision("none", _UNTOLD)
+    host = addresses.network_of(target) or target.lower().removesuffix(".")
+    if not isinstance(host, str):
+        return Decision("allow", "it is an address already")
+    if host == "localhost":
+        return Decision("allow", "it is this machine's own name")
+    for grant in policy.grants:
+        if grant.right == "connect":
+            given = addresses.parts(grant.target)
+            if given and given[1] == host:
+                return Decision("allow", f"granted at {grant.origin}", grant)
+    port = event.args[1] if event.name == "socket.getaddrinfo" and len(event.args) > 1 else "*"
+    if type(port) is not int or not 1 <= port <= 65535:
+        port = "*"
+    return Decision("deny", _NO_GRANT, None, _address_remedy("connect", f"{host}:{port}"))
+
+
+def _import(policy: Policy, target: str | None) -> Decision:
+    if not target:
+        return Decision("none", _UNTOLD)
+    around = within(target)
+    owner = UNSAFE_MODULES.get(target.partition(".")[0])
+    for name in policy.block:
+        blocked = normal(name)
+        if blocked in around or (owner is not None and blocked == normal(owner)):
+            return Decision("deny", f"{name} is blocked at {policy.origin('modules.block')}")
+    for grant in policy.grants:
+        if grant.right == "import":
+            given = normal(grant.target)
+            if given in around or (owner is not None and given == normal(owner)):
+                return Decision("allow", f"granted at {grant.origin}", grant)
+    if owner is None:
+        return Decision("allow", "nothing forbids this module")
+    if policy.extensions == "all":
+        return Decision("allow", f'extensions = "all" at {policy.origin("modules.extensions")}')
+    because = "it is outside the safe set of the standard library, and no grant names it"
+    return Decision("deny", because, None, f"--import {quote(owner)}")
