@@ -1,0 +1,159 @@
+/* Init: PID 1 of the sandbox. C only, so that no Python ever runs under a PID that another
+ * Python of the same template had (OpenSSL and tempfile tell forks apart by PID). It builds
+ * the view, makes the guest with glibc's fork, reaps, and its end ends everything. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+static void say(const char *line)
+{
+    while (send(sync_fd, line, strlen(line), MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            _exit(1);
+}
+
+static void send_descriptor(int fd)
+{
+    char text[] = "listener", space[CMSG_SPACE(sizeof fd)] = {0};
+    struct iovec iov = {text, sizeof text - 1};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(sync_fd, &msg, MSG_NOSIGNAL) < 0)
+        _exit(1);
+    close(fd);
+}
+
+/* The filter lets exactly one execve through: the one whose path pointer is this. It lies at
+ * a random place in a random page that is gone once the program is replaced, so the guest
+ * can neither know nor guess the number. */
+static const char *secret_copy(const char *program)
+{
+    size_t size = 64 << 10, length = strlen(program) + 1;
+    uint64_t dice[2];
+    for (int tries = 0; tries < 64; tries++) {
+        if (getrandom(dice, sizeof dice, 0) != (ssize_t)sizeof dice)
+            fail("seccomp", errno, "getrandom");
+        uintptr_t want = (dice[0] % ((uint64_t)1 << 46)) & ~(uint64_t)0xffff;
+        if (want < (1 << 24))
+            continue;
+        char *page = mmap((void *)want, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (page != (char *)want)
+            continue;
+        char *place = page + dice[1] % (size - length);
+        memcpy(place, program, length);
+        return place;
+    }
+    fail("seccomp", ENOMEM, "no room for the program's name");
+}
+
+static void reset_signals(void)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    for (int s = 1; s < NSIG; s++)
+        if (s != SIGKILL && s != SIGSTOP)
+            sigaction(s, &plain, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn static void guest_main(struct plan *plan)
+{
+    reset_signals();
+    if (setsid() < 0)
+        fail("session", errno, "setsid");
+    if (chdir(plan->cwd) < 0)
+        fail("cwd", errno, plan->cwd);
+    umask(022);
+    drop_privileges();
+    /* the boot parameters take the first free number; everything else closes at exec */
+    if (dup2(FD_GO, GUEST_FD_GO) < 0)
+        fail("descriptors", errno, "go");
+    if (syscall(SYS_close_range, GUEST_FD_GO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        fail("descriptors", errno, "close_range");
+    const char *secret = secret_copy(plan->probe ? "/" : plan->program);
+    apply_landlock(plan);
+    apply_limits(plan);
+    int listener = apply_seccomp(plan, secret);
+    if (listener >= 0)
+        send_descriptor(listener);
+    if (plan->probe) {
+        run_probes(plan, true, say);
+        say("inside done 0");
+        for (;;)
+            pause(); /* the last attempt is to outlive the host's patience */
+    }
+    execve(secret, plan->argv, plan->envp);
+    fail("exec", errno, plan->program);
+}
+
+static long long microseconds(struct timeval t) { return (long long)t.tv_sec * 1000000 + t.tv_usec; }
+
+_Noreturn void init_main(struct plan *plan, int sync)
+{
+    sync_fd = sync;
+    /* the keeper has one thread, so the parent-death signal is the keeper's end and no less */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        fail("init", errno, "pdeathsig");
+    char go;
+    if (read(sync, &go, 1) != 1)
+        _exit(1); /* the keeper ended before the signal was armed */
+    become_guest_user(plan);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) /* changing user cleared it */
+        fail("init", errno, "pdeathsig");
+    if (plan->tier != TIER_LANDLOCK && sethostname("belljar", 7) < 0)
+        fail("namespaces", errno, "sethostname");
+    build_view(plan);
+    if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        fail("init", errno, "subreaper");
+    pid_t guest = fork();
+    if (guest < 0)
+        fail("init", errno, "fork");
+    if (guest == 0) {
+        if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+            fail("init", errno, "pdeathsig");
+        guest_main(plan);
+    }
+    prctl(PR_SET_NAME, "belljar-init");
+    close(FD_GO);
+    for (int fd = 0; fd <= 2; fd++)
+        close(fd); /* the streams end when the guest's copies do */
+    for (;;) {
+        int status;
+        struct rusage used;
+        pid_t pid = wait4(-1, &status, __WALL, &used);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid != guest && pid > 0)
+            continue;
+        char line[160];
+        snprintf(line, sizeof line, "exit %d %lld %lld %ld", status, microseconds(used.ru_utime),
+                 microseconds(used.ru_stime), used.ru_maxrss);
+        say(line);
+        _exit(0);
+    }
+}

@@ -1,0 +1,170 @@
+/* belljar-keeper: started by the host with the plan on descriptor 3 and the guest's streams on
+ * 0 to 2; reports on descriptor 4, one line a fact. It keeps the walls for as long as the host
+ * keeps descriptor 3 open: when the host goes, by whatever way, so does the sandbox. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int sync_fd = -1;
+static struct plan plan;
+
+void report(const char *line)
+{
+    char text[4608];
+    int n = snprintf(text, sizeof text, "%s\n", line);
+    size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    for (const char *p = text; size;) {
+        ssize_t done = write(FD_REPORT, p, size);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            _exit(1);
+        p += done;
+        size -= (size_t)done;
+    }
+}
+
+void fail(const char *step, int error, const char *detail)
+{
+    char line[4400];
+    snprintf(line, sizeof line, "error %s %d %.4096s", step, error, detail);
+    for (char *p = line; *p; p++)
+        if (*p == '\n')
+            *p = '?'; /* one fact, one line, whatever a path holds */
+    if (sync_fd < 0)
+        report(line);
+    else
+        (void)!send(sync_fd, line, strlen(line), MSG_NOSIGNAL);
+    _exit(1);
+}
+
+static int take_descriptor(struct msghdr *msg)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c), sizeof fd);
+            return fd;
+        }
+    return -1;
+}
+
+/* One message from init or the guest-to-be: 1, none waiting: 0, no more to come: -1. All senders
+ * are C of ours: the socket closes at exec, before a byte of the guest's code runs. */
+static int relay(int sync, int *listener)
+{
+    char text[4500], space[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {text, sizeof text - 1};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    ssize_t n = recvmsg(sync, &msg, MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN ? 0 : -1;
+    if (n == 0)
+        return -1;
+    text[n] = 0;
+    int fd = take_descriptor(&msg);
+    if (fd >= 0)
+        *listener = fd;
+    else
+        report(text);
+    return 1;
+}
+
+static void watch(int sync, int pidfd, pid_t init)
+{
+    int listener = -1;
+    bool talking = true;
+    for (;;) {
+        struct pollfd fds[4 + 64] = {
+            {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0}};
+        int n = 4 + pending_descriptors(fds + 4, 64);
+        if (poll(fds, (nfds_t)n, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            break;
+        }
+        if (fds[0].revents) /* the host closed its end, or died */
+            kill(init, SIGKILL);
+        if (fds[2].revents)
+            talking = relay(sync, &listener) >= 0;
+        if (listener >= 0 && (fds[3].revents & POLLIN))
+            mediate(&plan, listener);
+        else if (listener >= 0 && fds[3].revents) {
+            close(listener); /* the last task under the filter is gone */
+            listener = -1;
+        }
+        for (int i = 4; i < n; i++)
+            if (fds[i].revents) {
+                finish_pending(listener);
+                break;
+            }
+        if (fds[1].revents) {
+            while (relay(sync, &listener) > 0) {
+            }
+            break;
+        }
+    }
+    int status = 0;
+    kill(init, SIGKILL);
+    waitpid(init, &status, __WALL);
+    report("end");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "--version")) {
+        puts("belljar-keeper 1");
+        return 0;
+    }
+    if (argc > 1 || fcntl(FD_CONTROL, F_GETFD) < 0 || fcntl(FD_REPORT, F_GETFD) < 0) {
+        fputs("belljar-keeper: started by belljar, not by hand\n", stderr);
+        return 2;
+    }
+    prctl(PR_SET_NAME, "belljar-keeper");
+    signal(SIGPIPE, SIG_IGN);
+    /* a terminal's ^C is for the host to judge */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    syscall(SYS_close_range, FD_FIRST_OTHER, ~0U, 0);
+    for (int fd = FD_CONTROL; fd < FD_FIRST_OTHER; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    plan_read(FD_CONTROL, &plan);
+    if (plan.probe)
+        run_probes(&plan, false, report);
+    enter_keeper_namespaces(&plan);
+    open_trees(&plan);
+    int pair[2], pidfd = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        fail("keeper", errno, "socketpair");
+    pid_t init = clone_init(&plan, &pidfd);
+    if (init == 0) {
+        close(pair[0]);
+        close(FD_CONTROL);
+        close(FD_REPORT);
+        init_main(&plan, pair[1]);
+    }
+    close(pair[1]);
+    for (int fd = 0; fd <= 2; fd++)
+        close(fd);
+    close(FD_GO);
+    for (size_t i = 0; i < plan.n_views; i++)
+        if (plan.views[i].fd >= 0)
+            close(plan.views[i].fd);
+    map_init(&plan, init);
+    if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1)
+        fail("keeper", errno, "init");
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    watch(pair[0], pidfd, init);
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* The keeper: one process per sandbox that holds the host's tree and builds the walls.
+ *
+ *   keeper (host side)  -> init (PID 1 of the sandbox, C only) -> guest (becomes Python)
+ *
+ * One mechanism per file; every function that can fail ends the sandbox through fail(), so
+ * nothing here can be half applied. */
+#ifndef BELLJAR_KEEPER_H
+#define BELLJAR_KEEPER_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Descriptors the host hands over: 0-2 are the guest's own streams. */
+enum { FD_CONTROL = 3, FD_REPORT = 4, FD_GO = 5, FD_FIRST_OTHER = 6 };
+/* In the guest, after exec: the boot parameters arrive here. */
+enum { GUEST_FD_GO = 3 };
+
+enum tier { TIER_ROOT, TIER_USER, TIER_LANDLOCK };
+
+enum { BIND_WRITE = 1, BIND_EXEC = 2, BIND_DEVICE = 4, BIND_IDMAP = 8, BIND_OPTIONAL_IDMAP = 16 };
+
+enum view_kind { VIEW_DIR, VIEW_FILE, VIEW_LINK, VIEW_TMPFS, VIEW_BIND };
+
+struct view {
+    enum view_kind kind;
+    const char *path;    /* absolute, in the guest's view */
+    const char *text;    /* bind: host path; file: content; link: target; tmpfs: options */
+    unsigned flags;      /* BIND_* */
+    uint64_t dev, ino;   /* what the host checked; 0 = not checked (runtime) */
+    int fd;              /* the detached mount */
+};
+
+struct rule { const char *path; uint64_t rights; };
+struct limit { int resource; uint64_t soft, hard; };
+struct address { int family; unsigned char ip[16]; unsigned prefix; unsigned port; /* 0 = any */ };
+
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048 };
+
+struct plan {
+    enum tier tier;
+    uid_t guest_uid;               /* host's number for the guest's user (tier root) */
+    bool probe, allow_fork, allow_exec, allow_metadata, allow_inet;
+    struct view views[MAX_VIEWS];
+    size_t n_views;
+    struct rule rules[MAX_RULES];
+    size_t n_rules;
+    struct limit limits[MAX_LIMITS];
+    size_t n_limits;
+    struct address addresses[MAX_ADDRESSES];
+    size_t n_addresses;
+    const char *cwd, *program;
+    const char *canary;            /* probe: a host directory with things to reach for */
+    unsigned canary_port;
+    char *argv[MAX_STRINGS], *envp[MAX_STRINGS];
+    size_t argc, envc;
+};
+
+/* plan.c */
+void plan_read(int fd, struct plan *plan);
+
+/* keeper.c: say what failed, end. `step` is a word the host knows, `detail` a path or "". */
+_Noreturn void fail(const char *step, int error, const char *detail);
+void report(const char *line);
+extern int sync_fd; /* -1 in the keeper; in init and guest the socket to it */
+
+/* namespaces.c */
+void enter_keeper_namespaces(const struct plan *plan);
+int idmap_namespace(uid_t from_uid, gid_t from_gid, uid_t to);
+pid_t clone_init(const struct plan *plan, int *pidfd);
+void map_init(const struct plan *plan, pid_t init);
+void become_guest_user(const struct plan *plan);
+void drop_privileges(void);
+
+/* mounts.c */
+void open_trees(struct plan *plan);
+void build_view(const struct plan *plan);
+
+/* init.c */
+_Noreturn void init_main(struct plan *plan, int sync);
+
+/* landlock.c */
+int landlock_abi_version(void);
+void apply_landlock(const struct plan *plan);
+uint64_t landlock_rights(const char *letters, bool *ok);
+
+/* seccomp.c: returns the listener when connect is mediated, else -1 */
+int apply_seccomp(const struct plan *plan, const void *secret);
+
+/* limits.c */
+bool limit_by_name(const char *name, int *resource);
+void apply_limits(const struct plan *plan);
+
+/* connect.c */
+void mediate(const struct plan *plan, int listener);
+int pending_descriptors(struct pollfd *out, int room);
+void finish_pending(int listener);
+
+/* probe.c: tries what must not work; one `NAME errno` line each through `say` */
+void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line));
+
+#endif

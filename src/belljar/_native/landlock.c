@@ -1,0 +1,102 @@
+/* Landlock: every right of the kernel's ABI is handled, so what no rule names is refused.
+ * ABI levels: Documentation/userspace-api/landlock.rst. 1 files, 2 REFER, 3 TRUNCATE,
+ * 4 TCP, 5 IOCTL_DEV, 6 scopes, 7 audit flags. Constants are spelled out because the headers
+ * of the build machine may be older than the kernel that runs this. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef __NR_landlock_create_ruleset
+#define __NR_landlock_create_ruleset 444
+#define __NR_landlock_add_rule 445
+#define __NR_landlock_restrict_self 446
+#endif
+
+enum {
+    L_EXECUTE = 1 << 0, L_WRITE_FILE = 1 << 1, L_READ_FILE = 1 << 2, L_READ_DIR = 1 << 3,
+    L_REMOVE_DIR = 1 << 4, L_REMOVE_FILE = 1 << 5, L_MAKE_CHAR = 1 << 6, L_MAKE_DIR = 1 << 7,
+    L_MAKE_REG = 1 << 8, L_MAKE_SOCK = 1 << 9, L_MAKE_FIFO = 1 << 10, L_MAKE_BLOCK = 1 << 11,
+    L_MAKE_SYM = 1 << 12, L_REFER = 1 << 13, L_TRUNCATE = 1 << 14, L_IOCTL_DEV = 1 << 15,
+};
+
+/* What a rule on something that is not a directory may name (else the kernel says EINVAL). */
+#define FILE_RIGHTS (L_EXECUTE | L_WRITE_FILE | L_READ_FILE | L_TRUNCATE | L_IOCTL_DEV)
+
+struct ruleset_attr { uint64_t fs, net, scoped; };
+struct path_attr { uint64_t rights; int32_t fd; } __attribute__((packed));
+
+static uint64_t handled_files(int abi)
+{
+    uint64_t all = (1 << 13) - 1;
+    if (abi >= 2) all |= L_REFER;
+    if (abi >= 3) all |= L_TRUNCATE;
+    if (abi >= 5) all |= L_IOCTL_DEV;
+    return all;
+}
+
+int landlock_abi_version(void)
+{
+    long abi = syscall(__NR_landlock_create_ruleset, NULL, 0, 1);
+    return abi < 0 ? 0 : (int)abi;
+}
+
+uint64_t landlock_rights(const char *letters, bool *ok)
+{
+    uint64_t rights = 0;
+    for (; *letters; letters++)
+        switch (*letters) {
+        case 'r': rights |= L_READ_FILE; break;
+        case 'l': rights |= L_READ_DIR; break;
+        case 'x': rights |= L_EXECUTE; break;
+        case 'w': /* create, change, rename and delete; nothing special can be planted */
+            rights |= L_WRITE_FILE | L_TRUNCATE | L_MAKE_REG | L_MAKE_DIR | L_MAKE_SYM |
+                      L_REMOVE_FILE | L_REMOVE_DIR | L_REFER;
+            break;
+        case 'p': rights |= L_MAKE_FIFO | L_MAKE_SOCK; break; /* only in private places */
+        default: *ok = false;
+        }
+    return rights;
+}
+
+void apply_landlock(const struct plan *plan)
+{
+    int abi = landlock_abi_version();
+    if (abi < 1)
+        fail("landlock", ENOSYS, "this kernel has no Landlock");
+    struct ruleset_attr attr = {.fs = handled_files(abi)};
+    size_t size = sizeof attr.fs;
+    if (abi >= 4) {
+        attr.net = 3; /* bind and connect of TCP, with no rule: none */
+        size = 2 * sizeof attr.fs;
+    }
+    if (abi >= 6) {
+        attr.scoped = 3; /* abstract Unix sockets, signals */
+        size = sizeof attr;
+    }
+    int ruleset = (int)syscall(__NR_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0)
+        fail("landlock", errno, "ruleset");
+    for (size_t i = 0; i < plan->n_rules; i++) {
+        int fd = open(plan->rules[i].path, O_PATH | O_CLOEXEC);
+        if (fd < 0)
+            fail("landlock", errno, plan->rules[i].path);
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+            fail("landlock", errno, plan->rules[i].path);
+        struct path_attr rule = {plan->rules[i].rights & attr.fs, fd};
+        if (!S_ISDIR(st.st_mode))
+            rule.rights &= FILE_RIGHTS;
+        if (rule.rights && syscall(__NR_landlock_add_rule, ruleset, 1, &rule, 0) < 0)
+            fail("landlock", errno, plan->rules[i].path);
+        close(fd);
+    }
+    if (syscall(__NR_landlock_restrict_self, ruleset, 0) < 0)
+        fail("landlock", errno, "restrict");
+    close(ruleset);
+}

@@ -1,0 +1,202 @@
+/* The plan: what the host decided, as NUL-terminated words behind a 32-bit length.
+ * It comes from the host, not from the guest; it is checked all the same. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_PLAN = 4 << 20 };
+
+struct words { char *at, *end; };
+
+static char *word(struct words *w)
+{
+    if (w->at >= w->end)
+        fail("plan", EINVAL, "cut short");
+    char *start = w->at;
+    char *nul = memchr(start, 0, (size_t)(w->end - start));
+    if (!nul)
+        fail("plan", EINVAL, "no end of word");
+    w->at = nul + 1;
+    return start;
+}
+
+static uint64_t number(struct words *w)
+{
+    char *text = word(w), *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno || end == text || *end)
+        fail("plan", EINVAL, text);
+    return n;
+}
+
+static void read_all(int fd, void *to, size_t size)
+{
+    for (char *p = to; size;) {
+        ssize_t n = read(fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            _exit(0); /* the host went away before it said what to do */
+        p += n;
+        size -= (size_t)n;
+    }
+}
+
+static unsigned bind_flags(const char *letters)
+{
+    unsigned flags = 0;
+    for (; *letters; letters++)
+        switch (*letters) {
+        case 'w': flags |= BIND_WRITE; break;
+        case 'x': flags |= BIND_EXEC; break;
+        case 'd': flags |= BIND_DEVICE; break;
+        case 'i': flags |= BIND_IDMAP; break;
+        case 'o': flags |= BIND_IDMAP | BIND_OPTIONAL_IDMAP; break;
+        case '-': break;
+        default: fail("plan", EINVAL, "bind flags");
+        }
+    return flags;
+}
+
+static struct view *new_view(struct plan *p, enum view_kind kind, const char *path)
+{
+    if (p->n_views == MAX_VIEWS)
+        fail("plan", E2BIG, "too many mounts");
+    if (path[0] != '/')
+        fail("plan", EINVAL, path);
+    struct view *v = &p->views[p->n_views++];
+    *v = (struct view){.kind = kind, .path = path, .fd = -1};
+    return v;
+}
+
+static void new_address(struct plan *p, struct words *w)
+{
+    if (p->n_addresses == MAX_ADDRESSES)
+        fail("plan", E2BIG, "too many addresses");
+    struct address *a = &p->addresses[p->n_addresses++];
+    a->family = (int)number(w);
+    const char *hex = word(w);
+    size_t digits = strlen(hex);
+    if (digits != 8 && digits != 32)
+        fail("plan", EINVAL, "address");
+    for (size_t i = 0; i < digits / 2; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], 0};
+        a->ip[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+    a->prefix = (unsigned)number(w);
+    a->port = (unsigned)number(w);
+    if (a->prefix > digits * 4 || a->port > 65535)
+        fail("plan", EINVAL, "address");
+}
+
+static void push(char **list, size_t *count, char *text)
+{
+    if (*count >= MAX_STRINGS - 1)
+        fail("plan", E2BIG, "too many arguments");
+    list[(*count)++] = text;
+    list[*count] = NULL;
+}
+
+static void directive(struct plan *p, const char *name, struct words *w)
+{
+    if (!strcmp(name, "tier")) {
+        const char *tier = word(w);
+        if (!strcmp(tier, "root"))
+            p->tier = TIER_ROOT;
+        else if (!strcmp(tier, "user"))
+            p->tier = TIER_USER;
+        else if (!strcmp(tier, "landlock"))
+            p->tier = TIER_LANDLOCK;
+        else
+            fail("plan", EINVAL, tier);
+        p->guest_uid = (uid_t)number(w);
+    } else if (!strcmp(name, "dir")) {
+        new_view(p, VIEW_DIR, word(w));
+    } else if (!strcmp(name, "file")) {
+        struct view *v = new_view(p, VIEW_FILE, word(w));
+        v->text = word(w);
+    } else if (!strcmp(name, "link")) {
+        struct view *v = new_view(p, VIEW_LINK, word(w));
+        v->text = word(w);
+    } else if (!strcmp(name, "tmpfs")) {
+        struct view *v = new_view(p, VIEW_TMPFS, word(w));
+        v->text = word(w);
+    } else if (!strcmp(name, "bind")) {
+        char *source = word(w);
+        struct view *v = new_view(p, VIEW_BIND, word(w));
+        v->text = source;
+        v->flags = bind_flags(word(w));
+        v->dev = number(w);
+        v->ino = number(w);
+    } else if (!strcmp(name, "land")) {
+        if (p->n_rules == MAX_RULES)
+            fail("plan", E2BIG, "too many rules");
+        struct rule *r = &p->rules[p->n_rules++];
+        r->path = word(w);
+        bool ok = true;
+        r->rights = landlock_rights(word(w), &ok);
+        if (!ok)
+            fail("plan", EINVAL, r->path);
+    } else if (!strcmp(name, "limit")) {
+        if (p->n_limits == MAX_LIMITS)
+            fail("plan", E2BIG, "too many limits");
+        struct limit *l = &p->limits[p->n_limits++];
+        const char *which = word(w);
+        if (!limit_by_name(which, &l->resource))
+            fail("plan", EINVAL, which);
+        l->soft = number(w);
+        l->hard = number(w);
+    } else if (!strcmp(name, "connect")) {
+        new_address(p, w);
+    } else if (!strcmp(name, "allow")) {
+        const char *what = word(w);
+        if (!strcmp(what, "fork"))
+            p->allow_fork = true;
+        else if (!strcmp(what, "exec"))
+            p->allow_exec = true;
+        else if (!strcmp(what, "metadata"))
+            p->allow_metadata = true;
+        else if (!strcmp(what, "inet"))
+            p->allow_inet = true;
+        else
+            fail("plan", EINVAL, what);
+    } else if (!strcmp(name, "cwd")) {
+        p->cwd = word(w);
+    } else if (!strcmp(name, "program")) {
+        p->program = word(w);
+    } else if (!strcmp(name, "arg")) {
+        push(p->argv, &p->argc, word(w));
+    } else if (!strcmp(name, "env")) {
+        push(p->envp, &p->envc, word(w));
+    } else if (!strcmp(name, "probe")) {
+        p->probe = true;
+        p->canary = word(w);
+        p->canary_port = (unsigned)number(w);
+    } else {
+        fail("plan", EINVAL, name);
+    }
+}
+
+void plan_read(int fd, struct plan *plan)
+{
+    uint32_t size;
+    read_all(fd, &size, sizeof size);
+    if (size == 0 || size > MAX_PLAN)
+        fail("plan", E2BIG, "size");
+    char *text = malloc(size);
+    if (!text)
+        fail("plan", ENOMEM, "");
+    read_all(fd, text, size);
+    struct words w = {text, text + size};
+    while (w.at < w.end) {
+        const char *name = word(&w);
+        directive(plan, name, &w);
+    }
+    if (!plan->cwd || (!plan->program && !plan->probe))
+        fail("plan", EINVAL, "no program");
+}

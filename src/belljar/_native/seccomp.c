@@ -1,0 +1,320 @@
+/* The system-call filter: an allow-list. What is not named answers ENOSYS, as an older kernel
+ * would, so that libraries fall back; what is named as refused answers EPERM or EACCES, so that
+ * Python raises PermissionError; another machine's calling convention ends the process.
+ * Reasons for the refusals stand beside them. seccomp(2), Documentation/userspace-api/seccomp_filter.rst */
+#include "keeper.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined __x86_64__
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "Belljar's filter is written for x86-64 and arm64"
+#endif
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "argument offsets assume little-endian");
+
+static const int ALLOWED[] = {
+#include "syscalls_allowed.h"
+};
+static const int REFUSED[] = {
+#include "syscalls_refused.h"
+};
+
+enum { MAX_FILTER = 2000 };
+struct filter { struct sock_filter code[MAX_FILTER]; unsigned short n; };
+
+static void emit(struct filter *f, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+{
+    if (f->n == MAX_FILTER)
+        fail("seccomp", E2BIG, "filter");
+    f->code[f->n++] = (struct sock_filter){code, jt, jf, k};
+}
+
+static void load(struct filter *f, uint32_t offset) { emit(f, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
+static void answer(struct filter *f, uint32_t what) { emit(f, BPF_RET | BPF_K, what, 0, 0); }
+static void load_nr(struct filter *f) { load(f, offsetof(struct seccomp_data, nr)); }
+static void low(struct filter *f, int arg) { load(f, (uint32_t)offsetof(struct seccomp_data, args) + 8 * (uint32_t)arg); }
+static void high(struct filter *f, int arg) { load(f, (uint32_t)offsetof(struct seccomp_data, args) + 8 * (uint32_t)arg + 4); }
+
+#define ERRNO(e) (SECCOMP_RET_ERRNO | (e))
+
+/* if (nr == call) return what; */
+static void on_call(struct filter *f, int call, uint32_t what)
+{
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1);
+    answer(f, what);
+}
+
+/* if (nr == call) { <body up to done()> }: returns where to patch the jump over it */
+static unsigned begin(struct filter *f, int call)
+{
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 0);
+    return f->n - 1u;
+}
+
+static void done(struct filter *f, unsigned start)
+{
+    unsigned over = f->n - start - 1;
+    if (over > 255)
+        fail("seccomp", E2BIG, "jump");
+    f->code[start].jf = (uint8_t)over;
+}
+
+/* within begin/done: if (A & bits) return no */
+static void refuse_bits(struct filter *f, uint32_t bits, uint32_t no)
+{
+    emit(f, BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1);
+    answer(f, no);
+}
+
+static void allow_value(struct filter *f, uint32_t value)
+{
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    answer(f, SECCOMP_RET_ALLOW);
+}
+
+/* set-id modes: a set-uid file planted through a write grant would be one on the host */
+static void mode_call(struct filter *f, int call, int arg, uint32_t good)
+{
+    unsigned b = begin(f, call);
+    low(f, arg);
+    refuse_bits(f, S_ISUID | S_ISGID, ERRNO(EPERM));
+    answer(f, good);
+    done(f, b);
+}
+
+static void opens(struct filter *f, int call, int flags_arg)
+{
+    unsigned b = begin(f, call);
+    low(f, flags_arg);
+    emit(f, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), 1, 0);
+    answer(f, SECCOMP_RET_ALLOW); /* creates nothing: the mode argument is noise */
+    low(f, flags_arg + 1);
+    refuse_bits(f, S_ISUID | S_ISGID, ERRNO(EPERM));
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
+}
+
+static void memory_calls(struct filter *f)
+{
+    unsigned b = begin(f, __NR_mmap);
+    low(f, 3);
+    refuse_bits(f, MAP_GROWSDOWN | MAP_HUGETLB, ERRNO(EPERM)); /* not counted by RLIMIT_DATA */
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
+    on_call(f, __NR_memfd_create, ERRNO(ENOSYS)); /* memory that no limit of the process counts */
+}
+
+static void process_calls(struct filter *f, const struct plan *plan, uint64_t secret)
+{
+    unsigned b = begin(f, __NR_clone);
+    low(f, 0);
+    refuse_bits(f, 0x7e020080 | 0x80 /* CLONE_NEW*, CLONE_NEWTIME */, ERRNO(EPERM));
+    if (!plan->allow_fork) { /* threads only */
+        emit(f, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
+        answer(f, ERRNO(EPERM));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
+    on_call(f, __NR_clone3, ERRNO(ENOSYS)); /* its flags lie in memory: the C library falls back */
+#ifdef __NR_fork
+    on_call(f, __NR_fork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
+    on_call(f, __NR_vfork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
+#endif
+    b = begin(f, __NR_execve);
+    if (plan->allow_exec) {
+        answer(f, SECCOMP_RET_ALLOW); /* Landlock's execute right names the programs */
+    } else {
+        low(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)secret, 1, 0);
+        answer(f, ERRNO(EACCES));
+        high(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(secret >> 32), 1, 0);
+        answer(f, ERRNO(EACCES));
+        answer(f, SECCOMP_RET_ALLOW);
+    }
+    done(f, b);
+    /* limits only of oneself: 0, because a number could be another process of the same user */
+    b = begin(f, __NR_prlimit64);
+    low(f, 0);
+    allow_value(f, 0);
+    answer(f, ERRNO(EPERM));
+    done(f, b);
+    if (plan->tier == TIER_LANDLOCK) { /* no PID namespace: only itself can be signalled */
+        static const int KILLS[] = {__NR_kill, __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo};
+        for (size_t i = 0; i < sizeof KILLS / sizeof *KILLS; i++) {
+            b = begin(f, KILLS[i]);
+            low(f, 0);
+            allow_value(f, (uint32_t)getpid());
+            answer(f, ERRNO(EPERM));
+            done(f, b);
+        }
+        static const int OTHERS[] = {__NR_sched_setaffinity, __NR_setpriority, __NR_sched_setscheduler,
+                                     __NR_sched_setparam, __NR_ioprio_set, __NR_getpgid, __NR_getsid};
+        for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+            on_call(f, OTHERS[i], ERRNO(EPERM));
+    } else {
+        static const int KILLS[] = {__NR_kill, __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo,
+                                    __NR_sched_setaffinity, __NR_getpgid, __NR_getsid};
+        for (size_t i = 0; i < sizeof KILLS / sizeof *KILLS; i++)
+            on_call(f, KILLS[i], SECCOMP_RET_ALLOW);
+    }
+    static const int OPERATIONS[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,
+                                     PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_CAPBSET_READ,
+                                     PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, PR_GET_THP_DISABLE, PR_GET_SECUREBITS,
+                                     PR_GET_CHILD_SUBREAPER, 0x53564d41 /* PR_SET_VMA: names for maps */};
+    b = begin(f, __NR_prctl);
+    low(f, 0);
+    for (size_t i = 0; i < sizeof OPERATIONS / sizeof *OPERATIONS; i++)
+        allow_value(f, (uint32_t)OPERATIONS[i]);
+    answer(f, ERRNO(EINVAL));
+    done(f, b);
+}
+
+static void stream_types(struct filter *f)
+{
+    low(f, 1);
+    emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0); /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
+    allow_value(f, SOCK_STREAM);
+    allow_value(f, SOCK_SEQPACKET);
+}
+
+static void network_calls(struct filter *f, const struct plan *plan)
+{
+    /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
+     * socket in a granted directory. Without a network namespace: none but pairs. */
+    unsigned b = begin(f, __NR_socket);
+    if (plan->allow_inet) {
+        low(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0);
+        answer(f, ERRNO(EACCES));
+        emit(f, BPF_JMP | BPF_JA, 1, 0, 0); /* internet: over the next */
+        emit(f, BPF_JMP | BPF_JA, 4, 0, 0); /* Unix: over the datagrams */
+        low(f, 1);
+        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
+        allow_value(f, SOCK_DGRAM);
+        stream_types(f);
+    }
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    b = begin(f, __NR_socketpair);
+    low(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
+    answer(f, ERRNO(EACCES));
+    stream_types(f);
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
+    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
+        on_call(f, SERVING[i], ERRNO(EACCES));
+    /* an address given to sendto would leave by an injected socket or, without a network
+     * namespace, to any datagram socket of the host; sendmsg hides its address in memory */
+    b = begin(f, __NR_sendto);
+    low(f, 4);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    answer(f, ERRNO(EACCES));
+    high(f, 4);
+    allow_value(f, 0);
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+}
+
+static void device_calls(struct filter *f)
+{
+    /* signals sent by descriptor, and leases that make the host's open() wait */
+    static const unsigned COMMANDS[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY};
+    unsigned c = begin(f, __NR_fcntl);
+    low(f, 1);
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, COMMANDS[i], 0, 1);
+        answer(f, ERRNO(EPERM));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, c);
+    static const unsigned REQUESTS[] = {0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */, 0x541b /* FIONREAD */,
+                                        0x5421 /* FIONBIO */, 0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */,
+                                        0x5452 /* FIOASYNC */};
+    unsigned b = begin(f, __NR_ioctl); /* above all no TIOCSTI and no interface requests */
+    low(f, 1);
+    for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++)
+        allow_value(f, REQUESTS[i]);
+    answer(f, ERRNO(ENOTTY));
+    done(f, b);
+}
+
+static void file_calls(struct filter *f, const struct plan *plan)
+{
+    opens(f, __NR_openat, 2);
+    uint32_t metadata = plan->allow_metadata ? SECCOMP_RET_ALLOW : ERRNO(EPERM);
+    mode_call(f, __NR_fchmod, 1, metadata);
+    mode_call(f, __NR_fchmodat, 2, metadata);
+    mode_call(f, 452 /* fchmodat2 */, 2, metadata);
+    mode_call(f, __NR_mkdirat, 2, SECCOMP_RET_ALLOW);
+    mode_call(f, __NR_mknodat, 2, SECCOMP_RET_ALLOW);
+    static const int METADATA[] = {__NR_fchown, __NR_fchownat, __NR_utimensat};
+    for (size_t i = 0; i < sizeof METADATA / sizeof *METADATA; i++)
+        on_call(f, METADATA[i], metadata);
+#ifdef __NR_open
+    opens(f, __NR_open, 1);
+    mode_call(f, __NR_creat, 1, SECCOMP_RET_ALLOW);
+    mode_call(f, __NR_chmod, 1, metadata);
+    mode_call(f, __NR_mkdir, 1, SECCOMP_RET_ALLOW);
+    mode_call(f, __NR_mknod, 1, SECCOMP_RET_ALLOW);
+    static const int OLD[] = {__NR_chown, __NR_lchown, __NR_utime, __NR_utimes, __NR_futimesat};
+    for (size_t i = 0; i < sizeof OLD / sizeof *OLD; i++)
+        on_call(f, OLD[i], metadata);
+#endif
+    static const int XATTR[] = {__NR_setxattr, __NR_lsetxattr, __NR_fsetxattr,
+                                __NR_removexattr, __NR_lremovexattr, __NR_fremovexattr};
+    for (size_t i = 0; i < sizeof XATTR / sizeof *XATTR; i++)
+        on_call(f, XATTR[i], ERRNO(EOPNOTSUPP)); /* what shutil.copystat takes for an answer */
+}
+
+int apply_seccomp(const struct plan *plan, const void *secret)
+{
+    static struct filter f;
+    load(&f, offsetof(struct seccomp_data, arch));
+    emit(&f, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+    answer(&f, SECCOMP_RET_KILL_PROCESS);
+    load_nr(&f);
+#ifdef __x86_64__
+    emit(&f, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1); /* the x32 convention */
+    answer(&f, SECCOMP_RET_KILL_PROCESS);
+#endif
+    for (size_t i = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)
+        on_call(&f, ALLOWED[i], SECCOMP_RET_ALLOW);
+    file_calls(&f, plan);
+    memory_calls(&f);
+    process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
+    network_calls(&f, plan);
+    device_calls(&f);
+    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
+        on_call(&f, REFUSED[i], ERRNO(EPERM));
+    answer(&f, ERRNO(ENOSYS));
+
+    struct sock_fprog program = {.len = f.n, .filter = f.code};
+    unsigned flags = plan->n_addresses ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    long got = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    if (got < 0)
+        fail("seccomp", errno, "filter");
+    return plan->n_addresses ? (int)got : -1;
+}

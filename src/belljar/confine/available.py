@@ -1,0 +1,56 @@
+"""Keys of the policy that no wall enforces in this version. They refuse to start, and say so."""
+
+from __future__ import annotations
+
+from belljar.errors import PolicyError
+from belljar.model import Policy
+
+
+def check(policy: Policy) -> None:
+    """Raise `PolicyError` for the first key that is asked for and cannot be enforced yet."""
+    for key, asked, why in _unenforced(policy):
+        if asked:
+            raise PolicyError(
+                policy.origin(key), f"{key}: no wall enforces this yet ({why}); leave it out"
+            )
+    for grant in policy.grants:
+        why = _unenforced_grant(grant.right, grant.target)
+        if why:
+            raise PolicyError(
+                grant.origin, f"{grant.right} = {grant.target}: no wall enforces this yet ({why})"
+            )
+
+
+def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
+    given = dict(policy.given)
+    return (
+        ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
+        ("network.accept-from", bool(policy.accept_from), "needs bind"),
+        ("network.net-info", policy.net_info, "network facts are always withheld"),
+        ("modules.block", bool(policy.block), "a blocked module could be loaded another way"),
+        ("modules.builtins", policy.builtins != "all", "built-ins can be found another way"),
+        ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
+        ("limits.connections", "limits.connections" in given, "connections are not counted"),
+        ("record.must-log", "record.must-log" in given, "events are not acknowledged yet"),
+        ("record.sinks", bool(policy.sinks), "the ledger is the only sink"),
+        ("protections", bool(policy.protections), "no extension declares protections"),
+        (
+            "rule",
+            any(rule.then in ("deny", "kill") for rule in policy.rules),
+            "rules can record and alert",
+        ),
+    )
+
+
+def _unenforced_grant(right: str, target: str) -> str:
+    if right == "append":
+        return "append-only needs brokered descriptors; grant write, or a directory"
+    if right == "bind":
+        return "listening is always refused"
+    if right == "connect" and not target.startswith("tcp:"):
+        return "only TCP to literal addresses is mediated"
+    if right == "connect":
+        host = target[4:].rpartition(":")[0]
+        if not host.startswith("[") and not all(c in "0123456789./" for c in host):
+            return "host names are not mediated; give the literal address"
+    return ""

@@ -1,0 +1,71 @@
+"""Which files of an environment hold the native code of a distribution (`import = ["numpy"]`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+
+from belljar.confine.runtime import Runtime
+from belljar.errors import PolicyError
+from belljar.model import Grant
+
+
+def native_parts(grants: list[Grant], runtime: Runtime) -> list[str]:
+    """Top-level directories and files with native code, of the named distributions and of what
+    they require. Names of the standard library are none of the environment's business.
+
+    Raises `PolicyError` for a name that is neither.
+    """
+    known = {_normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))}
+    parts: dict[str, None] = {}
+    for grant in grants:
+        if grant.target.partition(".")[0] in sys.stdlib_module_names:
+            continue
+        if _normal(grant.target) not in known:
+            raise PolicyError(
+                grant.origin,
+                f"import = {grant.target}: not installed for {runtime.program}, and not in the "
+                f"standard library",
+            )
+        for name in _closure(_normal(grant.target), known):
+            for part in _native(known[name]):
+                parts[part] = None
+    return list(parts)
+
+
+def _normal(name: str) -> str:
+    text = name.lower().replace("_", "-").replace(".", "-")  # PEP 503
+    while "--" in text:
+        text = text.replace("--", "-")
+    return text
+
+
+def _closure(name: str, known: dict[str, metadata.Distribution]) -> list[str]:
+    seen, queue = [], [name]
+    while queue:
+        current = queue.pop()
+        if current in seen:
+            continue
+        seen.append(current)
+        for line in known[current].requires or ():
+            requirement, _, marker = line.partition(";")
+            if "extra" in marker:
+                continue
+            end = 0
+            while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
+                end += 1
+            required = _normal(requirement[:end])
+            if required in known:
+                queue.append(required)
+    return seen
+
+
+def _native(distribution: metadata.Distribution) -> list[str]:
+    tops: dict[str, None] = {}
+    for file in distribution.files or ():
+        if file.suffix == ".so" or ".so." in file.name:
+            path = os.path.realpath(str(distribution.locate_file(file.parts[0])))
+            if os.path.exists(path):
+                tops[path] = None
+    return list(tops)

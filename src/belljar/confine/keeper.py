@@ -1,0 +1,96 @@
+"""Start the keeper, and understand what it reports. The keeper is ours: its lines are trusted."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from belljar._native import KEEPER
+from belljar.errors import BelljarError, InternalError, Unenforceable
+
+#: What a failed step of the keeper means: the protection, and what to do.
+STEPS = {
+    "user-namespace": ("files", "allow unprivileged user namespaces, or accept the landlock tier"),
+    "namespaces": ("files", "allow user, mount, PID and network namespaces"),
+    "idmap": ("files", "run as the files' owner instead of as root, or use another file system"),
+    "mounts": ("files", "check the granted path and its file system"),
+    "landlock": ("files", "use a kernel with Landlock (5.13 or newer, lsm=landlock)"),
+    "seccomp": ("syscalls", "use a kernel with seccomp filters"),
+    "privileges": ("syscalls", "report this machine's security module"),
+    "limits": ("memory", "raise the limits that belljar itself runs under"),
+    "cwd": ("files", "run from a directory that is granted"),
+}
+
+
+class Keeper:
+    """A running keeper. Closing it ends everything in its sandbox.
+
+    `report` is the descriptor to poll for lines; `read()` returns those that came.
+    """
+
+    def __init__(self, plan: bytes, streams: tuple[int, int, int], go: int) -> None:
+        control_out, control = os.pipe()
+        report, report_in = os.pipe()
+        actions: list[tuple[int, ...]] = []
+        # high copies first: a source may be one of the numbers that the next line overwrites
+        wanted = (*streams, control_out, report_in, go)
+        spare = max(wanted) + 1
+        for index, fd in enumerate(wanted):
+            actions.append((os.POSIX_SPAWN_DUP2, fd, spare + index))
+        for index in range(len(wanted)):
+            actions.append((os.POSIX_SPAWN_DUP2, spare + index, index))
+        for index in range(len(wanted)):
+            actions.append((os.POSIX_SPAWN_CLOSE, spare + index))
+        try:
+            self.pid = os.posix_spawn(KEEPER, ["belljar-keeper"], {}, file_actions=actions)
+        except OSError as error:
+            for fd in (control_out, control, report, report_in):
+                os.close(fd)
+            raise InternalError(f"the keeper does not start: {error}") from error
+        os.close(control_out)
+        os.close(report_in)
+        self.report = report
+        self._control = control
+        self._rest = b""
+        self.ended = False
+        data = memoryview(struct.pack("<I", len(plan)) + plan)
+        try:
+            while data:
+                data = data[os.write(control, data) :]
+        except BrokenPipeError:
+            pass  # it failed already and its report says why
+
+    def read(self) -> list[list[str]]:
+        """Lines reported since the last call, split at spaces. Call when `report` is readable."""
+        data = os.read(self.report, 1 << 16)
+        if not data:
+            self.ended = True
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        return [line.decode("utf-8", "surrogateescape").split(" ", 3) for line in lines]
+
+    def kill(self) -> None:
+        """End the sandbox: the keeper sees its control pipe close."""
+        if self._control >= 0:
+            os.close(self._control)
+            self._control = -1
+
+    def close(self) -> None:
+        """Kill, wait for the end, free everything. May be called twice."""
+        self.kill()
+        if self.pid:
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+            os.close(self.report)
+
+
+def refusal(line: list[str]) -> BelljarError:
+    """The error for an `error STEP ERRNO DETAIL` line."""
+    step, number, detail = line[1], int(line[2]), line[3] if len(line) > 3 else ""
+    cause = os.strerror(number) + (f" ({detail})" if detail else "")
+    if step in STEPS:
+        protection, remedy = STEPS[step]
+        return Unenforceable(protection, f"{step}: {cause}", remedy)
+    if step == "exec":
+        return BelljarError(f"the interpreter does not start inside the sandbox: {cause}")
+    return InternalError(f"keeper: {step}: {cause}")

@@ -1,0 +1,322 @@
+"""Policy + runtime + program -> the plan: everything the keeper has to do, as words.
+
+Pure but for looking at the host's files: what is granted must exist, and is pinned by device
+and inode, so that the keeper uses exactly what was checked here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from belljar._native import RECORDER
+from belljar.confine.runtime import Runtime
+from belljar.confine.view import View, add_grants
+from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
+from belljar.model import Grant, Policy, Value
+
+#: Extension modules of the standard library that let a guest step around Python itself. They are
+#: covered with an empty file unless granted by name.
+UNSAFE_EXTENSIONS = ("_ctypes", "_ctypes_test", "_test", "_xxtestfuzz", "_xxsubinterpreters",
+                     "_xxinterpchannels", "_interp", "_remote_debugging", "xxlimited", "xxsubtype")  # fmt: skip
+
+_ETC = {
+    "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
+    "/etc/group": "guest:x:1000:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_GIB = 1 << 30
+
+
+class Program(Value):
+    """What to run: `kind` is `script`, `code` or `module`; `cwd` is the host's directory."""
+
+    kind: str
+    target: str
+    args: tuple[str, ...]
+    cwd: str
+
+
+class Plan(Value):
+    """`words` for the keeper, `boot` for the guest's first lines, and what came with the runtime."""
+
+    words: bytes
+    boot: dict[str, object]
+    implicit: tuple[Grant, ...]
+    box: str
+
+
+def make(
+    policy: Policy, runtime: Runtime, program: Program, tier: str, channel: str, scratch: str
+) -> Plan:
+    """Lay out a sandbox. `channel` is the recorder's FIFO, `scratch` a private host directory
+    (only used where there are no namespaces).
+
+    Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
+    """
+    view = View(isolated=tier != "landlock")
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    _furniture(view, policy, scratch)
+    named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
+    box, target = _add_program(view, program, scratch)
+    guest = os.path.join(here, "sandbox", "guest", "boot.py")
+    boot = view.isolated and "/belljar/boot.py" or guest
+    recorder = view.isolated and "/belljar/recorder.so" or RECORDER
+    events = view.isolated and "/belljar/channel" or channel
+    table = view.isolated and "/belljar/window" or os.path.join(scratch, "window")
+    view.bind(guest, boot, "", "r")
+    view.bind(RECORDER, recorder, "x", "r")
+    view.bind(channel, events, "wo", "w", os.stat(channel))
+    programs = _add_programs(view, policy)
+    found = add_grants(view, policy.grants)
+    view.allow(table, "r")
+    for hidden in ("/belljar", "/etc/ld.so.cache"):
+        view.window.pop(hidden, None)
+    text = view.window_text()
+    if view.isolated:
+        view.add("file", table, text)
+    else:
+        with open(table, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+
+    temporary = "/tmp" if view.isolated else scratch
+    cwd = _working_directory(program.cwd, found, box)
+    words = ["tier", tier, str(_unused_uid())]
+    words += view.words + view.rules()
+    words += _limits(policy, tier)
+    words += _addresses(policy)
+    if view.isolated:
+        words += ("allow", "metadata", "allow", "inet")
+    if policy.limits.processes > 1 or programs:
+        words += ("allow", "fork")
+    if programs:
+        words += ("allow", "exec")
+    words += ("cwd", cwd, "program", runtime.program)
+    for argument in (runtime.program, "-I", "-S", "-X", "utf8", boot):
+        words += ("arg", argument)
+    for name, value in _environment(policy, temporary, view.isolated):
+        words += ("env", f"{name}={value}")
+    for name, value in (
+        ("LD_PRELOAD", recorder),
+        ("BELLJAR_CHANNEL", events),
+        ("BELLJAR_WINDOW", table),
+        ("BELLJAR_STRICT", "1"),
+    ):
+        words += ("env", f"{name}={value}")
+    return Plan(
+        words=encode(words),
+        boot={
+            "kind": program.kind,
+            "target": target,
+            "argv": list(program.args),
+            "path": [box, runtime.stdlib, runtime.dynload, *runtime.site],
+            "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
+            "bytecode": policy.bytecode,
+            "extensions": _allowed_extensions(policy, runtime, named),
+        },
+        implicit=tuple(
+            Grant(right, path, "runtime")
+            for path, rights in view.window.items()
+            for letter, right in (("r", "read"), ("w", "write"))
+            if letter in rights
+        ),
+        box=box,
+    )
+
+
+def encode(words: list[str]) -> bytes:
+    """NUL-terminated words, names of files exactly as the host has them."""
+    return "\0".join([*words, ""]).encode("utf-8", "surrogateescape")
+
+
+def _unused_uid() -> int:
+    # 2,000,000,000 and up is outside every range that distributions hand out (systemd's
+    # UIDS-GIDS.md); the PID makes it a different one for every sandbox that lives
+    return 2_000_000_000 + os.getpid() % 4_194_304
+
+
+def _furniture(view: View, policy: Policy, scratch: str) -> None:
+    for device, rights in (("null", "rw"), ("zero", "rw"), ("full", "rw"), ("random", "r"), ("urandom", "r")):
+        view.bind(f"/dev/{device}", f"/dev/{device}", "wd", rights)
+    if not view.isolated:
+        view.allow(scratch, "rlwp")
+        return
+    for path, text in _ETC.items():
+        view.file(path, text)
+    view.add("tmpfs", "/tmp", f"size={policy.limits.disk},nr_inodes=65536,mode=1777")
+    view.allow("/tmp", "rlwp")
+    view.link("/dev/shm", "/tmp")
+    view.directory("/box")
+
+
+def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> list[str]:
+    _system_libraries(view)
+    view.bind(runtime.program, runtime.program, "x", "rx")
+    view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
+    if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
+        view.bind(runtime.dynload, runtime.dynload, "x", "rl")
+    for path in runtime.hidden:
+        if path.startswith(runtime.stdlib + "/") and view.isolated:
+            view.add("tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
+    for path in runtime.site:
+        view.bind(path, path, "x" if policy.extensions == "all" else "", "rl")
+    names = [g for g in policy.grants if g.right == "import"]
+    named: list[str] = []
+    if names:
+        from belljar.confine.distributions import native_parts
+
+        named = native_parts(names, runtime)
+        if policy.extensions != "all":
+            for path in named:
+                view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
+    if policy.extensions != "all" and runtime.dynload and view.isolated:
+        granted = {g.target.partition(".")[0] for g in names}
+        for file in sorted(os.listdir(runtime.dynload)):
+            module = file.partition(".")[0]
+            if module.startswith(UNSAFE_EXTENSIONS) and module.lstrip("_") not in granted:
+                if module not in granted:
+                    view.add("bind", empty, f"{runtime.dynload}/{file}", "-", "0", "0")
+    return named
+
+
+def _system_libraries(view: View) -> None:
+    machine = os.uname().machine
+    for name in ("/lib", "/lib64"):
+        if os.path.islink(name):
+            view.link(name, os.readlink(name))
+    folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", f"/lib/{machine}-linux-gnu", "/lib64"]
+    for folder in folders:
+        if os.path.isdir(folder) and os.path.realpath(folder) == folder:
+            view.bind(folder, folder, "x", "rl")
+    if os.path.exists("/etc/ld.so.cache"):
+        view.bind("/etc/ld.so.cache", "/etc/ld.so.cache", "", "r")
+    loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
+    real = os.path.realpath(loader.get(machine, ""))
+    if os.path.isfile(real):
+        view.land[real] = "rx"
+
+
+def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:
+    """Show the script and the `.py` files beside it; returns (box, target in the guest)."""
+    if program.kind == "code":
+        return ("/box" if view.isolated else scratch), program.target
+    if program.kind == "module":
+        top = program.target.partition(".")[0]
+        package = os.path.join(program.cwd, top)
+        if os.path.isfile(os.path.join(package, "__init__.py")):
+            view.bind(package, f"/box/{top}" if view.isolated else package, "o", "rl", os.stat(package))
+            return ("/box" if view.isolated else program.cwd), program.target
+        if os.path.isfile(package + ".py"):
+            return _add_beside(view, program.cwd, ""), program.target
+        return ("/box" if view.isolated else scratch), program.target
+    path = os.path.realpath(os.path.join(program.cwd, program.target))
+    if not os.path.exists(path):
+        raise ProgramNotFound(f"{program.target}: no such file")
+    if os.path.isdir(path):
+        raise ProgramNotExecutable(f"{program.target}: is a directory; use -m for a package")
+    box = _add_beside(view, os.path.dirname(path), os.path.basename(path))
+    return box, os.path.join(box, os.path.basename(path))
+
+
+def _add_beside(view: View, folder: str, script: str) -> str:
+    box = "/box" if view.isolated else folder
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.name.endswith(".py") and e.is_file()]
+    if script and script not in names:
+        names.append(script)
+    if len(names) > 200:
+        raise BelljarError(
+            f"{folder}: {len(names)} Python files beside the script; move it to a directory of its "
+            f"own, or grant the directory with --read and run it with -c"
+        )
+    for name in sorted(names):
+        path = os.path.realpath(os.path.join(folder, name))
+        view.bind(path, os.path.join(box, name), "o", "r", os.stat(path))
+        if not view.isolated and path != os.path.join(box, name):
+            raise BelljarError(f"{folder}/{name}: a link, which needs mount namespaces")
+    return box
+
+
+def _add_programs(view: View, policy: Policy) -> list[str]:
+    programs = []
+    for grant in policy.grants:
+        if grant.right != "run":
+            continue
+        from belljar.confine.programs import locate
+
+        path, real = locate(grant)
+        view.bind(real, path, "x", "rx", os.stat(real))
+        programs.append(path)
+    if programs and not view.isolated:
+        raise PolicyError(
+            next(g.origin for g in policy.grants if g.right == "run"),
+            "run: programs need a PID namespace to be ended with the guest; not on this machine",
+        )
+    return programs
+
+
+def _working_directory(cwd: str, found: list[Grant], box: str) -> str:
+    for grant in found:
+        inside = cwd == grant.target or cwd.startswith(grant.target.rstrip("/") + "/")
+        if inside or grant.target.startswith(cwd.rstrip("/") + "/"):
+            return cwd
+    return box
+
+
+def _limits(policy: Policy, tier: str) -> list[str]:
+    limits = policy.limits
+    cpu = max(1, int(limits.cpu) + (limits.cpu > int(limits.cpu)))
+    rows: list[tuple[str, int, int]] = [
+        ("data", limits.memory, limits.memory),
+        # shared mappings are not data: this is the second fence
+        ("as", 4 * limits.memory + _GIB, 4 * limits.memory + _GIB),
+        ("cpu", cpu, cpu + 1),
+        ("nofile", limits.open_files, limits.open_files),
+        ("fsize", limits.disk, limits.disk),
+        ("core", 1, 1),  # 0 would still feed a core_pattern pipe (core(5))
+        ("memlock", 1 << 20, 1 << 20),
+        ("msgqueue", 0, 0),
+    ]
+    if tier != "landlock":  # elsewhere it would count the user's processes outside, too
+        tasks = limits.threads + limits.processes  # init is one of them
+        rows.append(("nproc", tasks, tasks))
+    return [word for name, soft, hard in rows for word in ("limit", name, str(soft), str(hard))]
+
+
+def _addresses(policy: Policy) -> list[str]:
+    words: list[str] = []
+    for grant in policy.grants:
+        if grant.right != "connect":
+            continue
+        from ipaddress import ip_network
+
+        host, _, port = grant.target.removeprefix("tcp:").rpartition(":")
+        network = ip_network(host.strip("[]"), strict=False)
+        family = "2" if network.version == 4 else "10"
+        number = "0" if port == "*" else port
+        words += ("connect", family, network.network_address.packed.hex(), str(network.prefixlen), number)
+    return words
+
+
+def _environment(policy: Policy, temporary: str, isolated: bool) -> list[tuple[str, str]]:
+    variables = {} if isolated else {"TMPDIR": temporary}
+    for name, value in policy.env:
+        if value is True:
+            host = os.environ.get(name)
+            if host is not None:
+                variables[name] = host
+        elif isinstance(value, str):
+            variables[name] = value
+    for name in variables:
+        if name.startswith(("LD_", "BELLJAR_")):
+            raise PolicyError(policy.origin("process.env"), f"env: {name} is Belljar's own to set")
+    return list(variables.items())
+
+
+def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> dict[str, object]:
+    return {
+        "all": policy.extensions == "all",
+        "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
+        "outside": [p for p in (*runtime.site, *runtime.hidden)],
+        "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),
+    }

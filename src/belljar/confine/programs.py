@@ -1,0 +1,36 @@
+"""Programs that the guest may execute (`run`)."""
+
+from __future__ import annotations
+
+import os
+
+from belljar.errors import PolicyError
+from belljar.model import Grant
+
+_DEFAULT = "/usr/local/bin:/usr/bin:/bin"
+
+
+def locate(grant: Grant) -> tuple[str, str]:
+    """(where the guest finds it, the file on the host). Raises `PolicyError`.
+
+    A bare name is looked up in the system's directories, not in the caller's PATH: what is
+    granted must not depend on the environment.
+    """
+    name = grant.target
+    if "/" in name:
+        candidates = [name]
+    else:
+        candidates = [os.path.join(folder, name) for folder in _DEFAULT.split(":")]
+    for candidate in candidates:
+        real = os.path.realpath(candidate)
+        if os.path.isfile(real):
+            if not os.access(real, os.X_OK):
+                raise PolicyError(grant.origin, f"run = {name}: {real} is not executable")
+            with open(real, "rb") as file:
+                if file.read(2) == b"#!":
+                    raise PolicyError(
+                        grant.origin, f"run = {name}: a script; grant the program that reads it"
+                    )
+            folder = os.path.realpath(os.path.dirname(candidate))
+            return os.path.join(folder, os.path.basename(candidate)), real
+    raise PolicyError(grant.origin, f"run = {name}: no such program")

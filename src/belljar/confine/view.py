@@ -1,0 +1,134 @@
+"""The words of a plan: what the guest's tree of files holds, and which rights go with it.
+
+`View` collects mounts, Landlock rules and the window's table side by side, so that the three
+cannot disagree: one call grants a path in all of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from belljar.errors import PolicyError
+from belljar.model import Grant
+
+
+class View:
+    """The files of one sandbox. `isolated` is False where there are no namespaces.
+
+    Without namespaces nothing is mounted and every guest path is a host path.
+    """
+
+    def __init__(self, isolated: bool) -> None:
+        self.isolated = isolated
+        self.words: list[str] = []
+        self.land: dict[str, str] = {}
+        self.window: dict[str, str] = {}
+
+    def add(self, *words: str) -> None:
+        self.words.extend(words)
+
+    def directory(self, path: str) -> None:
+        if self.isolated:
+            self.add("dir", path)
+
+    def file(self, path: str, text: str, rights: str = "r") -> None:
+        """A small generated file."""
+        if self.isolated:
+            self.add("file", path, text)
+            self.allow(path, rights)
+
+    def link(self, path: str, target: str) -> None:
+        if self.isolated:
+            self.add("link", path, target)
+
+    def bind(
+        self, source: str, path: str, flags: str, rights: str, checked: os.stat_result | None = None
+    ) -> None:
+        """Show `source` of the host at `path`; `checked` pins the object that was looked at."""
+        device, inode = (checked.st_dev, checked.st_ino) if checked else (0, 0)
+        if self.isolated:
+            self.add("bind", source, path, flags or "-", str(device), str(inode))
+        self.allow(path if self.isolated else source, rights)
+
+    def allow(self, path: str, rights: str) -> None:
+        """Landlock letters (`r l w x p`) and the window's (`r l w`) for a path and beneath."""
+        self.land[path] = _union(self.land.get(path, ""), rights)
+        seen = "".join(letter for letter in rights if letter in "rlw")
+        self.window[path] = _union(self.window.get(path, ""), seen)
+
+    def rules(self) -> list[str]:
+        words: list[str] = []
+        for path, rights in self.land.items():
+            words += ("land", path, rights)
+        return words
+
+    def window_text(self) -> str:
+        """The table the window reads: `rights<TAB>path`, one a line."""
+        lines = [
+            f"{rights or '-'}\t{path}\n" for path, rights in self.window.items() if "\n" not in path
+        ]
+        return "".join(lines)
+
+
+def _union(a: str, b: str) -> str:
+    return a + "".join(letter for letter in b if letter not in a)
+
+
+_LETTERS = {"read": "rl", "write": "w", "list": "l"}
+
+
+def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
+    """Put every file grant into the view; returns those that exist.
+
+    A grant keeps the rights that a grant above it has: reading a directory inside a writable
+    one does not make it read-only. Raises `PolicyError` naming the grant's place.
+    """
+    files = [g for g in grants if g.right in _LETTERS]
+    rights: dict[str, str] = {}
+    sources: dict[str, tuple[str, Grant]] = {}
+    found: list[Grant] = []
+    for grant in sorted(files, key=lambda g: g.target):
+        _check_place(grant)
+        path = grant.target
+        if path in sources and sources[path][0] != (grant.source or path):
+            raise PolicyError(grant.origin, f"{path} is granted twice, from different places")
+        sources[path] = (grant.source or path, grant)
+        rights[path] = _union(rights.get(path, ""), _LETTERS[grant.right])
+    for path in sorted(sources):
+        source, grant = sources[path]
+        real = os.path.realpath(source)
+        try:
+            checked = os.stat(real)
+        except OSError as error:
+            if grant.optional and isinstance(error, FileNotFoundError):
+                continue
+            hint = "; prefix it with - if it may be missing" if error.errno == 2 else ""
+            raise PolicyError(
+                grant.origin, f"{grant.right} = {source}: {error.strerror}{hint}"
+            ) from error
+        if not view.isolated and real != path:
+            raise PolicyError(
+                grant.origin,
+                f"{grant.right} = {source}: without mount namespaces a path cannot be renamed, "
+                f"and this one is a link or mapped; grant {real} itself",
+            )
+        if (checked.st_mode & 0o170000) not in (0o040000, 0o100000):
+            raise PolicyError(
+                grant.origin, f"{grant.right} = {source}: neither a file nor a directory"
+            )
+        letters = rights[path]
+        for above, more in rights.items():
+            if path.startswith(above.rstrip("/") + "/"):
+                letters = _union(letters, more)
+        writable = "w" in letters
+        view.bind(real, path, ("w" if writable else "") + ("i" if writable else "o"), letters, checked)
+        found += [g for g in files if g.target == path]
+    return found
+
+
+def _check_place(grant: Grant) -> None:
+    for ours in ("/belljar", "/box", "/dev", "/proc", "/sys"):
+        if grant.target == ours or grant.target.startswith(ours + "/"):
+            raise PolicyError(
+                grant.origin, f"{grant.right} = {grant.target}: {ours} in the guest is Belljar's own"
+            )

@@ -1,0 +1,141 @@
+"""The first lines that run inside: set the stage, then become the guest's program.
+
+Runs on any CPython from 3.8, isolated and without `site`. Everything here is a window: the
+walls stand already, and nothing below is relied upon for safety.
+"""
+
+import builtins
+import marshal
+import posix
+import sys
+
+
+def _parameters():
+    # The host answers only once the recorder has said hello: no guest code runs unrecorded.
+    data = b""
+    while True:
+        chunk = posix.read(3, 65536)
+        if not chunk:
+            break
+        data += chunk
+    posix.close(3)
+    return marshal.loads(data)
+
+
+def _guard_imports(allowed):
+    """Readable refusals for what the walls refuse unreadably (an empty or unmappable file)."""
+    import _frozen_importlib_external as external
+
+    names = set(allowed["names"])
+    granted = set(allowed["beneath"])
+    places = sorted(granted | set(allowed["outside"]), key=len, reverse=True)
+    unsafe = ("_ctypes", "_testcapi", "_testinternalcapi", "_interpreters", "_xxsubinterpreters")
+
+    class Guard:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name in unsafe and name.lstrip("_") not in names and name not in names:
+                refuse(name, name.lstrip("_"), "outside the safe set of the standard library")
+            return None
+
+    def refuse(module, grant, why):
+        sys.audit("belljar.denied", "import", grant, module)
+        raise ImportError(
+            "{} is {}; the grant that allows it is --import {}".format(module, why, grant),
+            name=module,
+        )
+
+    plain = external.ExtensionFileLoader.create_module
+
+    def create_module(self, spec):
+        for place in places:  # the most specific one decides
+            if self.path == place or self.path.startswith(place + "/"):
+                if place in granted:
+                    return plain(self, spec)
+                break
+        refuse(spec.name, spec.name.partition(".")[0], "native code that no grant names")
+
+    external.ExtensionFileLoader.create_module = create_module
+    sys.meta_path.insert(0, Guard)
+
+
+def _source_only(runtime):
+    """Compiled files count only where they came with the runtime (hostile bytecode)."""
+    import _frozen_importlib_external as external
+    import _imp
+
+    class SourceOnly(external.SourceFileLoader):
+        def get_code(self, fullname):
+            path = self.get_filename(fullname)
+            return self.source_to_code(self.get_data(path), path)
+
+    ours = tuple(runtime)
+    plain = external.FileFinder.path_hook(*external._get_supported_file_loaders())
+    native = (external.ExtensionFileLoader, _imp.extension_suffixes())
+    strict = external.FileFinder.path_hook(native, (SourceOnly, [".py"]))
+
+    def hook(path):
+        known = path in ours or path.startswith(tuple(p + "/" for p in ours if p))
+        return plain(path) if known else strict(path)
+
+    sys.path_hooks[-1:] = [hook]
+    sys.path_importer_cache.clear()
+    sys.dont_write_bytecode = True
+
+
+def _main_module(name_of_file):
+    module = type(sys)("__main__")
+    module.__builtins__ = builtins
+    if name_of_file is not None:
+        module.__file__ = name_of_file
+        module.__cached__ = None
+    sys.modules["__main__"] = module
+    return module.__dict__
+
+
+def _begin():
+    boot = _parameters()
+    import os
+
+    for name in ("LD_PRELOAD", "BELLJAR_CHANNEL", "BELLJAR_WINDOW", "BELLJAR_STRICT"):
+        os.environ.pop(name, None)  # exec puts them back for children
+    import _sitebuiltins
+
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
+    sys.path[:] = [p for p in boot["path"] if p]
+    if not boot["extensions"]["all"]:
+        _guard_imports(boot["extensions"])
+    if not boot["bytecode"]:
+        _source_only(boot["runtime"])
+    return boot
+
+
+def _run(boot):
+    kind, target = boot["kind"], boot["target"]
+    try:
+        if kind == "module":
+            import runpy
+
+            sys.argv[:] = [target, *boot["argv"]]
+            _main_module(None)
+            runpy._run_module_as_main(target)
+        elif kind == "code":
+            sys.argv[:] = ["-c", *boot["argv"]]
+            exec(compile(target, "<string>", "exec", dont_inherit=True), _main_module(None))
+        else:
+            sys.argv[:] = [target, *boot["argv"]]
+            with open(target, "rb") as file:
+                source = file.read()
+            code = compile(source, target, "exec", dont_inherit=True)
+            exec(code, _main_module(target))
+    except SystemExit:
+        raise
+    except BaseException as error:  # the interpreter's own last resort, without our frame
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        sys.excepthook(type(error), error, trace)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+
+
+_run(_begin())
