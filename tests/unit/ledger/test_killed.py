@@ -1,0 +1,197 @@
+"""SIGKILL of writers at any moment: what was acknowledged is there, what is torn is told."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from belljar.ledger import EVENTS, Writer
+from belljar.ledger.format import RECOVERED
+from belljar.ledger.reader import read, verify
+
+ACK = struct.Struct("<QI8s")
+ROUNDS, KILLS, WRITERS = 6, 50, 4
+MOST_BYTES = 400 << 20
+
+
+def write_until_killed(directory: str, acks: int, seed: int) -> None:
+    """Append batches of all sizes; every acknowledged one is noted after the fact."""
+    signal.alarm(30)  # whatever becomes of the test, this process ends and writes little
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
+    parent = os.getppid()
+    chance = random.Random(seed)
+    run = chance.randbytes(16)
+    source = chance.randbytes(1 << 20) * 3
+    writer = Writer(directory)
+    sizes = (2 << 20,) if chance.random() < 0.4 else (0, 90, 4000, 20_000, 200_000)
+    while os.getppid() == parent:
+        items = []
+        for _ in range(chance.randint(1, 2)):
+            size = chance.choice(sizes)
+            start = chance.randrange(1 << 19)
+            items.append((EVENTS, chance.randint(1, 50), source[start : start + size]))
+        numbers = writer.append(items, run)
+        for number, (_kind, count, payload) in zip(numbers, items, strict=True):
+            os.write(acks, ACK.pack(number, count, sha256(payload).digest()[:8]))
+        time.sleep(chance.random() / 100)
+
+
+def start_writer(directory: str, acks: int, seed: int) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            write_until_killed(directory, acks, seed)
+        finally:
+            os._exit(9)
+    return child
+
+
+def kill(victim: int) -> None:
+    os.kill(victim, signal.SIGKILL)
+    assert os.waitpid(victim, 0)[1] == signal.SIGKILL, "the writer had ended by itself"
+
+
+def one_round(directory: str, chance: random.Random) -> tuple[int, int]:
+    """`KILLS` kills among `WRITERS` concurrent writers; torn ends and acknowledged records."""
+    notes = os.open(directory + ".acks", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    alive = [start_writer(directory, notes, chance.getrandbits(32)) for _ in range(WRITERS)]
+    try:
+        for number in range(KILLS):
+            time.sleep(chance.random() / 80)
+            kill(alive.pop(chance.randrange(len(alive))))
+            alive.append(start_writer(directory, notes, chance.getrandbits(32)))
+            if number % 10 == 0:
+                verify(directory)  # beside writers that are at work
+    finally:
+        for victim in alive:
+            kill(victim)
+
+    left = verify(directory)
+    assert left.complete + left.torn == os.path.getsize(directory + "/ledger.blj")
+    assert bool(left.torn) == bool(left.why)
+    with Writer(directory) as writer:
+        writer.append([(EVENTS, 1, b"after")], bytes(16))
+    report = verify(directory)
+    assert report.torn == 0
+    assert report.recovered == left.recovered + bool(left.torn)
+    assert len(list(Path(directory).glob("torn-*.bin"))) == report.recovered
+    assert not list(Path(directory).glob("*.part")) + list(Path(directory).glob("*.tmp"))
+
+    there = {r.first: (r.count, sha256(r.payload).digest()[:8]) for r in read(directory)}
+    os.lseek(notes, 0, os.SEEK_SET)
+    acknowledged = 0
+    while note := os.read(notes, ACK.size):
+        number, count, digest = ACK.unpack(note)
+        assert there[number] == (count, digest)
+        acknowledged += 1
+    os.close(notes)
+    return report.recovered, acknowledged
+
+
+@pytest.mark.slow
+def test_three_hundred_kills_of_concurrent_writers_lose_nothing_acknowledged(
+    tmp_path: Path,
+) -> None:
+    seed = random.SystemRandom().getrandbits(32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    torn = acknowledged = 0
+    for number in range(ROUNDS):
+        directory = str(tmp_path / f"round{number}")
+        with Writer(directory):
+            pass
+        more = one_round(directory, chance)
+        torn += more[0]
+        acknowledged += more[1]
+        shutil.rmtree(directory)
+    print("torn", torn, "acknowledged", acknowledged)
+    assert acknowledged > ROUNDS * KILLS
+
+
+def test_every_length_of_a_torn_end_is_told_kept_and_written_over(tmp_path: Path) -> None:
+    first = str(tmp_path / "first")
+    with Writer(first) as writer:
+        writer.append([(EVENTS, 3, b"whole")], bytes(16))
+        complete = os.path.getsize(writer.path)
+        writer.append([(EVENTS, 2, b"torn" * 20)], bytes(16))
+        data = Path(writer.path).read_bytes()
+    for length in range(complete + 1, len(data)):
+        directory = tmp_path / str(length)
+        directory.mkdir(0o700)
+        (directory / "ledger.blj").write_bytes(data[:length])
+        (directory / "ledger.blj").chmod(0o600)
+        before = verify(str(directory))
+        assert (before.complete, before.torn) == (complete, length - complete)
+        with Writer(str(directory)) as writer:
+            assert writer.append([(EVENTS, 1, b"next")], bytes(16)) == [5]
+        after = verify(str(directory))
+        assert (after.records, after.entries, after.torn, after.recovered) == (3, 5, 0, 1)
+        told = [r for r in read(str(directory)) if r.kind == RECOVERED]
+        (side,) = directory.glob("torn-*")
+        assert side.read_bytes() == data[complete:length]
+        assert side.name.encode() in told[0].payload
+        assert sha256(data[complete:length]).hexdigest().encode() in told[0].payload
+
+
+def test_zeros_that_a_crashed_machine_left_are_a_torn_end(tmp_path: Path) -> None:
+    with Writer(str(tmp_path / "l")) as writer:
+        writer.append([(EVENTS, 3, b"whole")], bytes(16))
+        complete = os.path.getsize(writer.path)
+        writer.append([(EVENTS, 1, b"x" * 300)], bytes(16))
+        data = Path(writer.path).read_bytes()
+    for kept in (0, 3, 40, 200, 388):
+        Path(writer.path).write_bytes(data[: complete + kept].ljust(len(data) + 4096, b"\0"))
+        assert verify(str(tmp_path / "l")).complete == complete
+
+
+def test_a_torn_file_header_is_kept_and_replaced(tmp_path: Path) -> None:
+    with Writer(str(tmp_path)) as writer:
+        data = Path(writer.path).read_bytes()
+    for length in range(1, len(data)):
+        Path(writer.path).write_bytes(data[:length])
+        assert verify(str(tmp_path)).torn == length
+        with Writer(str(tmp_path)) as again:
+            assert again.append([(EVENTS, 1, b"")], bytes(16)) == [2]
+        assert verify(str(tmp_path)).recovered == 1
+
+
+@pytest.mark.parametrize("stage", ["rename", "ftruncate", "write", "told"])
+def test_a_recovery_that_is_itself_killed_is_finished_by_the_next_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    directory = str(tmp_path)
+    with Writer(directory) as writer:
+        writer.append([(EVENTS, 1, b"whole")], bytes(16))
+        with open(writer.path, "ab") as file:
+            file.write(b"\xb1LJ")
+    child = os.fork()
+    if child == 0:
+        die = lambda *_args, **_options: os._exit(7)  # noqa: E731
+        if stage == "told":
+            monkeypatch.setattr("belljar.ledger.recover.told", die)
+        elif stage == "write":
+            monkeypatch.setattr("belljar.ledger.recover.untold", die)
+        else:
+            monkeypatch.setattr(os, stage, die)
+        try:
+            Writer(directory)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    with Writer(directory) as writer:
+        writer.append([(EVENTS, 1, b"next")], bytes(16))
+    report = verify(directory)
+    assert report.torn == 0
+    assert report.recovered == (2 if stage in ("ftruncate", "told") else 1)
+    kept = list(tmp_path.glob("torn-*"))
+    assert kept
+    assert {(p.suffix, p.read_bytes()) for p in kept} == {(".bin", b"\xb1LJ")}
