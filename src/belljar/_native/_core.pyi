@@ -18,6 +18,6 @@ def scan_frames(
 
     Returns the bytes consumed, the frames counted, the places (offset, length) of frames that
     the host must decode (hello, bye, CHECK), and the gaps (pid, expected seq, seq found).
-    `last` maps a pid to its last seq and is updated. Raises `ValueError` at a frame that is
-    none; `last` then covers the frames before it.
+    `last` maps a pid to its last seq and is updated. Stops before what is no frame, and raises
+    `ValueError` when that stands at the very beginning; `last` is then as it was.
     """

@@ -86,6 +86,8 @@ static int walk(const unsigned char *data, size_t size, PyObject *last, PyObject
         if (verdict == BJ_PARTIAL)
             return 0;
         if (verdict != BJ_WHOLE) {
+            if (*consumed > 0)
+                return 0; /* the good frames first; the next call begins with this one */
             PyErr_Format(PyExc_ValueError, "%s in the frame at offset %zu", verdict, *consumed);
             return -1;
         }

@@ -29,9 +29,12 @@ int PySys_AddAuditHook(Py_AuditHookFunction, void *) BJ_WEAK;
 const char *Py_GetVersion(void) BJ_WEAK;
 void *PyThreadState_GetUnchecked(void) BJ_WEAK;   /* 3.13 */
 void *_PyThreadState_UncheckedGet(void) BJ_WEAK;  /* before */
+void *PyInterpreterState_Get(void) BJ_WEAK;       /* 3.9 */
+long long PyInterpreterState_GetID(void *) BJ_WEAK;
 
 void Py_DecRef(PyObject *) BJ_WEAK;
 PyObject *PyObject_Type(PyObject *) BJ_WEAK;
+PyObject *PyObject_GetAttr(PyObject *, PyObject *) BJ_WEAK;
 PyObject *PyObject_GetAttrString(PyObject *, const char *) BJ_WEAK;
 PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...) BJ_WEAK;
 PyObject *PyObject_CallFunction(PyObject *, const char *, ...) BJ_WEAK;
@@ -57,6 +60,7 @@ int PyBytes_AsStringAndSize(PyObject *, char **, Py_ssize_t *) BJ_WEAK;
 const char *PyUnicode_AsUTF8AndSize(PyObject *, Py_ssize_t *) BJ_WEAK;
 PyObject *PyUnicode_AsEncodedString(PyObject *, const char *, const char *) BJ_WEAK;
 Py_ssize_t PyUnicode_GetLength(PyObject *) BJ_WEAK;
+PyObject *PyUnicode_InternFromString(const char *) BJ_WEAK;
 PyObject *PyUnicode_Substring(PyObject *, Py_ssize_t, Py_ssize_t) BJ_WEAK;
 double PyFloat_AsDouble(PyObject *) BJ_WEAK;
 long PyLong_AsLong(PyObject *) BJ_WEAK;

@@ -36,14 +36,16 @@ _Noreturn void bj_refuse(const char *why)
 
 static void put_args(struct bj_buf *b, const char *name, PyObject *args)
 {
-    Py_ssize_t size = args == NULL || !bj_has_thread_state() ? 0 : PyTuple_Size(args);
+    Py_ssize_t size = args == NULL ? 0 : PyTuple_Size(args);
     size_t n = size > BJ_MAX_ITEMS ? BJ_MAX_ITEMS : (size_t)size, told = n;
     size_t first = BJ_MAX_TEXT;
-    if (strcmp(name, "import") == 0)
+    if (name[0] == 'i' && strcmp(name, "import") == 0)
         told = n < 2 ? n : 2; /* not sys.path and the finders, again and again */
-    else if (strcmp(name, "compile") == 0)
+    else if (name[0] == 'c' && strcmp(name, "compile") == 0)
         first = 256;
-    else if (strcmp(name, "marshal.loads") == 0 || strcmp(name, "code.__new__") == 0)
+    else if (name[0] == 'm' && strcmp(name, "marshal.loads") == 0)
+        first = 32;
+    else if (name[0] == 'c' && strcmp(name, "code.__new__") == 0)
         first = 32;
     bj_put_array(b, n);
     for (size_t i = 0; i < n; i++) {
@@ -72,14 +74,14 @@ static int must_check(const char *name)
 }
 
 static void put_event(struct bj_buf *b, const char *name, PyObject *args,
-                      const struct bj_file_event *file)
+                      const struct bj_file_event *file, int alive)
 {
     bj_put_array(b, 4);
     bj_text(b, name, strlen(name), BJ_NAME_TEXT);
     bj_reserve(b, KEPT);
-    put_args(b, name, args);
+    put_args(b, name, alive ? args : NULL); /* 3.8 tells of events before there is a thread */
     bj_release(b, KEPT);
-    if (bj_has_thread_state())
+    if (alive)
         bj_put_frame(b);
     else
         bj_put_nil(b);
@@ -112,8 +114,8 @@ static int hook(const char *name, PyObject *args, void *unused)
         if (verdict > BJ_UNSURE)
             flags |= BJ_REFUSED;
     }
-    put_event(&b, name, args, file);
-    if (strcmp(name, "os.system") == 0)
+    put_event(&b, name, args, file, alive);
+    if (name[0] == 'o' && strcmp(name, "os.system") == 0)
         bj_exec_env_restore();
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, flags | (b.cut ? BJ_TRUNCATED : 0));
     if (collecting)

@@ -34,8 +34,12 @@ static const struct bj_file_event events[] = {
     {"os.chown", {0, -1}, {3, -1}, "w"},
     {"os.utime", {0, -1}, {3, -1}, "w"},
     {"os.truncate", {0, -1}, {-1, -1}, "w"},
-    {"os.link", {0, 1}, {2, 3}, "xw"},
+    {"os.link", {0, 1}, {2, 3}, "ww"},
     {"os.symlink", {1, -1}, {2, -1}, "w"},
+    {"os.listxattr", {0, -1}, {-1, -1}, "r"},
+    {"os.getxattr", {0, -1}, {-1, -1}, "r"},
+    {"os.setxattr", {0, -1}, {-1, -1}, "w"},
+    {"os.removexattr", {0, -1}, {-1, -1}, "w"},
     {"os.exec", {0, -1}, {-1, -1}, ""},
     {"os.posix_spawn", {0, -1}, {-1, -1}, ""},
     {"subprocess.Popen", {0, -1}, {-1, -1}, ""},
@@ -171,7 +175,9 @@ static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *a
     if (e == NULL)
         return BJ_MISSING;
     char need = event->need[i];
-    int rights = need == 'x' ? 0 : need == 'l' ? L : need == 'w' ? W : open_needs(args);
+    int rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
+    if (need == 'o')
+        rights = open_needs(args);
     if ((e->rights & rights) == rights)
         return BJ_PASS;
     /* Opening a directory to list it looks like reading it: let the wall tell them apart. */

@@ -1,0 +1,231 @@
+"""`belljar watch`: run a program unrestricted, record it and its children, say what it did.
+
+Exit status: the program's own (128 + n for a signal); 126 not executable, 127 not found, 125
+Belljar failed and nothing of the program ran, 2 usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.errors import BelljarError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final, TextIO
+
+    from belljar.report.summary import Summary
+    from belljar.watch.collect import Chunk
+    from belljar.watch.findings import Finding
+
+_USAGE: Final = """\
+usage: belljar watch [options] SCRIPT [ARGS...]
+       belljar watch [options] -c CODE [ARGS...] | -m MODULE [ARGS...]
+       belljar watch [options] -- COMMAND [ARGS...]
+
+Run a program, restrict nothing, record everything it and its children do.
+
+options:
+  --json          one event a line, as JSON, instead of the summary
+  --quiet         print nothing
+  --ledger DIR    where the record goes: a directory, auto or none (auto)
+  --python PATH   the interpreter for SCRIPT, -c and -m
+  --to FILE       the summary or JSON goes there (standard error)
+"""
+
+
+class Options:
+    """What the command line asks for."""
+
+    def __init__(self) -> None:
+        self.json = self.quiet = False
+        self.ledger = "auto"
+        self.python: str | None = None
+        self.to: str | None = None
+        self.command: list[str] = []
+        self.is_python = True
+
+
+def parse(argv: list[str]) -> Options:
+    """Options and command of `argv`. Raises `UsageError`.
+
+    >>> parse(["--quiet", "-c", "pass", "x"]).command
+    ['-c', 'pass', 'x']
+    """
+    options, rest = Options(), list(argv)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if word in ("--json", "--quiet"):
+            setattr(options, word[2:], True)
+        elif name in ("--ledger", "--python", "--to"):
+            if not equals:
+                if not rest:
+                    raise UsageError(f"{name} needs a value")
+                value = rest.pop(0)
+            setattr(options, name[2:], value)
+        elif word == "--":
+            options.command, options.is_python = rest, False
+            break
+        elif word in ("-c", "-m"):
+            if not rest:
+                raise UsageError(f"{word} needs a value")
+            options.command = [word, *rest]
+            break
+        elif word.startswith("-") and word != "-":
+            raise UsageError(f"unknown option {word}")
+        else:
+            options.command = [word, *rest]
+            break
+    if not options.command:
+        raise UsageError("nothing to run: give SCRIPT, -c, -m or -- COMMAND")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run `belljar watch` with `argv` (without the words `belljar watch`); the exit status.
+
+    >>> main(["--quiet", "--ledger", "none", "-c", "raise SystemExit(3)"])  # doctest: +SKIP
+    3
+    """
+    if argv[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(_USAGE)
+        return 0
+    try:
+        return _run(parse(argv))
+    except BelljarError as error:
+        from belljar.report.text import printable
+
+        sys.stderr.write(f"belljar: {printable(str(error))}\n")
+        if isinstance(error, UsageError):
+            sys.stderr.write("try: belljar watch --help\n")
+        return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"belljar: cannot watch: {error.strerror}\n")
+        return 125
+
+
+def _run(options: Options) -> int:
+    from belljar.watch import command, run
+    from belljar.watch.record import Record
+
+    if options.is_python:
+        words = [command.python(options.python, os.environ), *options.command]
+    else:
+        words = list(options.command)
+    path = command.program(words[0], os.environ)
+    with Record(options.ledger) as record, _Output(options.to) as out:
+        view = _View(options, out)
+        record.start(words)
+
+        def take(chunks: list[Chunk]) -> None:
+            record.take(chunks)
+            view.take(chunks)
+
+        result = run.watch([path, *words[1:]], os.environ, take, view.prepare)
+        record.end(result)
+        view.finish([*result.findings, *record.findings])
+        return result.status
+
+
+class _Output:
+    """A stream to write to that is closed only if it is ours."""
+
+    def __init__(self, to: str | None) -> None:
+        self._ours = to is not None
+        self.stream: TextIO = sys.stderr
+        if to is not None:
+            self.stream = open(to, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+
+    def __enter__(self) -> TextIO:
+        return self.stream
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._ours:
+            self.stream.close()
+
+
+class _View:
+    """What is printed: JSON lines as they come, or the summary at the end."""
+
+    def __init__(self, options: Options, out: TextIO) -> None:
+        self._json, self._quiet, self._out = options.json, options.quiet, out
+        self._summary: Summary | None = None
+        self._broken = 0
+
+    def prepare(self) -> None:
+        """Import what decoding needs, while the program starts."""
+        if self._quiet:
+            return
+        import msgspec.json
+
+        import belljar.events.decode
+        from belljar.report.summary import Summary
+
+        del msgspec, belljar
+        self._summary = Summary()
+
+    def take(self, chunks: list[Chunk]) -> None:
+        if self._quiet or self._summary is None:
+            return
+        from belljar.errors import GuestProtocolError
+
+        for chunk in chunks:
+            data, at = chunk.data, 0
+            while at < len(data):
+                size = int.from_bytes(data[at + 2 : at + 4], "little")
+                try:
+                    self._frame(data[at : at + size])
+                except GuestProtocolError:
+                    self._broken += 1
+                at += size
+        if self._json:
+            self._out.flush()
+
+    def _frame(self, frame: bytes) -> None:
+        from belljar.events.decode import BYE, HELLO, decode, decode_bye, decode_hello
+
+        assert self._summary is not None
+        kind = frame[4]
+        if kind == HELLO:
+            hello = decode_hello(frame)
+            self._summary.hello()
+            self._line("hello", hello)
+        elif kind == BYE:
+            self._line("bye", decode_bye(frame))
+        else:
+            event = decode(frame)
+            if self._json:
+                self._line("event", event)
+            else:
+                self._summary.add(event)
+
+    def _line(self, kind: str, value: Any) -> None:
+        if self._json:
+            from belljar.ledger.entries import plain
+
+            line = plain(value)
+            self._print({"kind": kind, **line.pop("header", {}), **line} | {"kind": kind})
+
+    def _print(self, value: dict[str, Any]) -> None:
+        import json
+
+        self._out.write(json.dumps(value) + "\n")
+
+    def finish(self, findings: list[Finding]) -> None:
+        from belljar.report.text import wants_colour
+        from belljar.watch.findings import Finding
+
+        if self._broken:
+            text = f"{self._broken} frames could not be decoded"
+            findings = [*findings, Finding("malformed", 0, self._broken, 0, text)]
+        if self._quiet or self._summary is None:
+            return
+        if self._json:
+            for finding in findings:
+                self._print({**finding.plain(), "kind": "finding", "finding": finding.kind})
+        else:
+            for line in self._summary.lines(findings, colour=wants_colour(self._out)):
+                self._out.write(line + "\n")
+        self._out.flush()

@@ -1,0 +1,40 @@
+"""What a process must be given so that the recorder attaches to it and to its children."""
+
+from __future__ import annotations
+
+from belljar._native import RECORDER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHANNEL = "BELLJAR_CHANNEL"
+WINDOW = "BELLJAR_WINDOW"
+STRICT = "BELLJAR_STRICT"
+
+
+def environment(
+    base: Mapping[str, str],
+    channel: str,
+    *,
+    window: str | None = None,
+    strict: bool = False,
+    recorder: str = RECORDER,
+) -> dict[str, str]:
+    """`base` with what the recorder needs added: our library before any other in LD_PRELOAD.
+
+    `channel` is the FIFO's path as the process will see it; `window` likewise names the table of
+    the in-guest window; with `strict` a Python that cannot be recorded does not start (125).
+
+    >>> environment({"LD_PRELOAD": "x.so"}, "/c", recorder="/r.so")["LD_PRELOAD"]
+    '/r.so:x.so'
+    """
+    found = dict(base)
+    others = [p for p in found.get("LD_PRELOAD", "").replace(" ", ":").split(":") if p]
+    found["LD_PRELOAD"] = ":".join([recorder, *(p for p in others if p != recorder)])
+    found[CHANNEL] = channel
+    for name, value in ((WINDOW, window), (STRICT, "1" if strict else None)):
+        found.pop(name, None)
+        if value is not None:
+            found[name] = value
+    return found

@@ -1,0 +1,225 @@
+"""The collector: one FIFO, many recorded processes, every frame counted.
+
+Knows nothing of what is being recorded or why, and cheap to import: `belljar run` needs it
+before its guest starts. It trusts no byte of what it reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from belljar._native import scan_frames
+from belljar.model import Value
+from belljar.watch.findings import Finding, of_gap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+HELLO, EVENT, BYE = 1, 2, 3
+CHECK, REFUSED, TRUNCATED, FORKED = 1, 2, 4, 8
+HEADER: Final = 32
+
+_SET_PIPE_SIZE: Final = 1031
+_PIPE_SIZE: Final = 1 << 20
+_MOST_AT_ONCE: Final = 8 << 20
+_MOST_FINDINGS: Final = 1000
+_MOST_PROCESSES: Final = 1 << 16
+_MAGIC: Final = b"\x42\x4a"
+
+
+class Chunk(Value):
+    """Whole frames, as they came: `count` of them in `data`.
+
+    `flagged` are the places (offset, length) in `data` of every hello and bye, and of events
+    that the host has to decide (flag CHECK).
+    """
+
+    data: bytes
+    count: int
+    flagged: tuple[tuple[int, int], ...]
+
+
+class Collector:
+    """Owns a private directory with the FIFO that recorded processes write into.
+
+    Hand `path` to them as BELLJAR_CHANNEL (or make it visible to a sandbox), poll `fileno()` for
+    reading, call `drain()` until it gives nothing, then `finish()`. The collector holds both
+    ends open: a writer never sees a broken channel while the collector lives, and blocks when
+    the FIFO is full. `events`, `frames` and `drops` count what came.
+    Raises `OSError` where the directory or the FIFO cannot be made.
+
+    >>> with Collector() as collector:
+    ...     collector.drain()
+    []
+    """
+
+    def __init__(self, parent: str | None = None) -> None:
+        self.events = 0
+        self.frames = 0
+        self.drops = 0
+        self.findings: list[Finding] = []
+        self._last: dict[int, int] = {}
+        self._ended: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._rest = b""
+        self._skipped = 0
+        self._more_findings = 0
+        self._fd = self._writer = -1
+        parent = parent or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+        self.directory = f"{parent}/belljar-{os.urandom(9).hex()}"
+        self.path = self.directory + "/channel"
+        os.mkdir(self.directory, 0o700)
+        try:
+            os.mkfifo(self.path, 0o600)
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except BaseException:
+            self.close()
+            raise
+        try:
+            fcntl.fcntl(self._fd, _SET_PIPE_SIZE, _PIPE_SIZE)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EBUSY):  # more than this user may have
+                raise
+
+    def __enter__(self) -> Collector:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        """The reading end, to be polled."""
+        return self._fd
+
+    def drain(self) -> list[Chunk]:
+        """Everything that has come, in order; never waits. Ends early after some megabytes, so
+        that a flood cannot keep the caller from its other work: call again until it is empty.
+        """
+        chunks: list[Chunk] = []
+        taken = 0
+        while taken < _MOST_AT_ONCE:
+            try:
+                data = os.read(self._fd, _PIPE_SIZE)
+            except BlockingIOError:
+                break
+            taken += len(data)
+            self._take(self._rest + data if self._rest else data, chunks)
+        return chunks
+
+    def finish(self, running: Callable[[int], bool] | None = None) -> list[Finding]:
+        """All findings, those included that only the end can tell.
+
+        `running` says of a pid that was not seen to end whether it still runs; without it, all
+        of those have vanished.
+        """
+        if self._rest:
+            self._skipped += len(self._rest)
+            self._rest = b""
+        found = list(self.findings)
+        if self._skipped:
+            found.append(Finding("malformed", 0, self._skipped))
+        for pid, seq in self._last.items():
+            if self._ended.get(pid) != seq:
+                alive = running is not None and running(pid)
+                found.append(Finding("running" if alive else "vanished", pid, seq))
+        if self._more_findings:
+            text = f"{self._more_findings} more findings were not kept"
+            found.append(Finding("flood", 0, self._more_findings, 0, text))
+        return found
+
+    def close(self) -> None:
+        """Remove the FIFO and its directory. Closing again does nothing."""
+        for descriptor in (self._fd, self._writer):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._fd = self._writer = -1
+        for remove, path in ((os.unlink, self.path), (os.rmdir, self.directory)):
+            try:
+                remove(path)
+            except FileNotFoundError:
+                continue
+
+    def _take(self, data: bytes, chunks: list[Chunk]) -> None:
+        while data:
+            try:
+                size, count, flagged, gaps = scan_frames(data, self._last)
+            except ValueError:
+                data = self._resume(data)
+                continue
+            if not count:
+                break
+            if size < len(data):
+                whole, data = data[:size], data[size:]
+            else:
+                whole, data = data, b""
+            self.frames += count
+            self.events += count
+            for gap in gaps:
+                self._find(of_gap(*gap))
+            for offset, length in flagged:
+                self._follow(whole, offset, length)
+            chunks.append(Chunk(whole, count, tuple(flagged)))
+        self._rest = data
+        if len(self._last) > _MOST_PROCESSES:
+            self._forget()
+
+    def _follow(self, data: bytes, offset: int, length: int) -> None:
+        """Note the beginning or end of a process."""
+        kind = data[offset + 4]
+        pid = int.from_bytes(data[offset + 8 : offset + 12], "little")
+        if kind == HELLO:
+            self.events -= 1
+            if pid in self._open and self._ended.pop(pid, None) is None:
+                text = f"process {pid} was replaced without a farewell"
+                self._find(Finding("vanished", pid, 0, 0, text))
+            self._open.add(pid)
+        elif kind == BYE:
+            self.events -= 1
+            self._ended[pid] = int.from_bytes(data[offset + 16 : offset + 24], "little")
+            drops = _drops(data[offset + HEADER : offset + length])
+            if drops:
+                self.drops += drops
+                self._find(Finding("drops", pid, drops))
+
+    def _find(self, finding: Finding) -> None:
+        if len(self.findings) < _MOST_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self._more_findings += 1
+
+    def _resume(self, data: bytes) -> bytes:
+        """What follows bytes that are no frame, from the next place that may be one."""
+        at = data.find(_MAGIC, 1)
+        while at >= 0:
+            try:
+                scan_frames(data[at : at + HEADER], {})
+            except ValueError:
+                at = data.find(_MAGIC, at + 1)
+            else:
+                break
+        if at < 0:
+            at = len(data)
+        self._skipped += at
+        return data[at:]
+
+    def _forget(self) -> None:
+        """Someone invents processes: keep the memory bounded, and say so."""
+        self._find(Finding("flood", 0, len(self._last), 0, "too many processes to follow"))
+        self._last.clear()
+        self._ended.clear()
+        self._open.clear()
+
+
+def _drops(body: bytes) -> int:
+    """The count in a farewell's body, an array of one unsigned number; 0 for anything else."""
+    if len(body) < 2 or body[0] != 0x91:
+        return 0
+    if body[1] < 0x80:
+        return body[1]
+    width = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(body[1], 0)
+    return int.from_bytes(body[2 : 2 + width], "big")

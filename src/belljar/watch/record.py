@@ -1,0 +1,83 @@
+"""A watched run, as the ledger keeps it."""
+
+from __future__ import annotations
+
+import os
+
+from belljar import __version__
+from belljar._native import pack
+from belljar.errors import LedgerError
+from belljar.ledger import END, EVENTS, START, Writer, resolve
+from belljar.watch.findings import Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from belljar.watch.collect import Chunk
+    from belljar.watch.run import Watched
+
+
+class Record:
+    """One watched run in the ledger that `setting` names (a directory, `auto` or `none`).
+
+    Raises `LedgerError` from the constructor and `start`: nothing runs unrecorded. What fails
+    later ends the record and becomes one of `findings`; the program is not stopped for it.
+    """
+
+    def __init__(self, setting: str) -> None:
+        directory = resolve(setting)
+        self._writer = None if directory is None else Writer(directory)
+        self._run = os.urandom(16)
+        self.findings: list[Finding] = []
+
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def start(self, argv: list[str]) -> None:
+        """Record what is about to be run."""
+        self._map(START, {"mode": "watch", "argv": argv, "belljar": __version__})
+
+    def take(self, chunks: list[Chunk]) -> None:
+        """Record frames as they came."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.append([(EVENTS, c.count, c.data) for c in chunks], self._run)
+        except LedgerError as error:
+            self._fail(str(error))
+
+    def end(self, result: Watched) -> None:
+        """Record how it ended."""
+        found = [finding.plain() for finding in result.findings]
+        end = {"status": result.status, "events": result.events, "drops": result.drops}
+        try:
+            self._map(END, {**end, "findings": found})
+        except LedgerError as error:
+            self._fail(str(error))
+
+    def _map(self, kind: int, value: dict[str, Any]) -> None:
+        if self._writer is not None:
+            self._writer.append([(kind, 1, pack(_sound(value)))], self._run)
+
+    def _fail(self, why: str) -> None:
+        """The program runs on, nothing more is recorded, and the summary says so."""
+        self.findings.append(Finding("ledger", 0, 0, 0, f"the record ends early: {why}"))
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+def _sound(value: Any) -> Any:
+    """`value` with bytes that were no UTF-8 spelled out: MessagePack has no place for them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_sound(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _sound(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,135 @@
+"""Run a command, restrict nothing, collect everything that it and its children report."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from belljar.errors import ProgramNotExecutable, ProgramNotFound
+from belljar.model import Value
+from belljar.watch.attach import environment
+from belljar.watch.collect import Collector
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+    from typing import Any, Final
+
+    from belljar.watch.collect import Chunk
+    from belljar.watch.findings import Finding
+else:
+    import _signal as signal  # signal itself imports enum
+
+#: A collector that is asleep costs the program 4 us an event to wake it: nap between drains.
+_NAP: Final = 3
+_IGNORED: Final = (signal.SIGINT, signal.SIGQUIT)
+_FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
+#: What Python ignores at start and a program expects to be at its default.
+_DEFAULTED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class Watched(Value):
+    """How a watched command ended. `status` is as a shell would give it: 128 + n for a signal."""
+
+    status: int
+    pid: int
+    events: int
+    drops: int
+    findings: tuple[Finding, ...]
+
+
+def watch(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    take: Callable[[list[Chunk]], None],
+    meanwhile: Callable[[], None] | None = None,
+) -> Watched:
+    """Run `argv` (a path and its arguments) and hand every chunk of its record to `take`.
+
+    Streams, working directory and exit status are the program's own. Until it ends, SIGINT and
+    SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called once, while
+    it starts. Raises `ProgramNotFound` and `ProgramNotExecutable`.
+    """
+    with Collector() as collector:
+        before: dict[int, Any] = {
+            number: signal.getsignal(number) for number in (*_IGNORED, *_FORWARDED)
+        }
+        child = _spawn(argv, environment(environ, collector.path), before)
+        descriptor = os.pidfd_open(child)
+        try:
+            _hand_over(descriptor, before)
+            if meanwhile is not None:
+                meanwhile()
+            _collect(collector, descriptor, take)
+            _, ended = os.waitpid(child, 0)
+        finally:
+            os.close(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        _drain(collector, take)
+        findings = collector.finish(_runs)
+        status = os.waitstatus_to_exitcode(ended)
+        status = status if status >= 0 else 128 - status
+        return Watched(status, child, collector.events, collector.drops, tuple(findings))
+
+
+def _spawn(argv: Sequence[str], env: dict[str, str], before: Mapping[int, Any]) -> int:
+    """Start the program with the signals it would have had without us."""
+    reset = [n for n in _IGNORED if before[n] != signal.SIG_IGN]
+    try:
+        return os.posix_spawn(argv[0], list(argv), env, setsigdef=[*reset, *_DEFAULTED])
+    except FileNotFoundError:
+        raise ProgramNotFound(f"cannot run {argv[0]}: there is no such program") from None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.E2BIG):
+            text = f"cannot run {argv[0]}: {error.strerror}"
+            raise ProgramNotExecutable(text) from None
+        raise
+
+
+def _hand_over(child: int, before: Mapping[int, Any]) -> None:
+    """Signals meant for the program go to it."""
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        try:
+            signal.pidfd_send_signal(child, number)
+        except ProcessLookupError:
+            return
+
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    for number in _FORWARDED:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, forward)
+
+
+def _collect(collector: Collector, child: int, take: Callable[[list[Chunk]], None]) -> None:
+    both, ended = select.poll(), select.poll()
+    for poll in (both, ended):
+        poll.register(child, select.POLLIN)
+    both.register(collector.fileno(), select.POLLIN)
+    over = False
+    while not over:
+        chunks = collector.drain()
+        if chunks:
+            take(chunks)
+            over = bool(ended.poll(_NAP))
+        else:
+            over = any(descriptor == child for descriptor, _ in both.poll())
+
+
+def _drain(collector: Collector, take: Callable[[list[Chunk]], None]) -> None:
+    while chunks := collector.drain():
+        take(chunks)
+
+
+def _runs(pid: int) -> bool:
+    """Does the process still run? One that ended and was not waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
+    except OSError:
+        return False
