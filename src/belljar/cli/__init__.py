@@ -1,0 +1,69 @@
+"""The command line: one file per command; parse, call, print, exit code. It decides nothing.
+
+`docs/exit-codes.md` is the table of exit statuses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar import __version__
+
+COMMANDS = {
+    "run": "run a program under a policy, and record what it does",
+    "watch": "restrict nothing, record everything",
+    "log": "the record: verify, tail, show",
+    "policy": "check and explain a policy file",
+    "events": "the catalogue of audit events",
+    "doctor": "what this machine can enforce, probed",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `belljar` with `argv` (without the program's name); the exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    command = arguments[0] if arguments else "--help"
+    if command in ("--version", "-V"):
+        print(f"belljar {__version__}")
+        return 0
+    if command in ("--help", "-h", "help"):
+        print(_usage())
+        return 0 if arguments else 2
+    if command not in COMMANDS:
+        from belljar.report.text import printable
+
+        print(f"belljar: no command {printable(command)!r}; see belljar --help", file=sys.stderr)
+        return 2
+    module = __import__(f"belljar.cli.{command}", fromlist=["main"])
+    from belljar.errors import BelljarError
+
+    try:
+        status: int = module.main(arguments[1:])
+    except BelljarError as error:
+        from belljar.report.text import printable
+
+        print(f"belljar: {printable(str(error), 1000)}", file=sys.stderr)
+        status = error.exit_code
+    except KeyboardInterrupt:
+        status = 130
+    if argv is None:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    """End without the interpreter's own farewell: every millisecond of it is start-up, too."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = status or 141
+    os._exit(status)
+
+
+def _usage() -> str:
+    lines = [f"belljar {__version__}: see, verify and limit what Python code does", ""]
+    lines += [f"  belljar {name:<8} {text}" for name, text in COMMANDS.items()]
+    lines += ["", "belljar COMMAND --help tells the rest."]
+    return "\n".join(lines)

@@ -7,6 +7,7 @@ and inode, so that the keeper uses exactly what was checked here.
 from __future__ import annotations
 
 import os
+import struct
 
 from belljar._native import RECORDER
 from belljar.confine.runtime import Runtime
@@ -44,6 +45,7 @@ class Plan(Value):
     boot: dict[str, object]
     implicit: tuple[Grant, ...]
     box: str
+    mapped: tuple[tuple[str, str], ...]  # guest path -> host path, where they differ
 
 
 def make(
@@ -55,23 +57,25 @@ def make(
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
     view = View(isolated=tier != "landlock")
+    uid = _unused_uid()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    _furniture(view, policy, scratch)
+    temporary = _temporary(policy) if view.isolated else scratch
+    _furniture(view, policy, temporary)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
-    guest = os.path.join(here, "sandbox", "guest", "boot.py")
-    boot = view.isolated and "/belljar/boot.py" or guest
+    guest = _compiled(os.path.join(here, "sandbox", "guest"), runtime)
+    boot = "/belljar/" + os.path.basename(guest) if view.isolated else guest
     recorder = view.isolated and "/belljar/recorder.so" or RECORDER
     events = view.isolated and "/belljar/channel" or channel
-    table = view.isolated and "/belljar/window" or os.path.join(scratch, "window")
+    table = view.isolated and "/belljar/window" or os.path.join(os.path.dirname(channel), "window")
     view.bind(guest, boot, "", "r")
     view.bind(RECORDER, recorder, "x", "r")
-    view.bind(channel, events, "wo", "w", os.stat(channel))
+    if tier == "root":
+        os.chown(channel, uid, uid)  # cheaper than mapping one file's owner
+    view.bind(channel, events, "w", "w", os.stat(channel))
     programs = _add_programs(view, policy)
     found = add_grants(view, policy.grants)
     view.allow(table, "r")
-    for hidden in ("/belljar", "/etc/ld.so.cache"):
-        view.window.pop(hidden, None)
     text = view.window_text()
     if view.isolated:
         view.add("file", table, text)
@@ -79,9 +83,8 @@ def make(
         with open(table, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
 
-    temporary = "/tmp" if view.isolated else scratch
     cwd = _working_directory(program.cwd, found, box)
-    words = ["tier", tier, str(_unused_uid())]
+    words = ["tier", tier, str(uid)]
     words += view.words + view.rules()
     words += _limits(policy, tier)
     words += _addresses(policy)
@@ -94,7 +97,7 @@ def make(
     words += ("cwd", cwd, "program", runtime.program)
     for argument in (runtime.program, "-I", "-S", "-X", "utf8", boot):
         words += ("arg", argument)
-    for name, value in _environment(policy, temporary, view.isolated):
+    for name, value in _environment(policy, temporary):
         words += ("env", f"{name}={value}")
     for name, value in (
         ("LD_PRELOAD", recorder),
@@ -121,6 +124,7 @@ def make(
             if letter in rights
         ),
         box=box,
+        mapped=_mapped(view, program, found),
     )
 
 
@@ -129,29 +133,57 @@ def encode(words: list[str]) -> bytes:
     return "\0".join([*words, ""]).encode("utf-8", "surrogateescape")
 
 
+def _compiled(folder: str, runtime: Runtime) -> str:
+    """The guest's first program: the compiled file that the installer left beside the source,
+    where it fits this interpreter and this source, else the source (PEP 552 header)."""
+    source = os.path.join(folder, "boot.py")
+    tag = "cpython-" + "".join(runtime.version.split(".")[:2])
+    compiled = os.path.join(folder, "__pycache__", f"boot.{tag}.pyc")
+    try:
+        with open(compiled, "rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        return source
+    stat = os.stat(source)
+    when, size = int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
+    fits = head[4:] == struct.pack("<III", 0, when, size)
+    return compiled if fits else source
+
+
 def _unused_uid() -> int:
     # 2,000,000,000 and up is outside every range that distributions hand out (systemd's
     # UIDS-GIDS.md); the PID makes it a different one for every sandbox that lives
     return 2_000_000_000 + os.getpid() % 4_194_304
 
 
-def _furniture(view: View, policy: Policy, scratch: str) -> None:
+def _temporary(policy: Policy) -> str:
+    """Where the private tmpfs lies. Landlock rights reach down through mounts, so a grant beneath
+    `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere, and TMPDIR tells."""
+    files = (g.target for g in policy.grants if g.right in ("read", "write", "list"))
+    shared = any(path == "/tmp" or path.startswith("/tmp/") for path in files)
+    return "/belljar/tmp" if shared else "/tmp"
+
+
+def _furniture(view: View, policy: Policy, temporary: str) -> None:
     for device, rights in (("null", "rw"), ("zero", "rw"), ("full", "rw"), ("random", "r"), ("urandom", "r")):
         view.bind(f"/dev/{device}", f"/dev/{device}", "wd", rights)
     if not view.isolated:
-        view.allow(scratch, "rlwp")
+        view.allow(temporary, "rlwp")
         return
     for path, text in _ETC.items():
         view.file(path, text)
-    view.add("tmpfs", "/tmp", f"size={policy.limits.disk},nr_inodes=65536,mode=1777")
-    view.allow("/tmp", "rlwp")
-    view.link("/dev/shm", "/tmp")
+    view.add("tmpfs", temporary, f"size={policy.limits.disk},nr_inodes=65536,mode=1777")
+    view.allow(temporary, "rlwp")
+    view.link("/dev/shm", temporary)
     view.directory("/box")
+    view.allow("/box", "rl")
 
 
 def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> list[str]:
     _system_libraries(view)
     view.bind(runtime.program, runtime.program, "x", "rx")
+    for path in _landmarks(runtime):
+        view.window[path] = "r"
     view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
     if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
         view.bind(runtime.dynload, runtime.dynload, "x", "rl")
@@ -177,6 +209,22 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
                 if module not in granted:
                     view.add("bind", empty, f"{runtime.dynload}/{file}", "-", "0", "0")
     return named
+
+
+def _landmarks(runtime: Runtime) -> list[str]:
+    """What CPython looks for beside itself at every start: absent here, and no denial."""
+    folder, name = os.path.split(runtime.program)
+    beside = ("pyvenv.cfg", f"{name}._pth", "python._pth", "pybuilddir.txt", "Modules/Setup.local")
+    return [os.path.join(os.path.dirname(folder), "pyvenv.cfg")] + [f"{folder}/{b}" for b in beside]
+
+
+def _mapped(view: View, program: Program, found: list[Grant]) -> tuple[tuple[str, str], ...]:
+    pairs = [(g.target, g.source) for g in found if g.source and g.source != g.target]
+    if view.isolated:
+        script = program.target if program.kind == "script" else ""
+        folder = os.path.dirname(os.path.realpath(os.path.join(program.cwd, script or "x")))
+        pairs.append(("/box", folder))
+    return tuple(sorted(pairs, reverse=True))
 
 
 def _system_libraries(view: View) -> None:
@@ -231,7 +279,9 @@ def _add_beside(view: View, folder: str, script: str) -> str:
         )
     for name in sorted(names):
         path = os.path.realpath(os.path.join(folder, name))
-        view.bind(path, os.path.join(box, name), "o", "r", os.stat(path))
+        stat = os.stat(path)
+        # readable for all needs no mapping of its owner, which costs a namespace
+        view.bind(path, os.path.join(box, name), "" if stat.st_mode & 4 else "o", "r", stat)
         if not view.isolated and path != os.path.join(box, name):
             raise BelljarError(f"{folder}/{name}: a link, which needs mount namespaces")
     return box
@@ -298,8 +348,8 @@ def _addresses(policy: Policy) -> list[str]:
     return words
 
 
-def _environment(policy: Policy, temporary: str, isolated: bool) -> list[tuple[str, str]]:
-    variables = {} if isolated else {"TMPDIR": temporary}
+def _environment(policy: Policy, temporary: str) -> list[tuple[str, str]]:
+    variables = {} if temporary == "/tmp" else {"TMPDIR": temporary}
     for name, value in policy.env:
         if value is True:
             host = os.environ.get(name)

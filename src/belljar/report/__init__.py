@@ -1,0 +1,1 @@
+"""What people and tools read: record -> terminal, JSON. Everything from a guest is escaped."""

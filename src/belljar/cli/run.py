@@ -1,0 +1,301 @@
+"""`belljar run`: a program under a policy, recorded.
+
+The parser is by hand and from the policy's own table of keys: `argparse` alone would cost more
+than building the walls does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.errors import PolicyError, UsageError
+from belljar.model import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.plan import Program
+    from belljar.ledger import Writer
+    from belljar.model import Status
+    from belljar.sandbox.result import Denial, Result
+
+_MOST_SHOWN = 20
+_OURS = ("policy", "python", "fail-on", "result", "name")
+_SWITCHES = ("quiet", "receipt", "no-policy")
+FAILED_ON = 123
+
+
+class Options:
+    """What the command line says."""
+
+    def __init__(self) -> None:
+        self.flags: list[tuple[str, str]] = []
+        self.values: dict[str, str] = {}
+        self.switches: set[str] = set()
+        self.kind = ""
+        self.target = ""
+        self.args: tuple[str, ...] = ()
+
+
+def main(argv: list[str]) -> int:
+    """Run `belljar run` with `argv`; the exit status of DESIGN.md's table."""
+    if argv and argv[0] in ("--help", "-h"):
+        print(usage())
+        return 0
+    options = parse(argv)
+    cwd = os.getcwd()
+    policy = _policy(options, cwd)
+    fail_on = _fail_on(options)
+
+    from belljar.confine import available
+    from belljar.confine.probe import cache_directory, probe
+    from belljar.confine.runtime import choose, describe
+    from belljar.confine.status import enforce, status
+
+    available.check(policy)
+    cache = cache_directory()
+    runtime = describe(choose(options.values.get("python"), cwd), cache)
+    receipt = status(policy, probe(cache))
+    enforce(policy, receipt)
+    program = _program(options, cwd)
+    writer = _writer(policy)
+    shown = _Shown(_guest_name(options), receipt, "quiet" in options.switches)
+
+    from belljar.sandbox.run import Session
+
+    session = Session(policy, program, runtime, receipt, writer, shown.tell)
+    _on_signals(session.interrupt)
+    result = session.run()
+    shown.end(result, policy, "receipt" in options.switches)
+    if "result" in options.values:
+        _write_result(options.values["result"], result)
+    if ("denial" in fail_on and result.denials) or ("alert" in fail_on and result.alerts):
+        return result.status or FAILED_ON
+    return result.status
+
+
+def parse(argv: list[str]) -> Options:
+    """Understand `argv`. Raises `UsageError` with exit status 2."""
+    options = Options()
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-c", "-m"):
+            if not rest:
+                raise _usage_error(f"{word} needs an argument")
+            options.kind = "code" if word == "-c" else "module"
+            options.target = rest.pop(0)
+            break
+        if word == "--":
+            if rest:
+                options.kind, options.target = "script", rest.pop(0)
+            break
+        if not word.startswith("-") or word == "-":
+            options.kind, options.target = "script", word
+            break
+        from belljar.policy.keys import BY_NAME
+
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or (name not in BY_NAME and name not in _OURS + _SWITCHES):
+            raise _usage_error(f"no option {word.partition('=')[0]}{_nearest(name)}")
+        if name in _SWITCHES:
+            if equals:
+                raise _usage_error(f"--{name} takes no value")
+            options.switches.add(name)
+            continue
+        if name in BY_NAME and BY_NAME[name].kind == "bool":
+            options.flags.append((name, value if equals else ""))
+            continue
+        if not equals:
+            if not rest:
+                raise _usage_error(f"--{name} needs a value")
+            value = rest.pop(0)
+        if name in _OURS:
+            options.values[name] = value
+        else:
+            options.flags.append((name, value))
+    if not options.kind:
+        raise _usage_error("what to run? give SCRIPT, -c CODE or -m MODULE")
+    options.args = tuple(rest)
+    return options
+
+
+def _usage_error(text: str) -> UsageError:
+    return UsageError(f"run: {text}; see belljar run --help")
+
+
+def _nearest(name: str) -> str:
+    from belljar.policy.file import nearest
+    from belljar.policy.keys import BY_NAME
+
+    return nearest(name, [*BY_NAME, *_OURS, *_SWITCHES])
+
+
+def _policy(options: Options, cwd: str) -> Policy:
+    policy = Policy()
+    path = options.values.get("policy")
+    if path is None and "no-policy" not in options.switches:
+        path = _project_policy(cwd)
+    if path is not None:
+        from belljar.policy import load
+
+        policy = load(path)
+    if options.flags:
+        from belljar.policy import from_flags
+
+        policy = from_flags(policy, options.flags, cwd)
+    runs = any(g.right == "run" for g in policy.grants)
+    if runs and policy.origin("limits.processes") == "default":
+        # a program that may be executed and cannot be started would be no grant
+        policy = policy.replace(limits=policy.limits.replace(processes=16))
+    return policy
+
+
+def _project_policy(cwd: str) -> str | None:
+    """`pyproject.toml` of the working directory, where it has a `[tool.belljar]`."""
+    try:
+        with open(os.path.join(cwd, "pyproject.toml"), encoding="utf-8") as file:
+            found = "[tool.belljar" in file.read()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError("pyproject.toml", f"{error}; or give --no-policy") from error
+    return "pyproject.toml" if found else None
+
+
+def _fail_on(options: Options) -> set[str]:
+    text = options.values.get("fail-on", "")
+    names = {name for name in text.split(",") if name}
+    if names - {"denial", "alert"} or (text == "" and "fail-on" in options.values):
+        raise _usage_error("--fail-on takes denial, alert, or both with a comma")
+    return names
+
+
+def _program(options: Options, cwd: str) -> Program:
+    from belljar.confine.plan import Program
+
+    return Program(options.kind, options.target, options.args, cwd)
+
+
+def _writer(policy: Policy) -> Writer | None:
+    from belljar.ledger import Writer, resolve
+
+    directory = resolve(policy.ledger)
+    return None if directory is None else Writer(directory)
+
+
+def _guest_name(options: Options) -> str:
+    if "name" in options.values:
+        return options.values["name"]
+    if options.kind == "code":
+        return "-c"
+    name = os.path.basename(options.target) if options.kind == "script" else options.target
+    return name.removesuffix(".py")
+
+
+def _on_signals(act: object) -> None:
+    """INT, TERM and HUP end the guest in order, so that the record gets its last entry."""
+    import _signal
+
+    def handle(_number: int, _frame: object) -> None:
+        act()  # type: ignore[operator]
+
+    for number in (1, 2, 15):
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, handle)
+
+
+class _Shown:
+    """What a person sees on standard error while it runs and at the end."""
+
+    def __init__(self, guest: str, receipt: Status, quiet: bool) -> None:
+        self._guest = guest
+        self._receipt = receipt
+        self._quiet = quiet
+        self._count = 0
+
+    def tell(self, denial: Denial) -> None:
+        self._count += 1
+        if self._quiet or self._count > _MOST_SHOWN:
+            return
+        from belljar.report import denial as text
+        from belljar.report.text import say, wants_colour
+
+        colour = wants_colour(sys.stderr)
+        render = text.render if denial.kind == "denial" else text.render_alert
+        say(
+            render(
+                self._guest, denial.event, denial.decision, denial.right, denial.target,
+                denial.number, self._receipt, colour,
+            )  # fmt: skip
+        )
+
+    def end(self, result: Result, policy: Policy, full: bool) -> None:
+        from belljar.report.text import say
+
+        if self._count > _MOST_SHOWN and not self._quiet:
+            say(f"belljar: {self._count - _MOST_SHOWN} more denials and alerts: belljar log tail")
+        limits = {
+            "wall": f"wall clock: over {policy.limits.wall:g}s (--wall)",
+            "cpu": f"processor time: over {policy.limits.cpu:g}s (--cpu)",
+            "output": f"output: over {policy.limits.output} bytes (--output)",
+            "interrupt": "interrupted",
+        }
+        if result.ended_by in limits and not self._quiet:
+            say(f"belljar: ended by {limits[result.ended_by]}")
+        if result.ended_by == "signal" and not self._quiet:
+            say(f"belljar: the program was ended by signal {result.signal}")
+        if result.missed and not self._quiet:
+            say(f"belljar: the record has {result.missed} flaws: events lost, out of order or malformed")
+        if full:
+            from belljar.report import receipt
+            from belljar.report.text import wants_colour
+
+            say(receipt.render(result.receipt, wants_colour(sys.stderr)))
+            if result.ledger:
+                from belljar.report.text import printable
+
+                say(f"record: {printable(result.ledger)} run {result.run_id[:8]}, {result.usage.events} events")
+
+
+def _write_result(path: str, result: Result) -> None:
+    from belljar.report.result import as_json
+
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(as_json(result) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise PolicyError("--result", f"{path}: {error.strerror}") from error
+
+
+def usage() -> str:
+    """The help text, from the policy's table of keys."""
+    from belljar.policy.keys import KEYS
+
+    lines = [
+        "belljar run [GRANTS] SCRIPT [ARGS]",
+        "belljar run [GRANTS] -c CODE [ARGS] | -m MODULE [ARGS]",
+        "",
+        "Without grants the program may read its own code and libraries, write to a private",
+        "temporary directory, and nothing else: no files, no network, no programs.",
+        "",
+        "  --policy FILE          a policy file (else [tool.belljar] of ./pyproject.toml)",
+        "  --no-policy            do not look at pyproject.toml",
+        "  --python PATH          the interpreter or virtual environment to run on",
+        "  --receipt              show what enforced each protection",
+        "  --result FILE          write how it ended, as JSON",
+        "  --fail-on WHAT         denial, alert: exit 123 where the program itself had succeeded",
+        "  --name NAME            what denials call the guest",
+        "  --quiet                nothing of ours on standard error",
+    ]
+    section = ""
+    for key in KEYS:
+        if key.section != section:
+            section = key.section
+            lines += ["", f"[{section}]"]
+        value = "" if key.kind == "bool" else " " + (key.choices and "|".join(key.choices) or "VALUE")
+        flag = f"--{key.name}{value}"
+        lines.append(f"  {flag:<22} {key.help}")
+    return "\n".join(lines)

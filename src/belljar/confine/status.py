@@ -1,0 +1,159 @@
+"""The receipt: what holds for this policy on this machine, from what the probe saw.
+
+DESIGN.md divides protections in two. Those of `MUST_BE_FULL` are full or nothing starts,
+unless `accept-partial` names them; the rest may be partial and is told in the receipt, and
+`require` turns them into the first kind.
+"""
+
+from __future__ import annotations
+
+from belljar.confine.probe import Facts
+from belljar.errors import PolicyError, Unenforceable
+from belljar.model import Policy, Protection, Status
+
+MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
+NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
+         "bytecode", "connections", "os-info", "record")  # fmt: skip
+
+
+def status(policy: Policy, facts: Facts) -> Status:
+    """Every protection with its level, its wall, and why it is not full."""
+    isolated = facts.tier != "landlock"
+    rows = [
+        _files(facts, isolated),
+        _names(policy, facts, isolated),
+        _network(policy, facts, isolated),
+        _processes(policy, facts),
+        _row(
+            "syscalls",
+            facts.refused("privileges", "ptrace", "namespace", "memfd"),
+            "seccomp allow-list, no_new_privs, no capabilities",
+        ),
+        _row("wall", facts.ended_ms >= 0, "the host's clock ends init, and init's end all of it"),
+        _output(policy),
+        Protection(
+            "memory",
+            "partial" if facts.refused("memory", "memfd") else "none",
+            "RLIMIT_DATA, RLIMIT_AS; memfd refused",
+            "no cgroup: shared mappings count only against four times the limit",
+        ),
+        Protection("cpu", "partial", "RLIMIT_CPU", "no cgroup: counted for each process"),
+        _threads(policy, isolated),
+        _row("open-files", facts.refused("descriptors"), "RLIMIT_NOFILE"),
+        Protection(
+            "disk", "partial", "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
+            "bounds each file; the sum only in /tmp" if isolated else "bounds each file, not the sum",
+        ),
+        _extensions(policy, facts, isolated),
+        Protection(
+            "bytecode", "none", "import guard (a window)",
+            "granted by the policy" if policy.bytecode else "native code or exec() can load it",
+        ),
+        *_connections(policy),
+        Protection("os-info", "none", "", "kernel, machine and CPU facts are visible"),
+        Protection(
+            "record", "partial", "native audit hook, events leave through the kernel",
+            "a window: native code in the guest can silence it; must-log is not acknowledged",
+        ),
+    ]  # fmt: skip
+    return Status(facts.tier, tuple(rows), "; ".join(facts.why))
+
+
+def enforce(policy: Policy, receipt: Status) -> None:
+    """Raise `Unenforceable` where the receipt is less than the policy needs, `PolicyError` for
+    names of protections that do not exist."""
+    for key, names in (("enforce.require", policy.require), ("enforce.accept-partial", policy.accept_partial)):
+        for name in names:
+            if name not in NAMES:
+                raise PolicyError(
+                    policy.origin(key), f"no protection is called {name!r}; there are {', '.join(NAMES)}"
+                )
+    for row in receipt.protections:
+        if row.level == "full" or row.name in policy.accept_partial:
+            continue
+        if row.name in policy.require:
+            raise Unenforceable(
+                row.name, f"required, and only {row.level} here: {row.reason or row.by}",
+                "drop it from `require`, or use a machine that can",
+            )  # fmt: skip
+        if row.name in MUST_BE_FULL:
+            raise Unenforceable(
+                row.name, f"only {row.level} here: {row.reason or row.by}",
+                f"fix the cause, or accept it with --accept-partial {row.name}",
+            )  # fmt: skip
+
+
+def _row(name: str, full: bool, by: str, reason: str = "") -> Protection:
+    return Protection(name, "full", by, reason) if full else Protection(name, "none", by, "the probe got through")
+
+
+def _files(facts: Facts, isolated: bool) -> Protection:
+    by = "pivoted root, read-only binds, Landlock ABI {}".format if isolated else "Landlock ABI {}, seccomp".format
+    held = facts.refused("read", "write", "create", "delete", "list", "chmod")
+    return _row("files", held, by(facts.abi))
+
+
+def _names(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+    if policy.names == "visible":
+        return Protection("names", "none", "", "granted by the policy")
+    if isolated and facts.refused("name"):
+        return Protection(
+            "names", "partial", "pivoted root, no procfs",
+            "the interpreter, its environment and the grants keep the host's paths",
+        )  # fmt: skip
+    return Protection("names", "none", "", "without a mount namespace, stat() sees what exists")
+
+
+def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+    granted = any(g.right == "connect" for g in policy.grants)
+    if not facts.refused("tcp", "udp", "unix", "netlink"):
+        return Protection("network", "none", "", "the probe got through")
+    if granted and not isolated:
+        return Protection(
+            "network", "none", "seccomp",
+            "granted connections are made by a supervisor, which needs a network namespace",
+        )  # fmt: skip
+    by = "empty network namespace, seccomp" if isolated else "seccomp, Landlock"
+    return Protection("network", "full", by + (", mediated connect" if granted else ""))
+
+
+def _processes(policy: Policy, facts: Facts) -> Protection:
+    runs = any(g.right == "run" for g in policy.grants)
+    if not facts.refused("fork", "exec", "signal"):
+        return Protection("processes", "none", "", "the probe got through")
+    if policy.limits.processes > 1 or runs:
+        return Protection(
+            "processes", "full", "PID namespace, Landlock execute",
+            "their number is bounded together with that of threads",
+        )  # fmt: skip
+    by = "seccomp, PID namespace" if facts.tier != "landlock" else "seccomp"
+    return Protection("processes", "full", by)
+
+
+def _output(policy: Policy) -> Protection:
+    loose = [n for n in ("stdout", "stderr") if getattr(policy, n) != "capture"]
+    if loose:
+        return Protection("output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked")
+    return Protection("output", "full", "the host counts and ends the guest")
+
+
+def _threads(policy: Policy, isolated: bool) -> Protection:
+    if not isolated:
+        return Protection("threads", "none", "", "RLIMIT_NPROC would count the user's other processes")
+    if policy.limits.processes > 1:
+        return Protection("threads", "partial", "RLIMIT_NPROC", "counted together with processes")
+    return Protection("threads", "full", "RLIMIT_NPROC of a user namespace")
+
+
+def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+    if policy.extensions == "all":
+        return Protection("extensions", "none", "", "granted by the policy")
+    if isolated and facts.refused("native"):
+        return Protection("extensions", "full", "noexec mounts but for the runtime and what is named")
+    return Protection("extensions", "none", "import guard (a window)", "needs a mount namespace")
+
+
+def _connections(policy: Policy) -> tuple[Protection, ...]:
+    if any(g.right == "connect" for g in policy.grants):
+        return (Protection("connections", "none", "", "connections are not counted yet"),)
+    return ()

@@ -1,0 +1,83 @@
+"""The text of a denial, as DESIGN.md words it."""
+
+from __future__ import annotations
+
+from belljar.model import Decision, Event, Status
+from belljar.report.text import paint, printable
+
+_WORDS = {
+    "read": "read", "list": "list", "write": "write", "append": "append to", "execute": "execute",
+    "connect": "connect to", "bind": "listen on", "resolve": "resolve", "run": "run",
+    "import": "import", "native": "load", "signal": "signal", "process": "start",
+}  # fmt: skip
+
+
+def render(
+    guest: str,
+    event: Event,
+    decision: Decision,
+    right: str,
+    target: str,
+    number: int | None,
+    status: Status,
+    colour: bool = False,
+) -> str:
+    """The denial of `right` on `target` (both as decided), several lines without a final newline."""
+    verb = _WORDS.get(right, right)
+    head = paint(f"denied[{right}]:", "red", colour)
+    lines = [f'{head} guest "{printable(guest, 60)}" may not {verb} {printable(target)}']
+    where = "outside any Python frame"
+    if event.stack:
+        frame = event.stack[0]
+        where = f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
+    asked = f"asked as {printable(event.asked)}" if event.asked and event.asked != target else ""
+    lines.append(_two("at", where, asked))
+    near = ""
+    if decision.grant is not None and decision.grant.origin != "runtime":
+        grant = decision.grant
+        near = f'nearest: {printable(grant.origin)} {grant.right} = "{printable(grant.target)}"'
+    if decision.rule is not None:
+        near = f"rule: {printable(decision.rule.origin)}"
+    lines.append(_two("because", printable(decision.because), near))
+    entry = f"record #{number}" if number else "not recorded"
+    lines.append(_two("allow", printable(decision.remedy) or "no grant can", entry))
+    weak = [f"{r.name} {r.level}" for r in status.protections if r.name in _WALLS.get(right, ()) and r.level != "full"]
+    if weak:
+        lines.append(_two("walls", ", ".join(weak), ""))
+    return "\n".join(lines)
+
+
+_WALLS = {
+    "read": ("files",), "list": ("files",), "write": ("files",),
+    "connect": ("network",), "bind": ("network",), "run": ("processes",),
+    "import": ("extensions",), "native": ("extensions",),
+}  # fmt: skip
+
+
+def _two(label: str, left: str, right: str) -> str:
+    text = f"  {label:<8}{left}"
+    return f"{text:<42}  {right}".rstrip() if right else text
+
+
+def render_alert(
+    guest: str,
+    event: Event,
+    decision: Decision,
+    right: str,
+    target: str,
+    number: int | None,
+    status: Status,
+    colour: bool = False,
+) -> str:
+    """An alert of a `[[rule]]`, in the form of a denial. `status` is not told: nothing was refused."""
+    del status
+    head = paint(f"alert[{printable(event.name, 60)}]:", "yellow", colour)
+    what = f" {printable(target)}" if target else ""
+    lines = [f'{head} guest "{printable(guest, 60)}"{what}']
+    if event.stack:
+        frame = event.stack[0]
+        where = f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
+        lines.append(_two("at", where, ""))
+    rule = printable(decision.rule.origin) if decision.rule else ""
+    lines.append(_two("because", f"rule {rule}", f"record #{number}" if number else "not recorded"))
+    return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""Events of a guest as they come: keep them, decide on them, number what was decided.
+
+Everything here is hostile input. Frames are checked by `scan_frames` and decoded strictly; what
+does not decode is kept, counted, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+from belljar import _native
+from belljar.errors import GuestProtocolError
+from belljar.model import Decision, Event, Policy
+from belljar.sandbox.result import Denial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from belljar.ledger import Writer
+
+_HEADER = 32
+_KIND = 4
+_HELLO, _EVENT = 1, 2
+_MAX_KEPT = 10_000  # denials kept in memory; all of them are in the ledger
+_MAX_MEMO = 50_000
+_PATHS = frozenset(("read", "list", "write", "append", "execute"))
+
+
+class Judge:
+    """Takes whole frames, appends them to the ledger, decides, and reports denials.
+
+    `greeted` turns True with the first hello: the recorder is in place.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        writer: Writer | None,
+        run_id: bytes,
+        tell: Callable[[Denial], None],
+        mapped: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._mapped = mapped
+        self._policy = policy
+        self._writer = writer
+        self._run = run_id
+        self._tell = tell
+        self._memo: dict[bytes, tuple[Event, Decision, tuple[tuple[str, str], ...]]] = {}
+        self._seen: set[tuple[object, ...]] = set()
+        self._all = bool(policy.rules)
+        self.greeted = False
+        self.denials: list[Denial] = []
+        self.alerts: list[Denial] = []
+        self.repeated = 0
+        self.events = 0
+        self.malformed = 0
+
+    def take(
+        self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]
+    ) -> None:
+        """One batch of `count` whole frames, of which `flagged` (offset, length) need a look.
+
+        Raises `LedgerError` when the record cannot be kept.
+        """
+        found: list[tuple[Event, Decision, str, str, str]] = []
+        self.events += count
+        for offset, length in _walk(frames) if self._all else flagged:
+            kind = frames[offset + _KIND]
+            if kind == _HELLO:
+                self.greeted = True
+            elif kind == _EVENT:
+                self._look(frames[offset : offset + length], found)
+        numbers: list[int | None] = [None] * len(found)
+        if self._writer is not None:
+            numbers = self._record(frames, count, found)
+        for (event, decision, right, target, kind_of), number in zip(found, numbers, strict=True):
+            self._keep(Denial(event, decision, right, target, number, kind_of))
+
+    def _look(self, frame: bytes, found: list[tuple[Event, Decision, str, str, str]]) -> None:
+        body = frame[_HEADER:]
+        known = self._memo.get(body)
+        if known is None:
+            from belljar.events.decode import decode
+            from belljar.policy import decide
+
+            try:
+                event = decode(frame)
+            except GuestProtocolError:
+                self.malformed += 1  # kept in the ledger as it came, and told at the end
+                return
+            decision = decide(self._policy, event)
+            if decision.verdict == "deny" and (event.target or "").startswith("/box/"):
+                decision = decision.replace(
+                    because="the program's own directory is read-only in the guest",
+                    remedy="",
+                    grant=None,
+                )
+            known = (event, decision, _refused(self._policy, event, self._mapped))
+            if len(self._memo) < _MAX_MEMO:
+                self._memo[body] = known
+        event, decision, refused = known
+        if decision.verdict == "deny" and refused:
+            for right, target in refused:
+                found.append((event, decision, right, target, "denial"))
+                break
+        if decision.rule is not None and decision.rule.then == "alert":
+            found.append((event, decision, event.right or "", event.target or "", "alert"))
+
+    def _record(
+        self, frames: bytes, count: int, found: list[tuple[Event, Decision, str, str, str]]
+    ) -> list[int | None]:
+        from belljar.ledger import DECISIONS, EVENTS
+
+        assert self._writer is not None
+        items = [(EVENTS, count, frames)]
+        if found:
+            rows = [decision_row(*row) for row in found]
+            items.append((DECISIONS, len(rows), _native.pack(rows)))
+        first = self._writer.append(items, self._run)
+        return [first[1] + i for i in range(len(found))] if found else []
+
+    def _keep(self, denial: Denial) -> None:
+        place = denial.event.stack[0] if denial.event.stack else None
+        key = (denial.kind, denial.right, denial.target, place)
+        if key in self._seen:
+            self.repeated += 1
+            return
+        if len(self._seen) < _MAX_KEPT:
+            self._seen.add(key)
+            (self.denials if denial.kind == "denial" else self.alerts).append(denial)
+        self._tell(denial)
+
+
+def decision_row(
+    event: Event, decision: Decision, right: str, target: str, kind: str
+) -> dict[str, object]:
+    """A decision as the ledger keeps it: exact builtin types only."""
+    frame = event.stack[0] if event.stack else None
+    return {
+        "kind": kind,
+        "verdict": decision.verdict,
+        "right": right,
+        "target": _utf8(target),
+        "asked": _utf8(event.asked or ""),
+        "event": event.name,
+        "pid": event.pid,
+        "seq": event.seq,
+        "because": _utf8(decision.because),
+        "remedy": _utf8(decision.remedy),
+        "rule": _utf8(decision.rule.origin) if decision.rule else "",
+        "grant": _utf8(decision.grant.origin) if decision.grant else "",
+        "at": [_utf8(frame.file), frame.line, _utf8(frame.function)] if frame else None,
+    }
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _refused(
+    policy: Policy, event: Event, mapped: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The rights that were really refused. A path that the host does not have either is a miss,
+    not a denial; the guest cannot tell the two apart, the host's owner should."""
+    from belljar.events.targets import targets
+    from belljar.policy import decide
+
+    rows = []
+    needed = targets(event)
+    for right, target in needed:
+        if target is None:
+            continue
+        if len(needed) > 1:  # a rename may lack only one of its two ends
+            one = event.replace(name="", right=right, target=target)
+            if decide(policy, one).verdict != "deny":
+                continue
+        if right in _PATHS and not _on_host(target, right, mapped):
+            continue
+        rows.append((right, target))
+    return tuple(rows)
+
+
+def _on_host(target: str, right: str, mapped: tuple[tuple[str, str], ...]) -> bool:
+    for guest, host in mapped:
+        if target == guest or target.startswith(guest + "/"):
+            target = host + target[len(guest) :]
+            break
+    place = os.path.dirname(target) if right in ("write", "append") else target
+    return "\0" not in target and os.path.lexists(place)
+
+
+def _walk(frames: bytes) -> list[tuple[int, int]]:
+    places = []
+    offset = 0
+    while offset < len(frames):  # scan_frames checked every length
+        length = frames[offset + 2] | frames[offset + 3] << 8
+        places.append((offset, length))
+        offset += length
+    return places

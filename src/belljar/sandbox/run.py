@@ -1,0 +1,269 @@
+"""Run one program in a sandbox, from the plan to the result.
+
+Order: the record is opened, then the walls are built, then the guest may begin: a guest whose
+recorder has not said hello gets no instruction and ends with status 125.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import time
+
+from belljar import _native
+from belljar.confine import plan as planner
+from belljar.confine.keeper import Keeper, refusal
+from belljar.confine.runtime import Runtime
+from belljar.errors import BelljarError, InternalError
+from belljar.model import Policy, Status
+from belljar.sandbox.judge import Judge
+from belljar.sandbox.result import Denial, Result, Usage
+from belljar.sandbox.streams import Streams, pass_on
+from belljar.watch.collect import Collector
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from belljar.ledger import Writer
+
+_CHUNK = 1 << 16
+_SIGXCPU, _SIGKILL = 24, 9
+
+
+class Session:
+    """One run. `run()` may be called once; `interrupt()` from a signal handler ends the guest."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        program: planner.Program,
+        runtime: Runtime,
+        receipt: Status,
+        writer: Writer | None,
+        tell: Callable[[Denial], None],
+        out: Callable[[int, bytes], None] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._program = program
+        self._runtime = runtime
+        self._receipt = receipt
+        self._writer = writer
+        self._tell = tell
+        self._out = out
+        self._run_id = os.urandom(16)
+        self._keeper: Keeper | None = None
+        self._ended_by = ""
+        self._exit: tuple[int, float, float, int] | None = None
+        self._refusal: BelljarError | None = None
+        self._output = 0
+        self._deadline = 0.0
+        self._started = 0.0
+
+    def interrupt(self) -> None:
+        """End the guest; the result says `interrupt`."""
+        self._end("interrupt")
+
+    def run(self) -> Result:
+        """Run to the end. Raises `BelljarError` when nothing of the program ran."""
+        streams = Streams(self._policy)
+        try:
+            with Collector() as collector, _Scratch(self._receipt.tier) as scratch:
+                plan = planner.make(
+                    self._policy, self._runtime, self._program, self._receipt.tier,
+                    collector.path, scratch.path,
+                )  # fmt: skip
+                full = self._policy.replace(grants=self._policy.grants + plan.implicit)
+                judge = Judge(full, self._writer, self._run_id, self._tell, plan.mapped)
+                self._open_record(plan)
+                go_out, go_in = os.pipe()
+                try:
+                    self._keeper = Keeper(plan.words, streams.given, go_out)
+                finally:
+                    os.close(go_out)
+                streams.handed_over()
+                try:
+                    self._follow(collector, streams, judge, go_in, marshal.dumps(plan.boot, 2))
+                finally:
+                    self._keeper.close()
+                missed = judge.malformed + sum(
+                    f.kind not in ("vanished", "running") for f in collector.finish()
+                )
+                return self._result(judge, missed)
+        finally:
+            streams.close()
+
+    def _open_record(self, plan: planner.Plan) -> None:
+        if self._writer is None:
+            return
+        from belljar.ledger import START
+        from belljar.policy import digest, explain
+
+        rows = [[_plain(text) for text in row] for row in explain(self._policy)]
+        body = {
+            "kind": "run",
+            "program": [self._program.kind, _plain(self._program.target)],
+            "argv": [_plain(a) for a in self._program.args],
+            "cwd": _plain(self._program.cwd),
+            "python": self._runtime.version,
+            "interpreter": _plain(self._runtime.program),
+            "policy": rows,
+            "policy-digest": digest(self._policy),
+            "tier": self._receipt.tier,
+            "status": [[r.name, r.level, r.by, r.reason] for r in self._receipt.protections],
+            "uid": os.geteuid(),
+            "pid": os.getpid(),
+        }
+        self._writer.append([(START, 1, _native.pack(body))], self._run_id)
+
+    def _follow(
+        self, collector: Collector, streams: Streams, judge: Judge, go: int, boot: bytes
+    ) -> None:
+        assert self._keeper is not None
+        keeper = self._keeper
+        poll = select.poll()
+        for fd in (collector.fileno(), keeper.report, *streams.pipes):
+            poll.register(fd, select.POLLIN)
+        self._started = time.monotonic()
+        self._deadline = self._started + self._policy.limits.wall + 30  # the start itself
+        gone = -1
+        try:
+            while not keeper.ended:
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    self._end("wall")
+                    self._deadline = time.monotonic() + 10
+                for fd, _ in poll.poll(max(0, left) * 1000):
+                    if fd == keeper.report:
+                        for line in keeper.read():
+                            self._hear(line)
+                    elif fd in streams.pipes:
+                        self._forward(fd, streams, poll)
+                    else:
+                        self._collect(collector, judge)
+                if judge.greeted and go != gone:
+                    go = self._let_go(go, boot)
+        finally:
+            if go != gone:
+                os.close(go)
+        self._collect(collector, judge)  # all writers are gone: what is in the channel is all
+        for fd in list(streams.pipes):
+            while self._forward(fd, streams, poll):
+                pass
+
+    def _let_go(self, go: int, boot: bytes) -> int:
+        self._started = time.monotonic()
+        self._deadline = self._started + self._policy.limits.wall
+        view = memoryview(boot)
+        try:
+            while view:
+                view = view[os.write(go, view) :]
+        except BrokenPipeError:
+            pass  # it ended before it began; its exit status tells
+        os.close(go)
+        return -1
+
+    def _hear(self, line: list[str]) -> None:
+        if line[0] == "error" and self._refusal is None:
+            self._refusal = refusal(line)
+        elif line[0] == "exit":
+            user, system = int(line[2]) / 1e6, int(line[3].split(" ")[0]) / 1e6
+            self._exit = (int(line[1]), user, system, int(line[3].split(" ")[1]) * 1024)
+
+    def _collect(self, collector: Collector, judge: Judge) -> None:
+        for chunk in collector.drain():
+            judge.take(chunk.data, chunk.count, chunk.flagged)
+
+    def _forward(self, fd: int, streams: Streams, poll: select.poll) -> bool:
+        data = os.read(fd, _CHUNK)
+        if not data:
+            poll.unregister(fd)
+            os.close(fd)
+            del streams.pipes[fd]
+            return False
+        room = self._policy.limits.output - self._output
+        self._output += len(data)
+        if room > 0:
+            self._emit(streams.pipes[fd], data[:room])
+        if len(data) > room:
+            self._end("output")
+        return True
+
+    def _emit(self, number: int, data: bytes) -> None:
+        if self._out is not None:
+            self._out(number, data)
+        elif self._ended_by != "reader":
+            try:
+                if not pass_on(number, data, self._deadline):
+                    self._end("wall")
+            except BrokenPipeError:
+                self._end("reader")
+
+    def _end(self, why: str) -> None:
+        if not self._ended_by and self._keeper is not None:
+            self._ended_by = why
+            self._keeper.kill()
+
+    def _result(self, judge: Judge, missed: int) -> Result:
+        if not judge.greeted or self._exit is None and not self._ended_by:
+            self._close_record("refused", 125, 0, Usage(), judge, missed)
+            raise self._refusal or InternalError("the recorder did not report from the sandbox")
+        wall = time.monotonic() - self._started
+        code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
+        usage = Usage(wall, user, system, peak, self._output, judge.events)
+        signal = code & 0x7F
+        ended = self._ended_by or ("signal" if signal else "exit")
+        used_up = user + system >= self._policy.limits.cpu - 0.05
+        if not self._ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
+            ended = "cpu"
+        status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
+            ended, 128 + signal if signal else code >> 8
+        )
+        if ended == "output":
+            status = 128 + _SIGKILL
+        self._close_record(ended, status, signal, usage, judge, missed)
+        return Result(
+            status, ended, self._receipt, usage, signal, tuple(judge.denials), tuple(judge.alerts),
+            judge.repeated, missed, self._writer.directory if self._writer else None,
+            self._run_id.hex(),
+        )  # fmt: skip
+
+    def _close_record(
+        self, ended: str, status: int, signal: int, usage: Usage, judge: Judge, missed: int
+    ) -> None:
+        if self._writer is None:
+            return
+        from belljar.ledger import END
+
+        body = {
+            "ended-by": ended, "status": status, "signal": signal, "wall": usage.wall,
+            "user": usage.user, "system": usage.system, "peak-memory": usage.peak_memory,
+            "output": usage.output, "events": usage.events, "missed": missed,
+            "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
+        }  # fmt: skip
+        self._writer.append([(END, 1, _native.pack(body))], self._run_id)
+
+
+class _Scratch:
+    """Where there is no private tmpfs: a private directory of the host, gone at the end."""
+
+    def __init__(self, tier: str) -> None:
+        self.path = ""
+        if tier == "landlock":
+            parent = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 (mkdir 0700, random name)
+            self.path = f"{os.path.realpath(parent)}/belljar-scratch-{os.urandom(9).hex()}"
+            os.mkdir(self.path, 0o700)
+
+    def __enter__(self) -> _Scratch:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self.path:
+            import shutil
+
+            shutil.rmtree(self.path)
+
+
+def _plain(text: object) -> str:
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,84 @@
+"""The guest's standard streams: what it is given, and what comes out, counted."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from belljar.errors import PolicyError
+from belljar.model import Policy
+
+
+class Streams:
+    """Descriptors for the guest (`given`), and the pipes that the host reads (`pipes`)."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._open: list[int] = []
+        self.pipes: dict[int, int] = {}  # host's read end -> 1 or 2
+        self.given: tuple[int, int, int] = (0, 1, 2)
+        try:
+            self.given = (
+                self._input(policy),
+                self._output(policy, "stdout", 1),
+                self._output(policy, "stderr", 2),
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def _input(self, policy: Policy) -> int:
+        if policy.stdin == "inherit":
+            return 0
+        path = "/dev/null" if policy.stdin == "null" else policy.stdin
+        return self._file(policy, "stdin", path, os.O_RDONLY)
+
+    def _output(self, policy: Policy, name: str, number: int) -> int:
+        setting = getattr(policy, name)
+        if setting == "inherit":
+            return number
+        if setting != "capture":
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            return self._file(policy, name, setting, flags)
+        read, write = os.pipe()
+        self._open.append(write)
+        self.pipes[read] = number
+        return write
+
+    def _file(self, policy: Policy, name: str, path: str, flags: int) -> int:
+        try:
+            fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            place = policy.origin(f"process.{name}")
+            raise PolicyError(place, f"{name} = {path}: {error.strerror}") from error
+        self._open.append(fd)
+        return fd
+
+    def handed_over(self) -> None:
+        """The keeper has its copies: drop ours, so that the guest's end is the end."""
+        for fd in self._open:
+            os.close(fd)
+        self._open.clear()
+
+    def close(self) -> None:
+        """Everything that is still open."""
+        self.handed_over()
+        for fd in self.pipes:
+            os.close(fd)
+        self.pipes.clear()
+
+
+def pass_on(fd: int, data: bytes, deadline: float) -> bool:
+    """Write all of `data` to `fd`, waiting for a slow reader until `deadline` (monotonic).
+
+    False when the reader is too slow. Raises `BrokenPipeError` when there is none.
+    """
+    view = memoryview(data)
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    while view:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            return False
+        view = view[os.write(fd, view[:4096]) :]  # PIPE_BUF: never blocks once writable
+    return True
