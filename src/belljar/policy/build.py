@@ -152,8 +152,9 @@ class Draft:
             grant = Grant(key.name, target, where, source, optional)
             for other in self.grants:
                 same = other.target == target and other.right in ("read", "write", "append")
-                if key.kind == "paths" and same and other.source != source:
-                    raise ValueError(f"{target} already stands for {other.source or target}")
+                stands_for = other.source or other.target
+                if key.kind == "paths" and same and stands_for != source:
+                    raise ValueError(f"{target} already stands for {stands_for}")
         except ValueError as reason:
             raise complaint(where, f"{key.dotted}: {reason}") from None
         self.grants.append(grant)

@@ -12,7 +12,7 @@ from belljar.events.targets import targets
 from belljar.model import Decision
 from belljar.policy import addresses
 from belljar.policy.build import refused_path
-from belljar.policy.flags import quoted_path
+from belljar.policy.flags import mapped, quoted_path
 from belljar.policy.glob import matches
 from belljar.policy.modules import UNSAFE_MODULES, normal, within
 
@@ -129,11 +129,26 @@ def _path(policy: Policy, right: str, target: str | None) -> Decision:
             ):
                 other = grant
     remedy = ""
-    if "\0" not in target and not refused_path(target):
-        remedy = f"--{_FLAG.get(right, right)} {quote(quoted_path(target))}"
+    argument = _path_argument(target, other)
+    if argument:
+        remedy = f"--{_FLAG.get(right, right)} {quote(argument)}"
     if other is not None:
         return Decision("deny", f"granted for {other.right}, not for {right}", other, remedy)
     return Decision("deny", _NO_GRANT, _nearest_path(policy, right, target), remedy)
+
+
+def _path_argument(target: str, around: Grant | None) -> str:
+    """What a flag must say to grant just `target`, or nothing where no flag can.
+
+    Within a mapped grant, the guest's name stands for another one of the host's.
+    """
+    if "\0" in target or refused_path(target):
+        return ""
+    if around is None or around.source in ("", around.target):
+        return quoted_path(target)
+    source = absolute(f"{around.source}/{target[len(around.target) :]}", "/")
+    argument = f"{target}={source}"
+    return argument if mapped(argument) == {target: source} and not refused_path(source) else ""
 
 
 def _nearest_path(policy: Policy, right: str, target: str) -> Grant | None:
@@ -161,17 +176,19 @@ def _run(policy: Policy, target: str | None) -> Decision:
         target = absolute(target, "/")
     name = target.rpartition("/")[2]
     nearest: Grant | None = None
+    alike: Grant | None = None
     for grant in policy.grants:
         if grant.right != "run":
             continue
         if grant.target == target:
             return Decision("allow", f"granted at {grant.origin}", grant)
-        if grant.target.rpartition("/")[2] == name and (
-            "/" not in target or "/" not in grant.target
-        ):
-            return Decision("none", "granted by name: which file that is, the walls decide", grant)
-        if nearest is None or grant.target.rpartition("/")[2] == name:
+        same_name = grant.target.rpartition("/")[2] == name
+        if same_name and ("/" not in target or "/" not in grant.target):
+            alike = grant
+        if nearest is None or same_name:
             nearest = grant
+    if alike is not None:
+        return Decision("none", "granted by name: which file that is, the walls decide", alike)
     remedy = ""
     plain = "/" in target or target not in (".", "..")
     if plain and "\0" not in target and not target.startswith(("-", "~")):
