@@ -167,11 +167,9 @@ static int try_native(const struct plan *p)
 static int try_descriptors(const struct plan *p)
 {
     (void)p;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return 0;
-    int fds[4096], n = 0, error = 0;
-    while (n < 4096) {
+    enum { MORE = 100 }; /* than the probe's sandbox may have, fewer than most users may */
+    int fds[MORE], n = 0, error = 0;
+    while (n < MORE) {
         int fd = dup(GUEST_FD_GO);
         if (fd < 0) {
             error = errno;

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 
     from belljar.sandbox.run import Session
 
-    session = Session(policy, program, runtime, receipt, writer, shown.tell)
+    session = Session(policy, program, runtime, receipt, writer, shown.tell, cache=cache)
     _on_signals(session.interrupt)
     result = session.run()
     shown.end(result, policy, "receipt" in options.switches)

@@ -7,10 +7,9 @@ and inode, so that the keeper uses exactly what was checked here.
 from __future__ import annotations
 
 import os
-import struct
 
 from belljar._native import RECORDER
-from belljar.confine.runtime import Runtime
+from belljar.confine.runtime import Runtime, boot_file
 from belljar.confine.view import View, add_grants
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
@@ -49,10 +48,11 @@ class Plan(Value):
 
 
 def make(
-    policy: Policy, runtime: Runtime, program: Program, tier: str, channel: str, scratch: str
+    policy: Policy, runtime: Runtime, program: Program, tier: str, channel: str, scratch: str,
+    cache: str | None = None,
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `scratch` a private host directory
-    (only used where there are no namespaces).
+    (only used where there are no namespaces), `cache` where compiled files are kept.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -63,8 +63,8 @@ def make(
     _furniture(view, policy, temporary)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
-    guest = _compiled(os.path.join(here, "sandbox", "guest"), runtime)
-    boot = "/belljar/" + os.path.basename(guest) if view.isolated else guest
+    guest = boot_file(os.path.join(here, "sandbox", "guest", "boot.py"), runtime, cache)
+    boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = view.isolated and "/belljar/recorder.so" or RECORDER
     events = view.isolated and "/belljar/channel" or channel
     table = view.isolated and "/belljar/window" or os.path.join(os.path.dirname(channel), "window")
@@ -133,23 +133,6 @@ def encode(words: list[str]) -> bytes:
     return "\0".join([*words, ""]).encode("utf-8", "surrogateescape")
 
 
-def _compiled(folder: str, runtime: Runtime) -> str:
-    """The guest's first program: the compiled file that the installer left beside the source,
-    where it fits this interpreter and this source, else the source (PEP 552 header)."""
-    source = os.path.join(folder, "boot.py")
-    tag = "cpython-" + "".join(runtime.version.split(".")[:2])
-    compiled = os.path.join(folder, "__pycache__", f"boot.{tag}.pyc")
-    try:
-        with open(compiled, "rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        return source
-    stat = os.stat(source)
-    when, size = int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
-    fits = head[4:] == struct.pack("<III", 0, when, size)
-    return compiled if fits else source
-
-
 def _unused_uid() -> int:
     # 2,000,000,000 and up is outside every range that distributions hand out (systemd's
     # UIDS-GIDS.md); the PID makes it a different one for every sandbox that lives
@@ -187,6 +170,8 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
     view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
     if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
         view.bind(runtime.dynload, runtime.dynload, "x", "rl")
+    for path in runtime.libraries:
+        view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
     for path in runtime.hidden:
         if path.startswith(runtime.stdlib + "/") and view.isolated:
             view.add("tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
@@ -229,7 +214,7 @@ def _mapped(view: View, program: Program, found: list[Grant]) -> tuple[tuple[str
 
 def _system_libraries(view: View) -> None:
     machine = os.uname().machine
-    for name in ("/lib", "/lib64"):
+    for name in ("/lib", "/lib64", "/bin", "/sbin"):
         if os.path.islink(name):
             view.link(name, os.readlink(name))
     folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", f"/lib/{machine}-linux-gnu", "/lib64"]

@@ -28,6 +28,7 @@ class Runtime(Value):
     dynload: str
     site: tuple[str, ...]  # where the environment's distributions lie
     hidden: tuple[str, ...]  # site directories of the base that the environment does not include
+    libraries: tuple[str, ...]  # shared libraries that lie with the interpreter
 
 
 def choose(python: str | None, cwd: str) -> str:
@@ -94,8 +95,40 @@ def describe(python: str, cache: str | None) -> Runtime:
             hidden = bases
     return Runtime(
         program, version, os.path.realpath(stdlib), os.path.realpath(dynload) if dynload else "",
-        tuple(site), tuple(hidden),
+        tuple(site), tuple(hidden), _libraries(base),
     )  # fmt: skip
+
+
+def _libraries(base: str) -> tuple[str, ...]:
+    folder = os.path.join(base, "lib")
+    if os.path.isdir(os.path.join(base, "conda-meta")):
+        return (os.path.realpath(folder),)  # everything there finds everything there
+    if base == "/usr" or not os.path.isdir(folder):
+        return ()  # the system's library directories are shown anyway
+    names = [n for n in os.listdir(folder) if n.startswith("libpython") and ".so" in n]
+    paths = (os.path.join(folder, name) for name in sorted(names))
+    return tuple(path for path in paths if not os.path.islink(path))
+
+
+def boot_file(source: str, runtime: Runtime, cache: str | None) -> str:
+    """`source`, or the same compiled where this interpreter's version is ours: compiling costs
+    the guest a millisecond. The code bears a neutral name, whatever the host calls the file."""
+    ours = "{}.{}.{}".format(*sys.version_info[:3])
+    if cache is None or runtime.version != ours:
+        return source
+    stat = os.stat(source)
+    kept = os.path.join(cache, f"boot-{ours}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}.pyc")
+    if not os.path.exists(kept):
+        import importlib.util
+        import marshal
+
+        with open(source, "rb") as file:
+            code = compile(file.read(), "/belljar/boot.py", "exec", dont_inherit=True)
+        temporary = f"{kept}.{os.getpid()}"
+        with open(temporary, "wb") as out:
+            out.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+        os.replace(temporary, kept)
+    return kept
 
 
 def _own_dynload() -> str:

@@ -44,6 +44,7 @@ class Session:
         writer: Writer | None,
         tell: Callable[[Denial], None],
         out: Callable[[int, bytes], None] | None = None,
+        cache: str | None = None,
     ) -> None:
         self._policy = policy
         self._program = program
@@ -52,6 +53,7 @@ class Session:
         self._writer = writer
         self._tell = tell
         self._out = out
+        self._cache = cache
         self._run_id = os.urandom(16)
         self._keeper: Keeper | None = None
         self._ended_by = ""
@@ -72,7 +74,7 @@ class Session:
             with Collector() as collector, _Scratch(self._receipt.tier) as scratch:
                 plan = planner.make(
                     self._policy, self._runtime, self._program, self._receipt.tier,
-                    collector.path, scratch.path,
+                    collector.path, scratch.path, self._cache,
                 )  # fmt: skip
                 full = self._policy.replace(grants=self._policy.grants + plan.implicit)
                 judge = Judge(full, self._writer, self._run_id, self._tell, plan.mapped)
@@ -208,7 +210,7 @@ class Session:
     def _result(self, judge: Judge, missed: int) -> Result:
         if not judge.greeted or self._exit is None and not self._ended_by:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
-            raise self._refusal or InternalError("the recorder did not report from the sandbox")
+            raise self._refusal or _did_not_start(self._exit)
         wall = time.monotonic() - self._started
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
         usage = Usage(wall, user, system, peak, self._output, judge.events)
@@ -243,6 +245,13 @@ class Session:
             "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
         }  # fmt: skip
         self._writer.append([(END, 1, _native.pack(body))], self._run_id)
+
+
+def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
+    if ended is None:
+        return InternalError("the sandbox ended before its recorder reported")
+    how = f"signal {ended[0] & 0x7F}" if ended[0] & 0x7F else f"exit status {ended[0] >> 8}"
+    return BelljarError(f"the interpreter did not start inside the sandbox ({how}); nothing ran")
 
 
 class _Scratch:

@@ -133,8 +133,9 @@ def _run(boot):
     except SystemExit:
         raise
     except BaseException as error:  # the interpreter's own last resort, without our frame
-        trace = error.__traceback__.tb_next if error.__traceback__ else None
-        sys.excepthook(type(error), error, trace)
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
 
 
