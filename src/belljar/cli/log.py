@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from belljar.ledger.entries import Entry
 
-_MOST_TEXT: Final = 400
+_LINE: Final = 400  # characters of guest text in a line of `tail`
 _MOST_RUNS: Final = 20
 _POLL: Final = 0.2
 
@@ -169,11 +169,9 @@ def _show(options: Namespace) -> int:
 
 def _line(entry: Entry) -> str:
     pid = str(entry.pid) if entry.pid else "-"
-    text = _text(entry)
-    if len(text) > _MOST_TEXT:
-        text = text[:_MOST_TEXT] + "…"
+    text = _text(entry).rstrip()
     run = entry.run[:4].hex() if any(entry.run) else "-"
-    return f"#{entry.number} {_time(entry.time)} {run} {pid} {_printable(text)}"
+    return f"#{entry.number} {_time(entry.time)} {run} {pid} {_printable(text, _LINE)}"
 
 
 def _text(entry: Entry) -> str:
@@ -225,7 +223,7 @@ def _print_json(value: dict[str, Any]) -> None:
     print(_json(value))
 
 
-def _printable(text: str) -> str:
+def _printable(text: str, limit: int = 1 << 24) -> str:
     from belljar.report.text import printable
 
-    return printable(text)
+    return printable(text, limit)

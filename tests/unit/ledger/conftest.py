@@ -38,7 +38,9 @@ def fill(writer: Writer, run: bytes = RUN, now: int = 10**18) -> list[int]:
             (
                 DECISIONS,
                 2,
-                packed([{"verdict": "deny", "right": "read", "target": "/a"}, {"verdict": "allow"}]),
+                packed(
+                    [{"verdict": "deny", "right": "read", "target": "/a"}, {"verdict": "allow"}]
+                ),
             ),
             (END, 1, packed({"exit": 0, "ended_by": "exit"})),
         ],
