@@ -1,0 +1,55 @@
+# make help lists everything. The two that matter: make demo, make test.
+# Other interpreters: make demo PYTHON=/path/to/python3.13
+
+PYTHON ?= $(shell tools/pythons.sh best)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SOURCES := $(shell find src tools meson.build pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' -not -name belljar-keeper 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fix bench fuzz docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check tzdata
+	@touch $@
+
+$(VENV)/.linted: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lint
+	@touch $@
+
+demo: $(VENV)/.demo ## build, then run the main job on real data: an honest script and a hostile one
+	@$(BIN)/python demo/demo.py
+
+test: ## build and test on every CPython from 3.11 that is found
+	@tools/test.sh
+
+lint: $(VENV)/.linted ## ruff, mypy --strict, C warnings as errors
+	@tools/lint.sh $(BIN)
+
+fix: $(VENV)/.linted ## let ruff mend what it can
+	@$(BIN)/ruff check --fix --quiet src tests bench demo tools
+	@$(BIN)/ruff format --quiet src tests bench demo tools
+
+bench: $(VENV)/.demo ## ratios against plain CPython (and bubblewrap, sandlock where installed)
+	@$(BIN)/python bench/run.py
+
+fuzz: ## the parsers of hostile bytes, with address and undefined-behaviour sanitizers
+	@tools/fuzz.sh
+
+docs: $(VENV)/.demo ## check the documents: every example runs, every generated part is current
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test
+	@$(BIN)/python -m pytest -q tests/docs tests/shape
+
+clean: ## remove what was built
+	@rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
