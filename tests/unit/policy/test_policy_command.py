@@ -23,7 +23,8 @@ def test_a_right_policy_is_ok_and_a_wrong_one_is_one_line(
     assert main(["check", "p.toml"]) == 1
     assert capsys.readouterr() == (
         "",
-        "belljar: p.toml:3: files.read: expected a string that is not empty and has no NUL, got ''\n",
+        "belljar: p.toml:3: files.read: "
+        "expected a string that is not empty and has no NUL, got ''\n",
     )
 
 
