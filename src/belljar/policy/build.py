@@ -11,6 +11,7 @@ from belljar.events.paths import absolute, covers
 from belljar.model import RIGHTS, Grant, Limits, Policy
 from belljar.policy.addresses import canonical, canonical_network
 from belljar.policy.keys import GRANTING, Key
+from belljar.policy.refused import refused_path
 from belljar.policy.units import parse_size, parse_time
 
 TYPE_CHECKING = False
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     #: From the rest of a place (`()` or `(2,)` or `("/in",)`) to `policy.toml:7`.
     PlaceOf = Callable[..., str]
 
-#: Never granted: everything, and the trees through which everything can be reached.
-_WHOLE: Final = ("/", "/sys", "/dev", "/proc")
 _NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 MAX_COUNT: Final = 1 << 20
 
@@ -37,13 +36,6 @@ def complaint(place: str, message: object) -> PolicyError:
     """The error at `place`; names in the message stay on one line whatever they hold."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(message))
     return PolicyError(place, text)
-
-
-def refused_path(path: str) -> str:
-    """Why the normal path may not be granted, or the empty string."""
-    if path in _WHOLE or covers("/proc", path):
-        return f"{path} cannot be granted: name what is needed beneath it"
-    return ""
 
 
 class Draft:

@@ -11,10 +11,10 @@ from belljar.events.paths import absolute, covers, is_normal
 from belljar.events.targets import targets
 from belljar.model import Decision
 from belljar.policy import addresses
-from belljar.policy.build import refused_path
 from belljar.policy.flags import mapped, quoted_path
 from belljar.policy.glob import matches
 from belljar.policy.modules import UNSAFE_MODULES, normal, within
+from belljar.policy.refused import refused_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,10 +9,6 @@ mapped and is not is written with two slashes: `--read //data/x=/y`.
 
 from __future__ import annotations
 
-from belljar.errors import PolicyError
-from belljar.policy.build import Draft, complaint
-from belljar.policy.keys import BY_NAME
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +29,10 @@ def from_flags(base: Policy, flags: Sequence[tuple[str, str]], cwd: str) -> Poli
     """
     if not flags:
         return base
+    from belljar.errors import PolicyError
+    from belljar.policy.build import Draft, complaint
+    from belljar.policy.keys import BY_NAME
+
     draft = Draft(base, cwd)
     for flag, text in flags:
         name = flag.removeprefix("--")
