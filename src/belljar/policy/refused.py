@@ -13,6 +13,8 @@ def refused_path(path: str) -> str:
     >>> refused_path("/srv")
     ''
     """
-    if path in _WHOLE or covers("/proc", path):
+    if covers("/proc", path):
+        return f"{path} cannot be granted: a guest has no /proc"
+    if path in _WHOLE:
         return f"{path} cannot be granted: name what is needed beneath it"
     return ""

@@ -41,7 +41,7 @@ WRONG = [
     ),
     (
         '[files]\nread = ["/proc/self/root"]',
-        "p.toml:3: files.read: /proc/self/root cannot be granted: name what is needed beneath it",
+        "p.toml:3: files.read: /proc/self/root cannot be granted: a guest has no /proc",
     ),
     (
         '[files]\nwrite = ["//dev/"]',
