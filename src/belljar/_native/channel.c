@@ -124,6 +124,7 @@ void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     head.seq = htole64(seq);
     memcpy(frame, &head, sizeof head);
     deliver(frame, BJ_HEADER + body);
-    pthread_mutex_unlock(&lock);
+    if (!(flags & BJ_LAST))
+        pthread_mutex_unlock(&lock);
     errno = saved;
 }

@@ -129,7 +129,7 @@ static int too_big(void)
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, too_big())
-    bj_send_bye();
+    bj_send_bye(0);
     return real_execve(path, argv, env);
 }
 
@@ -138,7 +138,7 @@ EXPORT int execv(const char *path, char *const argv[]) { return execve(path, arg
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, too_big())
-    bj_send_bye();
+    bj_send_bye(0);
     return real_execvpe(file, argv, env);
 }
 
@@ -147,7 +147,7 @@ EXPORT int execvp(const char *file, char *const argv[]) { return execvpe(file, a
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, too_big())
-    bj_send_bye();
+    bj_send_bye(0);
     return real_fexecve(fd, argv, env);
 }
 
@@ -168,7 +168,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 /* A process that leaves without its destructors still says goodbye. */
 EXPORT _Noreturn void _exit(int status)
 {
-    bj_send_bye();
+    bj_send_bye(BJ_LAST);
     for (;;)
         syscall(SYS_exit_group, status);
 }

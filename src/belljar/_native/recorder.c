@@ -147,7 +147,7 @@ static void send_hello(int flags)
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_HELLO, flags | (b.cut ? BJ_TRUNCATED : 0));
 }
 
-void bj_send_bye(void)
+void bj_send_bye(int flags)
 {
     unsigned char frame[BJ_HEADER + 16];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
@@ -155,7 +155,7 @@ void bj_send_bye(void)
         return;
     bj_put_array(&b, 1);
     bj_put_uint(&b, bj_channel_drops());
-    bj_channel_send(frame, b.len - BJ_HEADER, BJ_BYE, 0);
+    bj_channel_send(frame, b.len - BJ_HEADER, BJ_BYE, flags);
 }
 
 static void in_child(void)
@@ -201,4 +201,4 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         bj_refuse("the record's channel cannot be opened");
 }
 
-__attribute__((destructor)) static void stop(void) { bj_send_bye(); }
+__attribute__((destructor)) static void stop(void) { bj_send_bye(0); }

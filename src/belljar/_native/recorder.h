@@ -8,6 +8,7 @@
 enum { BJ_MAGIC = 0x4A42, BJ_VERSION = 1, BJ_HEADER = 32, BJ_FRAME = 4096 };
 enum { BJ_HELLO = 1, BJ_EVENT = 2, BJ_BYE = 3 };
 enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8 };
+enum { BJ_LAST = 0x100 }; /* not on the wire: no thread of this process sends anything after it */
 
 struct bj_header { /* little-endian on the wire */
     uint16_t magic, length;
@@ -28,7 +29,7 @@ uint64_t bj_channel_drops(void);
 void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags);
 
 /* recorder.c */
-void bj_send_bye(void);
+void bj_send_bye(int flags);
 _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 
 /* exec_env.c: keeps the recorder in the environment of what this process executes. */

@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -289,6 +290,24 @@ static void file_calls(struct filter *f, const struct plan *plan)
         on_call(f, XATTR[i], ERRNO(EOPNOTSUPP)); /* what shutil.copystat takes for an answer */
 }
 
+static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+/* Neighbours as one range: a short filter is compiled and checked faster at every start. */
+static void allow_ranges(struct filter *f)
+{
+    enum { COUNT = sizeof ALLOWED / sizeof *ALLOWED };
+    int calls[COUNT];
+    memcpy(calls, ALLOWED, sizeof calls);
+    qsort(calls, COUNT, sizeof *calls, by_number);
+    for (size_t i = 0, j; i < COUNT; i = j) {
+        for (j = i + 1; j < COUNT && calls[j] == calls[j - 1] + 1; j++) {
+        }
+        emit(f, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)calls[i], 0, 2);
+        emit(f, BPF_JMP | BPF_JGT | BPF_K, (uint32_t)calls[j - 1], 1, 0);
+        answer(f, SECCOMP_RET_ALLOW);
+    }
+}
+
 int apply_seccomp(const struct plan *plan, const void *secret)
 {
     static struct filter f;
@@ -300,8 +319,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     emit(&f, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1); /* the x32 convention */
     answer(&f, SECCOMP_RET_KILL_PROCESS);
 #endif
-    for (size_t i = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)
-        on_call(&f, ALLOWED[i], SECCOMP_RET_ALLOW);
+    allow_ranges(&f);
     file_calls(&f, plan);
     memory_calls(&f);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -23,6 +24,8 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run `belljar` with `argv` (without the program's name); the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        gc.disable()  # a command's start makes no garbage worth a search; `run` turns it on again
     command = arguments[0] if arguments else "--help"
     if command in ("--version", "-V"):
         print(f"belljar {__version__}")

@@ -15,7 +15,6 @@ from belljar.model import Policy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar.confine.plan import Program
-    from belljar.ledger import Writer
     from belljar.model import Status
     from belljar.sandbox.result import Denial, Result
 
@@ -50,20 +49,14 @@ def main(argv: list[str]) -> int:
     from belljar.confine import available
     from belljar.confine.probe import cache_directory, probe
     from belljar.confine.runtime import choose, describe
-    from belljar.confine.status import enforce, status
+    from belljar.sandbox.run import Session
 
     available.check(policy)
     cache = cache_directory()
     runtime = describe(choose(options.values.get("python"), cwd), cache)
-    receipt = status(policy, probe(cache))
-    enforce(policy, receipt)
     program = _program(options, cwd)
-    writer = _writer(policy)
-    shown = _Shown(_guest_name(options), receipt, "quiet" in options.switches)
-
-    from belljar.sandbox.run import Session
-
-    session = Session(policy, program, runtime, receipt, writer, shown.tell, cache=cache)
+    shown = _Shown(_guest_name(options), "quiet" in options.switches)
+    session = Session(policy, program, runtime, probe(cache), shown.tell, cache=cache)
     _on_signals(session.interrupt)
     result = session.run()
     shown.end(result, policy, "receipt" in options.switches)
@@ -177,13 +170,6 @@ def _program(options: Options, cwd: str) -> Program:
     return Program(options.kind, options.target, options.args, cwd)
 
 
-def _writer(policy: Policy) -> Writer | None:
-    from belljar.ledger import Writer, resolve
-
-    directory = resolve(policy.ledger)
-    return None if directory is None else Writer(directory)
-
-
 def _guest_name(options: Options) -> str:
     if "name" in options.values:
         return options.values["name"]
@@ -208,13 +194,12 @@ def _on_signals(act: object) -> None:
 class _Shown:
     """What a person sees on standard error while it runs and at the end."""
 
-    def __init__(self, guest: str, receipt: Status, quiet: bool) -> None:
+    def __init__(self, guest: str, quiet: bool) -> None:
         self._guest = guest
-        self._receipt = receipt
         self._quiet = quiet
         self._count = 0
 
-    def tell(self, denial: Denial) -> None:
+    def tell(self, denial: Denial, receipt: Status) -> None:
         self._count += 1
         if self._quiet or self._count > _MOST_SHOWN:
             return
@@ -226,7 +211,7 @@ class _Shown:
         say(
             render(
                 self._guest, denial.event, denial.decision, denial.right, denial.target,
-                denial.number, self._receipt, colour,
+                denial.number, receipt, colour,
             )  # fmt: skip
         )
 

@@ -214,14 +214,14 @@ class _View:
         self._out.write(json.dumps(value) + "\n")
 
     def finish(self, findings: list[Finding]) -> None:
+        if self._quiet or self._summary is None:
+            return
         from belljar.report.text import wants_colour
         from belljar.watch.findings import Finding
 
         if self._broken:
             text = f"{self._broken} frames could not be decoded"
             findings = [*findings, Finding("malformed", 0, self._broken, 0, text)]
-        if self._quiet or self._summary is None:
-            return
         if self._json:
             for finding in findings:
                 self._print({**finding.plain(), "kind": "finding", "finding": finding.kind})

@@ -16,8 +16,10 @@ from belljar.model import Grant, Policy, Value
 
 #: Extension modules of the standard library that let a guest step around Python itself. They are
 #: covered with an empty file unless granted by name.
-UNSAFE_EXTENSIONS = ("_ctypes", "_ctypes_test", "_test", "_xxtestfuzz", "_xxsubinterpreters",
-                     "_xxinterpchannels", "_interp", "_remote_debugging", "xxlimited", "xxsubtype")  # fmt: skip
+UNSAFE_EXTENSIONS = frozenset(
+    ("_ctypes", "_testcapi", "_testinternalcapi", "_testlimitedcapi", "_xxsubinterpreters",
+     "_interpreters", "_remote_debugging")
+)  # fmt: skip
 
 _ETC = {
     "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
@@ -190,9 +192,8 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
         granted = {g.target.partition(".")[0] for g in names}
         for file in sorted(os.listdir(runtime.dynload)):
             module = file.partition(".")[0]
-            if module.startswith(UNSAFE_EXTENSIONS) and module.lstrip("_") not in granted:
-                if module not in granted:
-                    view.add("bind", empty, f"{runtime.dynload}/{file}", "-", "0", "0")
+            if module in UNSAFE_EXTENSIONS and not {module, module.lstrip("_")} & granted:
+                view.add("bind", empty, f"{runtime.dynload}/{file}", "-", "0", "0")
     return named
 
 
@@ -351,6 +352,7 @@ def _environment(policy: Policy, temporary: str) -> list[tuple[str, str]]:
 def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> dict[str, object]:
     return {
         "all": policy.extensions == "all",
+        "unsafe": sorted(UNSAFE_EXTENSIONS),
         "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
         "outside": [p for p in (*runtime.site, *runtime.hidden)],
         "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),

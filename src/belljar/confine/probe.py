@@ -30,8 +30,12 @@ class Facts(Value):
     ended_ms: int = -1  # how long a sleeping guest took to end when told to
 
     def refused(self, *names: str) -> bool:
-        """True when every attempt worked outside and failed inside."""
-        return all(self.tried.get(n, (1, 0))[0] == 0 and self.tried[n][1] != 0 for n in names)
+        """True when every attempt failed inside, and at least one of them worked outside: what
+        cannot be done on this machine at all is no proof, and no hole either."""
+        if any(name not in self.tried for name in names):
+            return False
+        outside = [self.tried[name][0] for name in names]
+        return 0 in outside and all(self.tried[name][1] != 0 for name in names)
 
 
 def cache_directory() -> str | None:

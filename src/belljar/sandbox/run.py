@@ -1,11 +1,13 @@
 """Run one program in a sandbox, from the plan to the result.
 
-Order: the record is opened, then the walls are built, then the guest may begin: a guest whose
-recorder has not said hello gets no instruction and ends with status 125.
+Order: the keeper starts to build the walls; meanwhile, on the other core, the receipt is computed
+and enforced and the record is opened; then, when the recorder has said hello from inside, the guest
+may begin. Until then no instruction of the program has run, so all that fails is status 125.
 """
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import select
@@ -16,9 +18,6 @@ from belljar.confine import plan as planner
 from belljar.confine.keeper import Keeper, refusal
 from belljar.confine.runtime import Runtime
 from belljar.errors import BelljarError, InternalError
-from belljar.model import Policy, Status
-from belljar.sandbox.judge import Judge
-from belljar.sandbox.result import Denial, Result, Usage
 from belljar.sandbox.streams import Streams, pass_on
 from belljar.watch.collect import Collector
 
@@ -26,36 +25,43 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from belljar.confine.probe import Facts
     from belljar.ledger import Writer
+    from belljar.model import Policy, Status
+    from belljar.sandbox.judge import Judge
+    from belljar.sandbox.result import Denial, Result, Usage
 
 _CHUNK = 1 << 16
 _SIGXCPU, _SIGKILL = 24, 9
 
 
 class Session:
-    """One run. `run()` may be called once; `interrupt()` from a signal handler ends the guest."""
+    """One run. `run()` may be called once; `interrupt()` from a signal handler ends the guest.
+
+    `tell` is called with each new denial or alert as it comes; `out` with (1 or 2, bytes) of
+    captured output, which otherwise goes to the host's own streams.
+    """
 
     def __init__(
         self,
         policy: Policy,
         program: planner.Program,
         runtime: Runtime,
-        receipt: Status,
-        writer: Writer | None,
-        tell: Callable[[Denial], None],
+        facts: Facts,
+        tell: Callable[[Denial, Status], None],
         out: Callable[[int, bytes], None] | None = None,
         cache: str | None = None,
     ) -> None:
         self._policy = policy
         self._program = program
         self._runtime = runtime
-        self._receipt = receipt
-        self._writer = writer
+        self._facts = facts
         self._tell = tell
         self._out = out
         self._cache = cache
         self._run_id = os.urandom(16)
         self._keeper: Keeper | None = None
+        self._writer: Writer | None = None
         self._ended_by = ""
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
@@ -71,34 +77,55 @@ class Session:
         """Run to the end. Raises `BelljarError` when nothing of the program ran."""
         streams = Streams(self._policy)
         try:
-            with Collector() as collector, _Scratch(self._receipt.tier) as scratch:
+            with Collector() as collector, _Scratch(self._facts.tier, collector) as scratch:
                 plan = planner.make(
-                    self._policy, self._runtime, self._program, self._receipt.tier,
+                    self._policy, self._runtime, self._program, self._facts.tier,
                     collector.path, scratch.path, self._cache,
                 )  # fmt: skip
-                full = self._policy.replace(grants=self._policy.grants + plan.implicit)
-                judge = Judge(full, self._writer, self._run_id, self._tell, plan.mapped)
-                self._open_record(plan)
                 go_out, go_in = os.pipe()
                 try:
                     self._keeper = Keeper(plan.words, streams.given, go_out)
-                finally:
+                    streams.handed_over()
                     os.close(go_out)
-                streams.handed_over()
-                try:
-                    self._follow(collector, streams, judge, go_in, marshal.dumps(plan.boot, 2))
+                    go_out = -1
+                    judge, receipt = self._prepare(plan)
+                    boot, go = marshal.dumps(plan.boot, 2), go_in
+                    go_in = -1
+                    self._follow(collector, streams, judge, go, boot)
                 finally:
-                    self._keeper.close()
+                    for fd in (go_out, go_in):
+                        if fd >= 0:
+                            os.close(fd)
+                    if self._keeper is not None:
+                        self._keeper.close()
                 missed = judge.malformed + sum(
                     f.kind not in ("vanished", "running") for f in collector.finish()
                 )
-                return self._result(judge, missed)
+                return self._result(judge, receipt, missed)
         finally:
             streams.close()
+            if self._writer is not None:
+                self._writer.close()
 
-    def _open_record(self, plan: planner.Plan) -> None:
-        if self._writer is None:
-            return
+    def _prepare(self, plan: planner.Plan) -> tuple[Judge, Status]:
+        """What the guest waits for: the receipt, enforced, and an open record."""
+        from belljar.confine.status import enforce, status
+        from belljar.ledger import Writer, resolve
+        from belljar.sandbox.judge import Judge
+
+        receipt = status(self._policy, self._facts)
+        enforce(self._policy, receipt)
+        directory = resolve(self._policy.ledger)
+        if directory is not None:
+            self._writer = Writer(directory)
+            self._open_record(self._writer, receipt)
+        full = self._policy.replace(grants=self._policy.grants + plan.implicit)
+        judge = Judge(
+            full, self._writer, self._run_id, lambda d: self._tell(d, receipt), plan.mapped
+        )
+        return judge, receipt
+
+    def _open_record(self, writer: Writer, receipt: Status) -> None:
         from belljar.ledger import START
         from belljar.policy import digest, explain
 
@@ -112,12 +139,12 @@ class Session:
             "interpreter": _plain(self._runtime.program),
             "policy": rows,
             "policy-digest": digest(self._policy),
-            "tier": self._receipt.tier,
-            "status": [[r.name, r.level, r.by, r.reason] for r in self._receipt.protections],
+            "tier": receipt.tier,
+            "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
             "uid": os.geteuid(),
             "pid": os.getpid(),
         }
-        self._writer.append([(START, 1, _native.pack(body))], self._run_id)
+        writer.append([(START, 1, _native.pack(body))], self._run_id)
 
     def _follow(
         self, collector: Collector, streams: Streams, judge: Judge, go: int, boot: bytes
@@ -155,6 +182,7 @@ class Session:
                 pass
 
     def _let_go(self, go: int, boot: bytes) -> int:
+        gc.enable()
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall
         view = memoryview(boot)
@@ -207,7 +235,9 @@ class Session:
             self._ended_by = why
             self._keeper.kill()
 
-    def _result(self, judge: Judge, missed: int) -> Result:
+    def _result(self, judge: Judge, receipt: Status, missed: int) -> Result:
+        from belljar.sandbox.result import Result, Usage
+
         if not judge.greeted or self._exit is None and not self._ended_by:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
             raise self._refusal or _did_not_start(self._exit)
@@ -226,7 +256,7 @@ class Session:
             status = 128 + _SIGKILL
         self._close_record(ended, status, signal, usage, judge, missed)
         return Result(
-            status, ended, self._receipt, usage, signal, tuple(judge.denials), tuple(judge.alerts),
+            status, ended, receipt, usage, signal, tuple(judge.denials), tuple(judge.alerts),
             judge.repeated, missed, self._writer.directory if self._writer else None,
             self._run_id.hex(),
         )  # fmt: skip
@@ -257,8 +287,9 @@ def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
 class _Scratch:
     """Where there is no private tmpfs: a private directory of the host, gone at the end."""
 
-    def __init__(self, tier: str) -> None:
+    def __init__(self, tier: str, collector: Collector) -> None:
         self.path = ""
+        self._window = collector.directory + "/window"
         if tier == "landlock":
             parent = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 (mkdir 0700, random name)
             self.path = f"{os.path.realpath(parent)}/belljar-scratch-{os.urandom(9).hex()}"
@@ -272,6 +303,8 @@ class _Scratch:
             import shutil
 
             shutil.rmtree(self.path)
+            if os.path.exists(self._window):
+                os.unlink(self._window)
 
 
 def _plain(text: object) -> str:

@@ -29,7 +29,7 @@ def _guard_imports(allowed):
     names = set(allowed["names"])
     granted = set(allowed["beneath"])
     places = sorted(granted | set(allowed["outside"]), key=len, reverse=True)
-    unsafe = ("_ctypes", "_testcapi", "_testinternalcapi", "_interpreters", "_xxsubinterpreters")
+    unsafe = frozenset(allowed["unsafe"])
 
     class Guard:
         @staticmethod
