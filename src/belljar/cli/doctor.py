@@ -86,21 +86,34 @@ def main(argv: list[str]) -> int:
     except BelljarError as error:
         return _nothing(error, as_json)
     receipt = status(Policy(), facts)
-    missing = [name for name in MUST_BE_FULL if not enough(receipt, name)]
+    missing = [name for name in MUST_BE_FULL if receipt.level(name) != "full"]
+    why = reasons(facts, tier)
     if as_json:
-        _print_json(facts, receipt, missing)
+        _print_json(facts, receipt, missing, why)
     else:
-        for line in lines(facts, receipt, missing, _colour()):
+        for line in lines(facts, receipt, missing, why, _colour()):
             print(line)
     return 1 if missing else 0
 
 
-def enough(receipt: Status, name: str) -> bool:
-    """True when the protection is full."""
-    return receipt.level(name) == "full"
+def reasons(facts: Facts, asked: str | None) -> list[str]:
+    """Why each better tier was not had: one line a tier."""
+    if asked is not None:
+        return [f"the best: --tier {asked} was asked for"]
+    found = list(facts.why)
+    named = {reason.partition(":")[0] for reason in found}
+    better = TIERS[: TIERS.index(facts.tier)]
+    root = os.geteuid() == 0
+    if "root" in better and "root" not in named:
+        found.insert(0, "root: " + ("without CAP_SYS_ADMIN" if root else "an ordinary user"))
+    if "user" in better and "user" not in named and root:
+        found.append("user: user 0 is never mapped into a sandbox")
+    return found
 
 
-def lines(facts: Facts, receipt: Status, missing: list[str], colour: bool) -> list[str]:
+def lines(
+    facts: Facts, receipt: Status, missing: list[str], why: list[str], colour: bool
+) -> list[str]:
     """What a person reads."""
     from belljar.report import receipt as receipts
     from belljar.report.text import paint, printable
@@ -109,7 +122,7 @@ def lines(facts: Facts, receipt: Status, missing: list[str], colour: bool) -> li
     page = [
         f"kernel    {kernel.sysname} {printable(kernel.release)} {kernel.machine}",
         f"tier      {facts.tier}: {_TIERS[facts.tier]}",
-        *(f"          not {printable(reason)}" for reason in facts.why),
+        *(f"          not {printable(reason)}" for reason in why),
         f"landlock  ABI {facts.abi}",
         "",
         f"{'attempt':<48}{'outside':<12}inside",
@@ -120,7 +133,7 @@ def lines(facts: Facts, receipt: Status, missing: list[str], colour: bool) -> li
         note = f"  {verdict}" if verdict else ""
         page.append(f"  {ATTEMPTS.get(name, name):<46}{_error(outside):<12}{text}{note}")
     if facts.ended_ms >= 0:
-        page.append(f"  {'a sleeping guest, told to end':<46}{'':<12}gone after {facts.ended_ms} ms")
+        page.append(f"  {'outlive the host (asleep, when told to end)':<58}{facts.ended_ms} ms")
     page += ["", "protections of the default policy", receipts.render(receipt, colour)]
     advice = remedies(facts, missing)
     if advice:
@@ -166,7 +179,7 @@ def _nothing(error: BelljarError, as_json: bool) -> int:
     return 1
 
 
-def _print_json(facts: Facts, receipt: Status, missing: list[str]) -> None:
+def _print_json(facts: Facts, receipt: Status, missing: list[str], why: list[str]) -> None:
     import json
 
     from belljar.report import receipt as receipts
@@ -183,7 +196,7 @@ def _print_json(facts: Facts, receipt: Status, missing: list[str]) -> None:
                 "ok": not missing,
                 "kernel": kernel.release,
                 "machine": kernel.machine,
-                "why-no-better-tier": list(facts.why),
+                "why-no-better-tier": why,
                 "landlock-abi": facts.abi,
                 "attempts": tried,
                 "end-ms": facts.ended_ms,
