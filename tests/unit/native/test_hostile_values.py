@@ -56,20 +56,21 @@ def test_hostile_objects_are_recorded_by_the_name_of_their_type(interpreter, rec
     assert not any(b"secret-value" in frame for frame in found.raw if b"mark" in frame[:60])
 
 
-def test_a_collection_in_the_hook_does_not_run_finalizers_there(run_code):
+def test_the_garbage_collector_stays_as_the_program_set_it(run_code):
     found = run_code(
         "import gc, sys\n"
         "gc.set_threshold(1)\n"
-        "depth = 0\n"
         "class Cycle:\n"
         "    def __init__(self): self.me = self\n"
-        "    def __del__(self): sys.audit('mark', depth)\n"
+        "    def __del__(self): sys.audit('mark', 1)\n"
         "for n in range(50):\n"
-        "    Cycle(); depth = 1; sys.audit('other', {'a': 1}, [n]); depth = 0\n"
+        "    Cycle(); sys.audit('other', {'a': 1}, [n], Cycle)\n"
         "assert gc.isenabled()\n"
+        "gc.disable(); sys.audit('other', {'a': 1}); assert not gc.isenabled()\n"
     )
     assert found.status == 0, found.err
-    assert found.marks()
+    assert len(found.named("other")) == 51
+    assert len(found.marks()) > 10
     assert found.findings == []
 
 

@@ -222,3 +222,32 @@ def test_a_pending_exception_survives_the_hook(run_code):
     )
     assert found.out == "kept\n"
     assert found.marks() == ["del"]
+
+
+def test_busy_threads_do_not_speak_after_the_farewell(run_code):
+    found = run_code(
+        "import os, sys, threading, time\n"
+        "def work():\n"
+        "    while True: sys.audit('mark', 1)\n"
+        "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.02)\n"
+        "os._exit(0)\n"
+    )
+    assert found.status == 0
+    assert found.findings == []
+
+
+def test_pools_of_processes_leave_a_whole_record(record, tmp_path):
+    script = tmp_path / "pool.py"
+    script.write_text(
+        "import multiprocessing as mp, sys\n"
+        "def work(n): sys.audit('mark', n)\n"
+        "if __name__ == '__main__':\n"
+        "    for how in ('fork', 'spawn', 'forkserver'):\n"
+        "        with mp.get_context(how).Pool(2) as pool:\n"
+        "            pool.map(work, range(4)); pool.close(); pool.join()\n"
+    )
+    found = record([sys.executable, str(script)])
+    assert found.status == 0, found.err
+    assert sorted(found.marks()) == sorted([0, 1, 2, 3] * 3)
+    assert [f for f in found.findings if f.kind != "vanished"] == []
