@@ -82,9 +82,17 @@ def main(argv: list[str]) -> int:
     if tier is not None and tier not in TIERS:
         return _misused()
     try:
-        facts = probe(None, tier)
+        return _examine(as_json, tier)
     except BelljarError as error:
         return _nothing(error, as_json)
+    except BrokenPipeError:
+        # Whoever read has enough; the interpreter must not complain when it flushes again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _examine(as_json: bool, tier: str | None) -> int:
+    facts = probe(None, tier)
     receipt = status(Policy(), facts)
     missing = [name for name in MUST_BE_FULL if receipt.level(name) != "full"]
     why = reasons(facts, tier)
@@ -93,6 +101,7 @@ def main(argv: list[str]) -> int:
     else:
         for line in lines(facts, receipt, missing, why, _colour()):
             print(line)
+    sys.stdout.flush()
     return 1 if missing else 0
 
 
