@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "recorder.h"
 
+#include <dlfcn.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,7 @@ static void deliver(const unsigned char *frame, size_t size)
     if (channel >= 0 && write_frame(frame, size) == 0)
         return;
     if (channel >= 0) {
-        channel = connect_fifo();
+        channel = connect_fifo(); /* the old number is left alone: it may be anyone's by now */
         if (channel >= 0 && write_frame(frame, size) == 0)
             return;
         channel = -1;
@@ -127,4 +128,74 @@ void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     if (!(flags & BJ_LAST))
         pthread_mutex_unlock(&lock);
     errno = saved;
+}
+
+/* The program cannot close our descriptor or put another file in its place through the C
+ * library, so `os.dup2(devnull, n)` does not silence the record. What a vfork child does to its
+ * own table does not concern us. */
+#define EXPORT __attribute__((visibility("default")))
+int close_range(unsigned, unsigned, int);
+void closefrom(int);
+
+static int (*real_close)(int);
+static int (*real_dup2)(int, int);
+static int (*real_dup3)(int, int, int);
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+    *(void **)&real_close = dlsym(RTLD_NEXT, "close");
+    *(void **)&real_dup2 = dlsym(RTLD_NEXT, "dup2");
+    *(void **)&real_dup3 = dlsym(RTLD_NEXT, "dup3");
+}
+
+static int guarded(int fd) { return fd >= 0 && fd == channel && bj_channel_is_ours(); }
+
+EXPORT int close(int fd)
+{
+    if (guarded(fd)) {
+        errno = EBADF;
+        return -1;
+    }
+    return real_close != NULL ? real_close(fd) : (int)syscall(SYS_close, fd);
+}
+
+/* Someone wants our number: move away, so that nothing is in the way of the program. */
+static void give_up_number(int fd)
+{
+    if (!guarded(fd))
+        return;
+    pthread_mutex_lock(&lock);
+    int other = fcntl(channel, F_DUPFD_CLOEXEC, 3);
+    if (other >= 0)
+        channel = move_high(other);
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT int dup2(int old, int new)
+{
+    if (old != new)
+        give_up_number(new);
+    return real_dup2 != NULL ? real_dup2(old, new) : (int)syscall(SYS_dup3, old, new, 0);
+}
+
+EXPORT int dup3(int old, int new, int flags)
+{
+    if (old != new)
+        give_up_number(new);
+    return real_dup3 != NULL ? real_dup3(old, new, flags) : (int)syscall(SYS_dup3, old, new, flags);
+}
+
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+    unsigned ours = (unsigned)channel;
+    if (!guarded(channel) || flags != 0 || ours < first || ours > last || first > last)
+        return (int)syscall(SYS_close_range, first, last, flags);
+    if (ours > first && syscall(SYS_close_range, first, ours - 1, 0) < 0)
+        return -1;
+    return ours < last ? (int)syscall(SYS_close_range, ours + 1, last, 0) : 0;
+}
+
+EXPORT void closefrom(int low)
+{
+    (void)close_range(low < 0 ? 0 : (unsigned)low, ~0u, 0);
 }

@@ -164,6 +164,40 @@ def test_closing_every_descriptor_is_survived(run_code):
     assert found.findings == []
 
 
+def test_the_record_cannot_be_silenced_through_the_descriptor(run_code):
+    found = run_code(
+        "import fcntl, os, sys\n"
+        "ours = [int(n) for n in os.listdir('/proc/self/fd')][-1]\n"
+        "null = os.open('/dev/null', os.O_WRONLY)\n"
+        "def attempt(act, *args):\n"
+        "    try: act(*args)\n"
+        "    except OSError as e: print(e.errno)\n"
+        "attempt(os.close, ours); sys.audit('mark', 1)\n"
+        "os.closerange(ours, ours + 1); sys.audit('mark', 2)\n"
+        "for number in range(900, 1024):\n"
+        "    os.dup2(null, number, number % 2 == 0); sys.audit('mark', number)\n"
+        "assert os.fstat(ours).st_rdev == os.fstat(null).st_rdev\n"
+        "for number in range(1023, 900, -1): os.close(number)\n"
+        "fcntl.fcntl([int(n) for n in os.listdir('/proc/self/fd')][-1], fcntl.F_SETFL, 0)\n"
+        "sys.audit('mark', 3)\n"
+    )
+    assert found.status == 0, found.err
+    assert found.out == "9\n"
+    assert found.marks() == [1, 2, *range(900, 1024), 3]
+    assert found.findings == []
+
+
+def test_native_code_that_closes_the_descriptor_costs_nothing(run_code):
+    found = run_code(
+        "import ctypes, os, sys\n"
+        "sys.audit('mark', 1)\n"
+        "ctypes.CDLL(None).syscall(3, 1023)\n"  # close, past the C library's function
+        "sys.audit('mark', 2)\n",
+    )
+    assert found.marks() == [1, 2]
+    assert found.findings == []
+
+
 def test_the_descriptor_stays_out_of_the_way(run_code):
     found = run_code(
         "import os, resource, sys\n"
