@@ -9,7 +9,7 @@ def pack(value: object, limit: int = ...) -> bytes:
     """
 
 def record_value(value: object, room: int = ...) -> tuple[bytes, bool]:
-    """What the recorder would write of `value` into `room` (1 to 4096) bytes, and whether it cut."""
+    """What the recorder would write of `value` into `room` (1 to 4096) bytes; whether it cut."""
 
 def scan_frames(
     data: bytes, last: dict[int, int]

@@ -210,9 +210,15 @@ class _Shown:
         render = text.render if denial.kind == "denial" else text.render_alert
         say(
             render(
-                self._guest, denial.event, denial.decision, denial.right, denial.target,
-                denial.number, receipt, colour,
-            )  # fmt: skip
+                self._guest,
+                denial.event,
+                denial.decision,
+                denial.right,
+                denial.target,
+                denial.number,
+                receipt,
+                colour,
+            )
         )
 
     def end(self, result: Result, policy: Policy, full: bool) -> None:
@@ -231,7 +237,7 @@ class _Shown:
         if result.ended_by == "signal" and not self._quiet:
             say(f"belljar: the program was ended by signal {result.signal}")
         if result.missed and not self._quiet:
-            say(f"belljar: the record has {result.missed} flaws: events lost, out of order or malformed")
+            say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
         if full:
             from belljar.report import receipt
             from belljar.report.text import wants_colour
@@ -240,7 +246,8 @@ class _Shown:
             if result.ledger:
                 from belljar.report.text import printable
 
-                say(f"record: {printable(result.ledger)} run {result.run_id[:8]}, {result.usage.events} events")
+                where, which = printable(result.ledger), result.run_id[:8]
+                say(f"record: {where} run {which}, {result.usage.events} events")
 
 
 def _write_result(path: str, result: Result) -> None:
@@ -280,7 +287,9 @@ def usage() -> str:
         if key.section != section:
             section = key.section
             lines += ["", f"[{section}]"]
-        value = "" if key.kind == "bool" else " " + (key.choices and "|".join(key.choices) or "VALUE")
+        value = (
+            "" if key.kind == "bool" else " " + ((key.choices and "|".join(key.choices)) or "VALUE")
+        )
         flag = f"--{key.name}{value}"
         lines.append(f"  {flag:<22} {key.help}")
     return "\n".join(lines)

@@ -33,6 +33,8 @@ options:
   --python PATH   the interpreter for SCRIPT, -c and -m
   --to FILE       the summary or JSON goes there (standard error)
 """
+_MOST_WAITING: Final = 64 << 20
+_FRAMES_AT_ONCE: Final = 200
 
 
 class Options:
@@ -123,7 +125,7 @@ def _run(options: Options) -> int:
             record.take(chunks)
             view.take(chunks)
 
-        result = run.watch([path, *words[1:]], os.environ, take, view.prepare)
+        result = run.watch([path, *words[1:]], os.environ, take, view.work)
         record.end(result)
         view.finish([*result.findings, *record.findings])
         return result.status
@@ -147,41 +149,58 @@ class _Output:
 
 
 class _View:
-    """What is printed: JSON lines as they come, or the summary at the end."""
+    """What is printed: JSON lines as they come, or the summary at the end.
+
+    Decoding costs ten times what recording does, so it is done when there is nothing to collect;
+    a program is slowed down by it only when it is `_MOST_WAITING` ahead.
+    """
 
     def __init__(self, options: Options, out: TextIO) -> None:
         self._json, self._quiet, self._out = options.json, options.quiet, out
         self._summary: Summary | None = None
         self._broken = 0
-
-    def prepare(self) -> None:
-        """Import what decoding needs, while the program starts."""
-        if self._quiet:
-            return
-        import msgspec.json
-
-        import belljar.events.decode
-        from belljar.report.summary import Summary
-
-        del msgspec, belljar
-        self._summary = Summary()
+        self._waiting: list[bytes] = []
+        self._at = self._size = 0
 
     def take(self, chunks: list[Chunk]) -> None:
-        if self._quiet or self._summary is None:
+        """Keep chunks for later."""
+        if self._quiet:
             return
+        for chunk in chunks:
+            self._waiting.append(chunk.data)
+            self._size += len(chunk.data)
+        while self._size > _MOST_WAITING:
+            self.work()
+
+    def work(self) -> bool:
+        """Decode some of what waits; False when nothing is left."""
+        if self._quiet:
+            return False
         from belljar.errors import GuestProtocolError
 
-        for chunk in chunks:
-            data, at = chunk.data, 0
-            while at < len(data):
-                size = int.from_bytes(data[at + 2 : at + 4], "little")
-                try:
-                    self._frame(data[at : at + size])
-                except GuestProtocolError:
-                    self._broken += 1
-                at += size
-        if self._json:
+        if self._summary is None:
+            from belljar.report.summary import Summary
+
+            self._summary = Summary()
+        if not self._waiting:
             self._out.flush()
+            return False
+        data, at = self._waiting[0], self._at
+        for _ in range(_FRAMES_AT_ONCE):
+            if at >= len(data):
+                break
+            size = int.from_bytes(data[at + 2 : at + 4], "little")
+            try:
+                self._frame(data[at : at + size])
+            except GuestProtocolError:
+                self._broken += 1
+            at += size
+        self._at = at
+        if at >= len(data):
+            self._size -= len(data)
+            self._at = 0
+            del self._waiting[0]
+        return True
 
     def _frame(self, frame: bytes) -> None:
         from belljar.events.decode import BYE, HELLO, decode, decode_bye, decode_hello
@@ -214,8 +233,11 @@ class _View:
         self._out.write(json.dumps(value) + "\n")
 
     def finish(self, findings: list[Finding]) -> None:
-        if self._quiet or self._summary is None:
+        if self._quiet:
             return
+        while self.work():
+            continue
+        assert self._summary is not None
         from belljar.report.text import wants_colour
         from belljar.watch.findings import Finding
 

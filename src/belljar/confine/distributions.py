@@ -17,7 +17,9 @@ def native_parts(grants: list[Grant], runtime: Runtime) -> list[str]:
 
     Raises `PolicyError` for a name that is neither.
     """
-    known = {_normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))}
+    known = {
+        _normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))
+    }
     parts: dict[str, None] = {}
     for grant in grants:
         if grant.target.partition(".")[0] in sys.stdlib_module_names:
@@ -53,7 +55,9 @@ def _closure(name: str, known: dict[str, metadata.Distribution]) -> list[str]:
             if "extra" in marker:
                 continue
             end = 0
-            while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
+            while end < len(requirement) and (
+                requirement[end].isalnum() or requirement[end] in "-_."
+            ):
                 end += 1
             required = _normal(requirement[:end])
             if required in known:

@@ -40,7 +40,7 @@ class Program(Value):
 
 
 class Plan(Value):
-    """`words` for the keeper, `boot` for the guest's first lines, and what came with the runtime."""
+    """`words` for the keeper, `boot` for the guest's first lines, and what came with them."""
 
     words: bytes
     boot: dict[str, object]
@@ -50,7 +50,12 @@ class Plan(Value):
 
 
 def make(
-    policy: Policy, runtime: Runtime, program: Program, tier: str, channel: str, scratch: str,
+    policy: Policy,
+    runtime: Runtime,
+    program: Program,
+    tier: str,
+    channel: str,
+    scratch: str,
     cache: str | None = None,
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `scratch` a private host directory
@@ -67,9 +72,11 @@ def make(
     box, target = _add_program(view, program, scratch)
     guest = boot_file(os.path.join(here, "sandbox", "guest", "boot.py"), runtime, cache)
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
-    recorder = view.isolated and "/belljar/recorder.so" or RECORDER
-    events = view.isolated and "/belljar/channel" or channel
-    table = view.isolated and "/belljar/window" or os.path.join(os.path.dirname(channel), "window")
+    recorder = (view.isolated and "/belljar/recorder.so") or RECORDER
+    events = (view.isolated and "/belljar/channel") or channel
+    table = (view.isolated and "/belljar/window") or os.path.join(
+        os.path.dirname(channel), "window"
+    )
     view.bind(guest, boot, "", "r")
     view.bind(RECORDER, recorder, "x", "r")
     if tier == "root":
@@ -124,7 +131,8 @@ def make(
             for path, rights in view.window.items()
             for letter, right in (("r", "read"), ("w", "write"))
             if letter in rights
-        ),
+        )
+        + tuple(Grant("run", path, "runtime") for path in programs),
         box=box,
         mapped=_mapped(view, program, found),
     )
@@ -143,14 +151,20 @@ def _unused_uid() -> int:
 
 def _temporary(policy: Policy) -> str:
     """Where the private tmpfs lies. Landlock rights reach down through mounts, so a grant beneath
-    `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere, and TMPDIR tells."""
+    `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere; TMPDIR tells."""
     files = (g.target for g in policy.grants if g.right in ("read", "write", "list"))
     shared = any(path == "/tmp" or path.startswith("/tmp/") for path in files)
     return "/belljar/tmp" if shared else "/tmp"
 
 
 def _furniture(view: View, policy: Policy, temporary: str) -> None:
-    for device, rights in (("null", "rw"), ("zero", "rw"), ("full", "rw"), ("random", "r"), ("urandom", "r")):
+    for device, rights in (
+        ("null", "rw"),
+        ("zero", "rw"),
+        ("full", "rw"),
+        ("random", "r"),
+        ("urandom", "r"),
+    ):
         view.bind(f"/dev/{device}", f"/dev/{device}", "wd", rights)
     if not view.isolated:
         view.allow(temporary, "rlwp")
@@ -238,7 +252,9 @@ def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:
         top = program.target.partition(".")[0]
         package = os.path.join(program.cwd, top)
         if os.path.isfile(os.path.join(package, "__init__.py")):
-            view.bind(package, f"/box/{top}" if view.isolated else package, "o", "rl", os.stat(package))
+            view.bind(
+                package, f"/box/{top}" if view.isolated else package, "o", "rl", os.stat(package)
+            )
             return ("/box" if view.isolated else program.cwd), program.target
         if os.path.isfile(package + ".py"):
             return _add_beside(view, program.cwd, ""), program.target
@@ -330,7 +346,13 @@ def _addresses(policy: Policy) -> list[str]:
         network = ip_network(host.strip("[]"), strict=False)
         family = "2" if network.version == 4 else "10"
         number = "0" if port == "*" else port
-        words += ("connect", family, network.network_address.packed.hex(), str(network.prefixlen), number)
+        words += (
+            "connect",
+            family,
+            network.network_address.packed.hex(),
+            str(network.prefixlen),
+            number,
+        )
     return words
 
 
@@ -354,6 +376,6 @@ def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> d
         "all": policy.extensions == "all",
         "unsafe": sorted(UNSAFE_EXTENSIONS),
         "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
-        "outside": [p for p in (*runtime.site, *runtime.hidden)],
+        "outside": [*runtime.site, *runtime.hidden],
         "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),
     }

@@ -14,7 +14,7 @@ from belljar import __version__
 from belljar._native import KEEPER, landlock_abi
 from belljar.confine.keeper import Keeper, refusal
 from belljar.confine.plan import encode
-from belljar.errors import BelljarError, InternalError, Unenforceable
+from belljar.errors import InternalError, Unenforceable
 from belljar.model import Value
 
 TIERS = ("root", "user", "landlock")
@@ -78,8 +78,17 @@ def _key(tier: str | None) -> str:
     # the namespace and the sysctl decide as much as the user does
     space = os.readlink("/proc/self/ns/user").strip("user:[]")
     return "-".join(
-        ("probe", boot, space, str(os.geteuid()), tier or "best", __version__)
-        + (str(stat.st_ino), str(stat.st_mtime_ns), _capabilities())
+        (
+            "probe",
+            boot,
+            space,
+            str(os.geteuid()),
+            tier or "best",
+            __version__,
+            str(stat.st_ino),
+            str(stat.st_mtime_ns),
+            _capabilities(),
+        )
     )
 
 
@@ -167,11 +176,13 @@ class _Canary:
         import tempfile
 
         self.path = tempfile.mkdtemp(prefix="belljar-probe-")
-        os.chmod(self.path, 0o755)
+        os.chmod(self.path, 0o755)  # noqa: S103 (the guest must be stopped by a wall, not by a mode)
         for name in ("secret", "victim", "doomed"):
             with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
                 file.write("canary\n")
-        self.sockets = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        self.sockets = [
+            socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+        ]
         self.sockets[0].bind(("127.0.0.1", 0))
         self.port = self.sockets[0].getsockname()[1]
         self.sockets[1].bind(("127.0.0.1", 0))

@@ -84,8 +84,9 @@ def describe(python: str, cache: str | None) -> Runtime:
         os.path.join("/usr/local/lib", short, "dist-packages") if base == "/usr" else "",
     ]
     bases = [os.path.realpath(p) for p in bases if p and os.path.isdir(p)]
+    hidden: list[str] = []
     if settings is None:
-        site, hidden = bases, []
+        site = bases
     else:
         own = os.path.join(environment, "lib", short, "site-packages")
         site = [os.path.realpath(own)] if os.path.isdir(own) else []

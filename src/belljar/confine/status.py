@@ -41,8 +41,9 @@ def status(policy: Policy, facts: Facts) -> Status:
         _threads(policy, isolated),
         _row("open-files", facts.refused("descriptors"), "RLIMIT_NOFILE"),
         Protection(
-            "disk", "partial", "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
-            "bounds each file; the sum only in /tmp" if isolated else "bounds each file, not the sum",
+            "disk", "partial",
+            "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
+            "bounds each file; the sum only of private ones" if isolated else "bounds each file",
         ),
         _extensions(policy, facts, isolated),
         Protection(
@@ -62,11 +63,15 @@ def status(policy: Policy, facts: Facts) -> Status:
 def enforce(policy: Policy, receipt: Status) -> None:
     """Raise `Unenforceable` where the receipt is less than the policy needs, `PolicyError` for
     names of protections that do not exist."""
-    for key, names in (("enforce.require", policy.require), ("enforce.accept-partial", policy.accept_partial)):
+    for key, names in (
+        ("enforce.require", policy.require),
+        ("enforce.accept-partial", policy.accept_partial),
+    ):
         for name in names:
             if name not in NAMES:
                 raise PolicyError(
-                    policy.origin(key), f"no protection is called {name!r}; there are {', '.join(NAMES)}"
+                    policy.origin(key),
+                    f"no protection is called {name!r}; there are {', '.join(NAMES)}",
                 )
     for row in receipt.protections:
         if row.level == "full" or row.name in policy.accept_partial:
@@ -84,11 +89,19 @@ def enforce(policy: Policy, receipt: Status) -> None:
 
 
 def _row(name: str, full: bool, by: str, reason: str = "") -> Protection:
-    return Protection(name, "full", by, reason) if full else Protection(name, "none", by, "the probe got through")
+    return (
+        Protection(name, "full", by, reason)
+        if full
+        else Protection(name, "none", by, "the probe got through")
+    )
 
 
 def _files(facts: Facts, isolated: bool) -> Protection:
-    by = "pivoted root, read-only binds, Landlock ABI {}".format if isolated else "Landlock ABI {}, seccomp".format
+    by = (
+        "pivoted root, read-only binds, Landlock ABI {}".format
+        if isolated
+        else "Landlock ABI {}, seccomp".format
+    )
     held = facts.refused("read", "write", "create", "delete", "list", "chmod")
     return _row("files", held, by(facts.abi))
 
@@ -133,13 +146,17 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
 def _output(policy: Policy) -> Protection:
     loose = [n for n in ("stdout", "stderr") if getattr(policy, n) != "capture"]
     if loose:
-        return Protection("output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked")
+        return Protection(
+            "output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked"
+        )
     return Protection("output", "full", "the host counts and ends the guest")
 
 
 def _threads(policy: Policy, isolated: bool) -> Protection:
     if not isolated:
-        return Protection("threads", "none", "", "RLIMIT_NPROC would count the user's other processes")
+        return Protection(
+            "threads", "none", "", "RLIMIT_NPROC would count the user's other processes"
+        )
     if policy.limits.processes > 1:
         return Protection("threads", "partial", "RLIMIT_NPROC", "counted together with processes")
     return Protection("threads", "full", "RLIMIT_NPROC of a user namespace")
@@ -149,7 +166,9 @@ def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     if policy.extensions == "all":
         return Protection("extensions", "none", "", "granted by the policy")
     if isolated and facts.refused("native"):
-        return Protection("extensions", "full", "noexec mounts but for the runtime and what is named")
+        return Protection(
+            "extensions", "full", "noexec mounts but for the runtime and what is named"
+        )
     return Protection("extensions", "none", "import guard (a window)", "needs a mount namespace")
 
 

@@ -121,7 +121,9 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
             if path.startswith(above.rstrip("/") + "/"):
                 letters = _union(letters, more)
         writable = "w" in letters
-        view.bind(real, path, ("w" if writable else "") + ("i" if writable else "o"), letters, checked)
+        view.bind(
+            real, path, ("w" if writable else "") + ("i" if writable else "o"), letters, checked
+        )
         found += [g for g in files if g.target == path]
     return found
 
@@ -130,5 +132,6 @@ def _check_place(grant: Grant) -> None:
     for ours in ("/belljar", "/box", "/dev", "/proc", "/sys"):
         if grant.target == ours or grant.target.startswith(ours + "/"):
             raise PolicyError(
-                grant.origin, f"{grant.right} = {grant.target}: {ours} in the guest is Belljar's own"
+                grant.origin,
+                f"{grant.right} = {grant.target}: {ours} in the guest is Belljar's own",
             )

@@ -37,7 +37,7 @@ AHEAD: Final = 1 << 20
 _NO_PAYLOAD: Final = memoryview(b"")
 
 
-class Torn(Exception):  # noqa: N818 - a finding, not an error: what a killed writer leaves
+class Torn(Exception):
     """From `offset` on the file holds the beginning of a record and no more."""
 
     def __init__(self, offset: int, reason: str) -> None:

@@ -22,7 +22,7 @@ def render(
     status: Status,
     colour: bool = False,
 ) -> str:
-    """The denial of `right` on `target` (both as decided), several lines without a final newline."""
+    """The denial of `right` on `target` (both as decided): lines without a final newline."""
     verb = _WORDS.get(right, right)
     head = paint(f"denied[{right}]:", "red", colour)
     lines = [f'{head} guest "{printable(guest, 60)}" may not {verb} {printable(target)}']
@@ -41,7 +41,11 @@ def render(
     lines.append(_two("because", printable(decision.because), near))
     entry = f"record #{number}" if number else "not recorded"
     lines.append(_two("allow", printable(decision.remedy) or "no grant can", entry))
-    weak = [f"{r.name} {r.level}" for r in status.protections if r.name in _WALLS.get(right, ()) and r.level != "full"]
+    weak = [
+        f"{r.name} {r.level}"
+        for r in status.protections
+        if r.name in _WALLS.get(right, ()) and r.level != "full"
+    ]
     if weak:
         lines.append(_two("walls", ", ".join(weak), ""))
     return "\n".join(lines)
@@ -69,7 +73,7 @@ def render_alert(
     status: Status,
     colour: bool = False,
 ) -> str:
-    """An alert of a `[[rule]]`, in the form of a denial. `status` is not told: nothing was refused."""
+    """An alert of a `[[rule]]`, in the form of a denial. Nothing was refused: no `status`."""
     del status
     head = paint(f"alert[{printable(event.name, 60)}]:", "yellow", colour)
     what = f" {printable(target)}" if target else ""

@@ -17,7 +17,10 @@ def render(status: Status, colour: bool = False) -> str:
         "user": "user namespaces",
         "landlock": "Landlock and seccomp only",
     }
-    lines = [f"tier: {tier.get(status.tier, status.tier)}" + (f" ({status.probed})" if status.probed else "")]
+    lines = [
+        f"tier: {tier.get(status.tier, status.tier)}"
+        + (f" ({status.probed})" if status.probed else "")
+    ]
     for row in rows:
         level = paint(f"{row.level:<8}", _COLOUR[row.level], colour)
         text = row.by if row.level == "full" else "; ".join(t for t in (row.reason, row.by) if t)

@@ -50,5 +50,7 @@ def _denial(denial: Denial) -> dict[str, object]:
         "remedy": denial.decision.remedy or None,
         "rule": denial.decision.rule.origin if denial.decision.rule else None,
         "record": denial.number,
-        "at": {"file": frame.file, "line": frame.line, "function": frame.function} if frame else None,
+        "at": {"file": frame.file, "line": frame.line, "function": frame.function}
+        if frame
+        else None,
     }

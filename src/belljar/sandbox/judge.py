@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from belljar.ledger import Writer
 
+    Refused = tuple[str, str, Decision]
+
 _HEADER = 32
 _KIND = 4
 _HELLO, _EVENT = 1, 2
@@ -46,7 +48,7 @@ class Judge:
         self._writer = writer
         self._run = run_id
         self._tell = tell
-        self._memo: dict[bytes, tuple[Event, Decision, tuple[tuple[str, str], ...]]] = {}
+        self._memo: dict[bytes, tuple[Event, Decision, tuple[Refused, ...]]] = {}
         self._seen: set[tuple[object, ...]] = set()
         self._all = bool(policy.rules)
         self.greeted = False
@@ -56,9 +58,7 @@ class Judge:
         self.events = 0
         self.malformed = 0
 
-    def take(
-        self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]
-    ) -> None:
+    def take(self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]) -> None:
         """One batch of `count` whole frames, of which `flagged` (offset, length) need a look.
 
         Raises `LedgerError` when the record cannot be kept.
@@ -96,14 +96,13 @@ class Judge:
                     remedy="",
                     grant=None,
                 )
-            known = (event, decision, _refused(self._policy, event, self._mapped))
+            known = (event, decision, _refused(self._policy, event, decision, self._mapped))
             if len(self._memo) < _MAX_MEMO:
                 self._memo[body] = known
         event, decision, refused = known
-        if decision.verdict == "deny" and refused:
-            for right, target in refused:
-                found.append((event, decision, right, target, "denial"))
-                break
+        if decision.verdict == "deny":
+            for right, target, why in refused[:1]:
+                found.append((event, why, right, target, "denial"))
         if decision.rule is not None and decision.rule.then == "alert":
             found.append((event, decision, event.right or "", event.target or "", "alert"))
 
@@ -159,25 +158,26 @@ def _utf8(text: str) -> str:
 
 
 def _refused(
-    policy: Policy, event: Event, mapped: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
+    policy: Policy, event: Event, decision: Decision, mapped: tuple[tuple[str, str], ...]
+) -> tuple[Refused, ...]:
     """The rights that were really refused. A path that the host does not have either is a miss,
     not a denial; the guest cannot tell the two apart, the host's owner should."""
     from belljar.events.targets import targets
     from belljar.policy import decide
 
-    rows = []
+    rows: list[Refused] = []
     needed = targets(event)
     for right, target in needed:
         if target is None:
             continue
+        why = decision
         if len(needed) > 1:  # a rename may lack only one of its two ends
-            one = event.replace(name="", right=right, target=target)
-            if decide(policy, one).verdict != "deny":
+            why = decide(policy, event.replace(name="", right=right, target=target))
+            if why.verdict != "deny":
                 continue
         if right in _PATHS and not _on_host(target, right, mapped):
             continue
-        rows.append((right, target))
+        rows.append((right, target, why))
     return tuple(rows)
 
 

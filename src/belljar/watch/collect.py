@@ -69,7 +69,7 @@ class Collector:
         self._skipped = 0
         self._more_findings = 0
         self._fd = self._writer = -1
-        parent = parent or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+        parent = parent or os.environ.get("TMPDIR") or "/tmp"
         self.directory = f"{parent}/belljar-{os.urandom(9).hex()}"
         self.path = self.directory + "/channel"
         os.mkdir(self.directory, 0o700)

@@ -45,13 +45,13 @@ def watch(
     argv: Sequence[str],
     environ: Mapping[str, str],
     take: Callable[[list[Chunk]], None],
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Callable[[], bool] = lambda: False,
 ) -> Watched:
     """Run `argv` (a path and its arguments) and hand every chunk of its record to `take`.
 
     Streams, working directory and exit status are the program's own. Until it ends, SIGINT and
-    SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called once, while
-    it starts. Raises `ProgramNotFound` and `ProgramNotExecutable`.
+    SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called whenever there
+    is nothing to collect, until it has nothing left to do and returns False. Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
     with Collector() as collector:
         before: dict[int, Any] = {
@@ -61,9 +61,7 @@ def watch(
         descriptor = os.pidfd_open(child)
         try:
             _hand_over(descriptor, before)
-            if meanwhile is not None:
-                meanwhile()
-            _collect(collector, descriptor, take)
+            _collect(collector, descriptor, take, meanwhile)
             _, ended = os.waitpid(child, 0)
         finally:
             os.close(descriptor)
@@ -106,7 +104,12 @@ def _hand_over(child: int, before: Mapping[int, Any]) -> None:
             signal.signal(number, forward)
 
 
-def _collect(collector: Collector, child: int, take: Callable[[list[Chunk]], None]) -> None:
+def _collect(
+    collector: Collector,
+    child: int,
+    take: Callable[[list[Chunk]], None],
+    meanwhile: Callable[[], bool],
+) -> None:
     both, ended = select.poll(), select.poll()
     for poll in (both, ended):
         poll.register(child, select.POLLIN)
@@ -118,7 +121,8 @@ def _collect(collector: Collector, child: int, take: Callable[[list[Chunk]], Non
             take(chunks)
             over = bool(ended.poll(_NAP))
         else:
-            over = any(descriptor == child for descriptor, _ in both.poll())
+            wait = 0 if meanwhile() else None
+            over = any(descriptor == child for descriptor, _ in both.poll(wait))
 
 
 def _drain(collector: Collector, take: Callable[[list[Chunk]], None]) -> None:

@@ -9,8 +9,12 @@ import marshal
 import posix
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def _parameters():
+
+def _parameters() -> "dict[str, Any]":
     # The host answers only once the recorder has said hello: no guest code runs unrecorded.
     data = b""
     while True:
@@ -22,7 +26,7 @@ def _parameters():
     return marshal.loads(data)
 
 
-def _guard_imports(allowed):
+def _guard_imports(allowed: "dict[str, Any]") -> None:
     """Readable refusals for what the walls refuse unreadably (an empty or unmappable file)."""
     import _frozen_importlib_external as external
 
@@ -36,12 +40,11 @@ def _guard_imports(allowed):
         def find_spec(name, path=None, target=None):
             if name in unsafe and name.lstrip("_") not in names and name not in names:
                 refuse(name, name.lstrip("_"), "outside the safe set of the standard library")
-            return None
 
     def refuse(module, grant, why):
         sys.audit("belljar.denied", "import", grant, module)
         raise ImportError(
-            "{} is {}; the grant that allows it is --import {}".format(module, why, grant),
+            f"{module} is {why}; the grant that allows it is --import {grant}",
             name=module,
         )
 
@@ -54,12 +57,13 @@ def _guard_imports(allowed):
                     return plain(self, spec)
                 break
         refuse(spec.name, spec.name.partition(".")[0], "native code that no grant names")
+        return None
 
     external.ExtensionFileLoader.create_module = create_module
     sys.meta_path.insert(0, Guard)
 
 
-def _source_only(runtime):
+def _source_only(runtime: "list[str]") -> None:
     """Compiled files count only where they came with the runtime (hostile bytecode)."""
     import _frozen_importlib_external as external
     import _imp
@@ -83,7 +87,7 @@ def _source_only(runtime):
     sys.dont_write_bytecode = True
 
 
-def _main_module(name_of_file):
+def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
     module = type(sys)("__main__")
     module.__builtins__ = builtins
     if name_of_file is not None:
@@ -93,7 +97,7 @@ def _main_module(name_of_file):
     return module.__dict__
 
 
-def _begin():
+def _begin() -> "dict[str, Any]":
     boot = _parameters()
     import os
 
@@ -112,7 +116,7 @@ def _begin():
     return boot
 
 
-def _run(boot):
+def _run(boot: "dict[str, Any]") -> None:
     kind, target = boot["kind"], boot["target"]
     try:
         if kind == "module":
