@@ -97,7 +97,7 @@ class Listener:
 
     def __init__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.got = b""
         self.visits = 0
         threading.Thread(target=self._serve, daemon=True).start()
@@ -169,9 +169,8 @@ def confined_run(script, data, listener, *more):
             cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False,
         )  # fmt: skip
         took = time.monotonic() - began
-        typed = Path(result.name).read_text(
-            "utf-8"
-        )  # replaced by name: the open file is the old one
+        # read by name: belljar replaces the file, the open one is the old one
+        typed = Path(result.name).read_text("utf-8")
     if not typed:
         sys.exit(f"demo: belljar did not run it (status {run.returncode}): {run.stderr}")
     return run, json.loads(typed), took
