@@ -135,17 +135,24 @@ class _Output:
     """A stream to write to that is closed only if it is ours."""
 
     def __init__(self, to: str | None) -> None:
-        self._ours = to is not None
+        self._to = to
         self.stream: TextIO = sys.stderr
         if to is not None:
-            self.stream = open(to, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            self.stream = open(to, "w", encoding="utf-8", errors="backslashreplace")
 
     def __enter__(self) -> TextIO:
         return self.stream
 
     def __exit__(self, *_exception: object) -> None:
-        if self._ours:
+        if self._to is None:
+            return
+        try:
             self.stream.close()
+        except OSError as error:
+            from belljar.report.text import printable
+
+            place = printable(self._to)
+            sys.stderr.write(f"belljar: cannot write all of {place}: {error.strerror}\n")
 
 
 class _View:
@@ -169,8 +176,8 @@ class _View:
         for chunk in chunks:
             self._waiting.append(chunk.data)
             self._size += len(chunk.data)
-        while self._size > _MOST_WAITING:
-            self.work()
+        while self._size > _MOST_WAITING and self.work():
+            continue
 
     def work(self) -> bool:
         """Decode some of what waits; False when nothing is left."""
@@ -183,7 +190,6 @@ class _View:
 
             self._summary = Summary()
         if not self._waiting:
-            self._out.flush()
             return False
         data, at = self._waiting[0], self._at
         for _ in range(_FRAMES_AT_ONCE):
@@ -230,7 +236,15 @@ class _View:
     def _print(self, value: dict[str, Any]) -> None:
         import json
 
-        self._out.write(json.dumps(value) + "\n")
+        self._write(json.dumps(value) + "\n")
+
+    def _write(self, text: str) -> None:
+        """Whoever read may have gone; that is no reason to leave the program unrecorded."""
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            self._quiet = True
 
     def finish(self, findings: list[Finding]) -> None:
         if self._quiet:
@@ -248,6 +262,5 @@ class _View:
             for finding in findings:
                 self._print({**finding.plain(), "kind": "finding", "finding": finding.kind})
         else:
-            for line in self._summary.lines(findings, colour=wants_colour(self._out)):
-                self._out.write(line + "\n")
-        self._out.flush()
+            lines = self._summary.lines(findings, colour=wants_colour(self._out))
+            self._write("".join(f"{line}\n" for line in lines))

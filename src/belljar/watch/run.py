@@ -51,7 +51,8 @@ def watch(
 
     Streams, working directory and exit status are the program's own. Until it ends, SIGINT and
     SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called whenever there
-    is nothing to collect, until it has nothing left to do and returns False. Raises `ProgramNotFound` and `ProgramNotExecutable`.
+    is nothing to collect, until it has nothing left to do and returns False.
+    Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
     with Collector() as collector:
         before: dict[int, Any] = {

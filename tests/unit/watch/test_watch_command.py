@@ -203,3 +203,11 @@ def test_options_end_where_the_program_begins(argv, command, is_python):
 def test_a_command_line_that_makes_no_sense_is_a_usage_error(argv):
     with pytest.raises(UsageError):
         parse(argv)
+
+
+def test_a_reader_that_goes_away_does_not_end_the_program(watch, tmp_path):
+    code = "import sys; [sys.audit('x', n) for n in range(5000)]; open('done', 'w').close()"
+    done = watch("--json", "--to", "/dev/full", "-c", code)
+    assert done.returncode == 0
+    assert done.stderr == "belljar: cannot write all of /dev/full: No space left on device\n"
+    assert (tmp_path / "done").exists()
