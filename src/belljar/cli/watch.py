@@ -138,7 +138,8 @@ class _Output:
         self._to = to
         self.stream: TextIO = sys.stderr
         if to is not None:
-            self.stream = open(to, "w", encoding="utf-8", errors="backslashreplace")
+            fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            self.stream = os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")
 
     def __enter__(self) -> TextIO:
         return self.stream

@@ -13,10 +13,10 @@ class Finding(Value):
     """One flaw of a record. `kind` is one of
 
     `gap` (numbers `first` to `last` of `pid` are missing), `order` (number `last` came where
-    `first` was due), `drops` (`pid` says that it lost
-    `first` events), `vanished` (`pid` ended without a farewell, `first` is its last number),
-    `running` (`pid` was not seen to end), `malformed` (`first` bytes that are no frames),
-    `flood` (more processes or findings than are counted) and `ledger` (see `detail`).
+    `first` was due), `drops` (`pid` says that it lost `first` events), `vanished` (`pid` ended
+    without a farewell, `first` is its last number), `running` (`pid` was not seen to end),
+    `malformed` (`first` bytes that are no frames), `flood` (more processes or findings than are
+    counted) and `ledger` (see `detail`).
 
     >>> print(Finding("gap", 7, 3, 4))
     events 3 to 4 of process 7 are missing
