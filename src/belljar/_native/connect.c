@@ -106,6 +106,15 @@ static void copy_option(int from, int to, int level, int name)
         setsockopt(to, level, name, &value, sizeof value); /* a preference: the connection works without */
 }
 
+/* Never connect(2) here on a socket that the guest holds as well: it can make it a blocking one
+ * at any moment, and the keeper must not wait for anybody. */
+static int tcp_state(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? TCP_CLOSE : info.tcpi_state;
+}
+
 static bool is_ours(int fd)
 {
     static uint64_t host;
@@ -138,8 +147,16 @@ static int make_connection(int listener, const struct seccomp_notif *ask, int th
         option(theirs, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
         option(theirs, SOL_SOCKET, SO_DOMAIN) != to->ss_family)
         return EACCES;
-    if (is_ours(theirs)) /* asks how an earlier connect went; the address was checked again */
-        return connect(theirs, (const void *)to, size) < 0 ? errno : 0;
+    if (is_ours(theirs)) { /* asks how an earlier connect went */
+        int state = tcp_state(theirs);
+        if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+            return EALREADY;
+        if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT)
+            return EISCONN;
+        int failed = option(theirs, SOL_SOCKET, SO_ERROR); /* told once, then a new attempt */
+        if (failed > 0)
+            return failed;
+    }
     bool patient = !(fcntl(theirs, F_GETFL) & O_NONBLOCK);
     if (patient && n_waiting == MAX_PENDING)
         return EAGAIN;

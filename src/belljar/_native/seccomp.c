@@ -10,6 +10,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -202,6 +204,11 @@ static void network_calls(struct filter *f, const struct plan *plan)
      * socket in a granted directory. Without a network namespace: none but pairs. */
     unsigned b = begin(f, __NR_socket);
     if (plan->allow_inet) {
+        low(f, 2); /* 0, TCP and UDP, and no cousin of theirs (MPTCP, UDP-Lite, SCTP, SMC) */
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 1, 0);
+        answer(f, ERRNO(EACCES));
         low(f, 0);
         emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
         emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
@@ -230,12 +237,37 @@ static void network_calls(struct filter *f, const struct plan *plan)
     /* an address given to sendto would leave by an injected socket or, without a network
      * namespace, to any datagram socket of the host; sendmsg hides its address in memory */
     b = begin(f, __NR_sendto);
+    low(f, 3);
+    refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
     low(f, 4);
     emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
     answer(f, ERRNO(EACCES));
     high(f, 4);
     allow_value(f, 0);
     answer(f, ERRNO(EACCES));
+    done(f, b);
+    /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
+    static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
+    for (size_t i = 0; i < sizeof SENDING / sizeof *SENDING; i++) {
+        b = begin(f, SENDING[i].call);
+        low(f, SENDING[i].flags);
+        refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
+        answer(f, SECCOMP_RET_ALLOW);
+        done(f, b);
+    }
+    /* options that turn a connected socket of the host's into another thing */
+    static const unsigned OPTIONS[] = {TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_ULP, TCP_REPAIR,
+                                       TCP_REPAIR_QUEUE, TCP_REPAIR_OPTIONS, TCP_MD5SIG};
+    b = begin(f, __NR_setsockopt);
+    low(f, 1);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 1, 0);
+    answer(f, SECCOMP_RET_ALLOW);
+    low(f, 2);
+    for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, OPTIONS[i], 0, 1);
+        answer(f, ERRNO(EPERM));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
 }
 

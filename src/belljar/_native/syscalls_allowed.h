@@ -507,12 +507,6 @@
 #ifdef __NR_recvmmsg
     __NR_recvmmsg,
 #endif
-#ifdef __NR_sendmsg
-    __NR_sendmsg,
-#endif
-#ifdef __NR_sendmmsg
-    __NR_sendmmsg,
-#endif
 #ifdef __NR_shutdown
     __NR_shutdown,
 #endif
@@ -524,7 +518,4 @@
 #endif
 #ifdef __NR_getsockopt
     __NR_getsockopt,
-#endif
-#ifdef __NR_setsockopt
-    __NR_setsockopt,
 #endif

@@ -14,7 +14,6 @@ from belljar.model import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.confine.plan import Program
     from belljar.model import Status
     from belljar.sandbox.result import Denial, Result
 
@@ -43,18 +42,25 @@ def main(argv: list[str]) -> int:
         return 0
     options = parse(argv)
     cwd = os.getcwd()
-    policy = _policy(options, cwd)
+    path = options.values.get("policy")
+    if path is None and "no-policy" not in options.switches:
+        path = _project_policy(cwd)
+    policy = _policy(path, options, cwd)
     fail_on = _fail_on(options)
 
     from belljar.confine import available
+    from belljar.confine.plan import Program
     from belljar.confine.probe import cache_directory, probe
     from belljar.confine.runtime import choose, describe
     from belljar.sandbox.run import Session
 
     available.check(policy)
     cache = cache_directory()
-    runtime = describe(choose(options.values.get("python"), cwd), cache)
-    program = _program(options, cwd)
+    runtime = describe(choose(options.values.get("python"), cwd))
+    program = Program(
+        options.kind, options.target, options.args, cwd,
+        (os.path.realpath(path),) if path else (),
+    )  # fmt: skip
     shown = _Shown(_guest_name(options), "quiet" in options.switches)
     session = Session(policy, program, runtime, probe(cache), shown.tell, cache=cache)
     _on_signals(session.interrupt)
@@ -124,11 +130,8 @@ def _nearest(name: str) -> str:
     return nearest(name, [*BY_NAME, *_OURS, *_SWITCHES])
 
 
-def _policy(options: Options, cwd: str) -> Policy:
+def _policy(path: str | None, options: Options, cwd: str) -> Policy:
     policy = Policy()
-    path = options.values.get("policy")
-    if path is None and "no-policy" not in options.switches:
-        path = _project_policy(cwd)
     if path is not None:
         from belljar.policy import load
 
@@ -162,12 +165,6 @@ def _fail_on(options: Options) -> set[str]:
     if names - {"denial", "alert"} or (text == "" and "fail-on" in options.values):
         raise _usage_error("--fail-on takes denial, alert, or both with a comma")
     return names
-
-
-def _program(options: Options, cwd: str) -> Program:
-    from belljar.confine.plan import Program
-
-    return Program(options.kind, options.target, options.args, cwd)
 
 
 def _guest_name(options: Options) -> str:
@@ -238,6 +235,10 @@ class _Shown:
             say(f"belljar: the program was ended by signal {result.signal}")
         if result.missed and not self._quiet:
             say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
+        for path in result.planted:
+            from belljar.report.text import printable
+
+            say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
         if full:
             from belljar.report import receipt
             from belljar.report.text import wants_colour
@@ -253,9 +254,11 @@ class _Shown:
 def _write_result(path: str, result: Result) -> None:
     from belljar.report.result import as_json
 
-    temporary = f"{path}.{os.getpid()}.tmp"
+    # the guest may be able to write there: a name it cannot guess, and never through a link
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(os.open(temporary, flags, 0o644), "w", encoding="utf-8") as file:
             file.write(as_json(result) + "\n")
         os.replace(temporary, path)
     except OSError as error:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
+from belljar.confine import sensitive
 from belljar.confine.runtime import Runtime, boot_file
-from belljar.confine.view import View, add_grants
+from belljar.confine.view import View, add_grants, shield
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
 
@@ -37,6 +38,7 @@ class Program(Value):
     target: str
     args: tuple[str, ...]
     cwd: str
+    protect: tuple[str, ...] = ()  # files that the guest must not write, whatever it is granted
 
 
 class Plan(Value):
@@ -84,6 +86,8 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     programs = _add_programs(view, policy)
     found = add_grants(view, policy.grants)
+    for path in sensitive.places(tuple(found), program.cwd, program.protect):
+        shield(view, path)
     view.allow(table, "r")
     text = view.window_text()
     if view.isolated:
@@ -279,6 +283,8 @@ def _add_beside(view: View, folder: str, script: str) -> str:
             f"{folder}: {len(names)} Python files beside the script; move it to a directory of its "
             f"own, or grant the directory with --read and run it with -c"
         )
+    if not view.isolated:
+        view.allow(folder, "l")  # the import system lists it; names are not hidden here anyway
     for name in sorted(names):
         path = os.path.realpath(os.path.join(folder, name))
         stat = os.stat(path)

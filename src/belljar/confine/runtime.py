@@ -1,7 +1,7 @@
 """The interpreter that a guest runs on: which files it is made of.
 
-Facts about our own interpreter are read from `sys`; another one is asked once, isolated, and
-the answer kept beside the probes (keyed by the binary's identity).
+Facts about our own interpreter are read from `sys`, those about another one from where its files
+lie. It is never started outside the sandbox: a guest may have written it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,6 @@ import sys
 
 from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Value
-
-_ASK = (
-    "import sys,os;d=[p for p in sys.path if p.endswith('lib-dynload')];"
-    "sys.stdout.write('\\0'.join(['%d.%d.%d'%sys.version_info[:3],sys.base_prefix,"
-    "os.path.dirname(os.__file__),d[0] if d else '',sys.implementation.name]))"
-)
 
 
 class Runtime(Value):
@@ -63,20 +57,19 @@ def _which(name: str) -> str:
     return ""
 
 
-def describe(python: str, cache: str | None) -> Runtime:
-    """What `python` is made of. `cache` is a directory for answers, or None.
+def describe(python: str) -> Runtime:
+    """What `python` is made of.
 
-    Raises `BelljarError` when the program does not answer as CPython 3.8 or newer does.
+    Raises `BelljarError` when its files do not lie as those of CPython 3.8 or newer do.
     """
     environment = os.path.dirname(os.path.dirname(os.path.abspath(python)))
     settings = _settings(os.path.join(environment, "pyvenv.cfg"))
     program = os.path.realpath(python)
     if program == os.path.realpath(sys.executable):
         version = "{}.{}.{}".format(*sys.version_info[:3])
-        facts = [version, sys.base_prefix, os.path.dirname(os.__file__), _own_dynload()]
+        base, stdlib, dynload = sys.base_prefix, os.path.dirname(os.__file__), _own_dynload()
     else:
-        facts = _ask(program, cache)
-    version, base, stdlib, dynload = facts
+        version, base, stdlib, dynload = _lookup(program)
     short = "python" + ".".join(version.split(".")[:2])
     bases = [
         os.path.join(base, "lib", short, "site-packages"),
@@ -89,15 +82,24 @@ def describe(python: str, cache: str | None) -> Runtime:
         site = bases
     else:
         own = os.path.join(environment, "lib", short, "site-packages")
+        _contained(environment, own)
         site = [os.path.realpath(own)] if os.path.isdir(own) else []
         if settings.get("include-system-site-packages", "false").lower() == "true":
             site, hidden = site + bases, []
         else:
             hidden = bases
+    _contained(base, stdlib, dynload)
     return Runtime(
         program, version, os.path.realpath(stdlib), os.path.realpath(dynload) if dynload else "",
         tuple(site), tuple(hidden), _libraries(base),
     )  # fmt: skip
+
+
+def _contained(home: str, *paths: str) -> None:
+    """A link planted in an environment would show any directory to the next guest."""
+    for path in paths:
+        if path and not os.path.realpath(path).startswith(os.path.realpath(home) + "/"):
+            raise BelljarError(f"{path} leads out of {home}: not as CPython or venv lays it out")
 
 
 def _libraries(base: str) -> tuple[str, ...]:
@@ -149,34 +151,29 @@ def _settings(path: str) -> dict[str, str] | None:
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
-def _ask(program: str, cache: str | None) -> list[str]:
-    stat = os.stat(program)
-    key = f"runtime-{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
-    kept = os.path.join(cache, key) if cache else ""
-    if kept:
-        try:
-            with open(kept, encoding="utf-8") as file:
-                known = file.read().split("\0")
-            if len(known) == 4:
-                return known
-        except FileNotFoundError:
-            pass  # not asked yet
-    import subprocess
+def _lookup(program: str) -> tuple[str, str, str, str]:
+    """(version, base prefix, standard library, dynload) of a CPython from its place.
 
-    try:
-        answer = subprocess.run(
-            [program, "-I", "-S", "-c", _ASK], capture_output=True, timeout=20, check=False, env={}
+    CPython itself finds its library so: `../lib/pythonX.Y/os.py` from the binary.
+    """
+    base = os.path.dirname(os.path.dirname(program))
+    name = os.path.basename(program)
+    library = os.path.join(base, "lib")
+    named = name if name.startswith("python3.") else ""
+    found = [named] if named else sorted(n for n in _entries(library) if n.startswith("python3."))
+    found = [n for n in found if os.path.isfile(os.path.join(library, n, "os.py"))]
+    if len(found) != 1:
+        raise BelljarError(
+            f"--python: no standard library beside {program}; name the real binary (python3.X), "
+            f"not a launcher or shim"
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BelljarError(f"--python: {program} does not answer: {error}") from error
-    facts = answer.stdout.decode("utf-8", "surrogateescape").split("\0")
-    if answer.returncode or len(facts) != 5 or facts[4] != "cpython":
-        raise BelljarError(f"--python: {program} is not a CPython that Belljar can run")
-    if tuple(int(n) for n in facts[0].split(".")[:2]) < (3, 8):
-        raise BelljarError(f"--python: {program} is CPython {facts[0]}; 3.8 is the oldest")
-    if kept:
-        temporary = f"{kept}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write("\0".join(facts[:4]))
-        os.replace(temporary, kept)
-    return facts[:4]
+    version = found[0].removeprefix("python").rstrip("td")
+    if not version.removeprefix("3.").isdigit() or int(version.removeprefix("3.")) < 8:
+        raise BelljarError(f"--python: {program} is CPython {version}; 3.8 is the oldest")
+    stdlib = os.path.join(library, found[0])
+    dynload = os.path.join(stdlib, "lib-dynload")
+    return version, base, stdlib, dynload if os.path.isdir(dynload) else ""
+
+
+def _entries(folder: str) -> list[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else []

@@ -128,6 +128,17 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
     return found
 
 
+def shield(view: View, path: str) -> None:
+    """Show what exists at `path`, inside a writable grant, read-only there."""
+    real = os.path.realpath(path)
+    if not view.isolated or not os.path.lexists(path) or real != path:
+        return  # a link is what it points to: not beneath the grant, or shielded by its own name
+    stat = os.stat(real)
+    view.bind(real, path, "o", "", stat)
+    above = max((p for p in view.window if path.startswith(p.rstrip("/") + "/")), key=len)
+    view.window[path] = view.window[above].replace("w", "") or "-"
+
+
 def _check_place(grant: Grant) -> None:
     for ours in ("/belljar", "/box", "/dev", "/proc", "/sys"):
         if grant.target == ours or grant.target.startswith(ours + "/"):

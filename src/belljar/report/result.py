@@ -33,6 +33,7 @@ def as_json(result: Result) -> str:
                 "events": usage.events,
             },
             "receipt": receipt_json(result.receipt),
+            "planted": list(result.planted),
             "ledger": result.ledger,
             "run": result.run_id,
         }

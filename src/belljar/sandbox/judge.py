@@ -90,6 +90,13 @@ class Judge:
                 self.malformed += 1  # kept in the ledger as it came, and told at the end
                 return
             decision = decide(self._policy, event)
+            if event.refused and decision.verdict == "allow" and event.right == "write":
+                decision = Decision(
+                    "deny",
+                    "something outside may later obey or execute it, and no grant names it",
+                    decision.grant,
+                    f"--write {event.target}",
+                )
             if decision.verdict == "deny" and (event.target or "").startswith("/box/"):
                 decision = decision.replace(
                     because="the program's own directory is read-only in the guest",

@@ -48,5 +48,6 @@ class Result(Value):
     missed: int = 0  # gaps in the numbers of events, and events that the recorder dropped
     ledger: str | None = None
     run_id: str = ""
+    planted: tuple[str, ...] = ()  # written by the guest, and obeyed or executed elsewhere
     stdout: bytes = b""
     stderr: bytes = b""

@@ -15,6 +15,7 @@ import time
 
 from belljar import _native
 from belljar.confine import plan as planner
+from belljar.confine import sensitive
 from belljar.confine.keeper import Keeper, refusal
 from belljar.confine.runtime import Runtime
 from belljar.errors import BelljarError, InternalError
@@ -86,6 +87,10 @@ class Session:
                     self._policy, self._runtime, self._program, self._facts.tier,
                     collector.path, scratch.path, self._cache,
                 )  # fmt: skip
+                watched = sensitive.places(
+                    self._policy.grants, self._program.cwd, self._program.protect
+                )
+                before = {path: sensitive.signature(path) for path in watched}
                 go_out, go_in = os.pipe()
                 try:
                     self._keeper = Keeper(plan.words, streams.given, go_out)
@@ -105,7 +110,8 @@ class Session:
                 missed = judge.malformed + sum(
                     f.kind not in ("vanished", "running") for f in collector.finish()
                 )
-                return self._result(judge, receipt, missed)
+                planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
+                return self._result(judge, receipt, missed, planted)
         finally:
             streams.close()
             if self._writer is not None:
@@ -120,6 +126,8 @@ class Session:
         receipt = status(self._policy, self._facts)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
+        own = tuple(path for path in (directory, self._cache) if path is not None)
+        sensitive.check_own(self._policy.grants, own)
         if directory is not None:
             self._writer = Writer(directory)
             self._open_record(self._writer, receipt)
@@ -250,7 +258,9 @@ class Session:
             self._ended_by = why
             self._keeper.kill()
 
-    def _result(self, judge: Judge, receipt: Status, missed: int) -> Result:
+    def _result(
+        self, judge: Judge, receipt: Status, missed: int, planted: tuple[str, ...]
+    ) -> Result:
         from belljar.sandbox.result import Result, Usage
 
         if not judge.greeted or (self._exit is None and not self._ended_by):
@@ -274,6 +284,7 @@ class Session:
             status, ended, receipt, usage, signal, tuple(judge.denials), tuple(judge.alerts),
             judge.repeated, missed, self._writer.directory if self._writer else None,
             self._run_id.hex(),
+            planted,
         )  # fmt: skip
 
     def _close_record(
