@@ -138,7 +138,9 @@ static void send_hello(int flags)
     bj_put_array(&b, 5);
     bj_put_str(&b, version, strlen(version));
     bj_put_int(&b, getppid());
-    memcpy(bj_room(&b, arguments_len), arguments, arguments_len);
+    unsigned char *at = arguments_len <= sizeof arguments ? bj_room(&b, arguments_len) : NULL;
+    if (at != NULL)
+        memcpy(at, arguments, arguments_len);
     if (getcwd(cwd, sizeof cwd) != NULL)
         bj_text(&b, cwd, strlen(cwd), BJ_MAX_TEXT);
     else

@@ -125,7 +125,9 @@ def _run(options: Options) -> int:
             record.take(chunks)
             view.take(chunks)
 
-        result = run.watch([path, *words[1:]], os.environ, take, view.work)
+        result = run.watch(
+            [path, *words[1:]], os.environ, take, view.work, speaks=options.is_python
+        )
         record.end(result)
         view.finish([*result.findings, *record.findings])
         return result.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from belljar._native import RECORDER
+from belljar.errors import BelljarError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ def environment(
 
     `channel` is the FIFO's path as the process will see it; `window` likewise names the table of
     the in-guest window; with `strict` a Python that cannot be recorded does not start (125).
+    Raises `BelljarError` where LD_PRELOAD cannot name our library: colons and spaces part it.
 
     >>> environment({"LD_PRELOAD": "x.so"}, "/c", recorder="/r.so")["LD_PRELOAD"]
     '/r.so:x.so'
     """
+    if ":" in recorder or " " in recorder:
+        raise BelljarError(
+            f"cannot record from {recorder}: install Belljar where no path has a space"
+        )
     found = dict(base)
     others = [p for p in found.get("LD_PRELOAD", "").replace(" ", ":").split(":") if p]
     found["LD_PRELOAD"] = ":".join([recorder, *(p for p in others if p != recorder)])

@@ -15,8 +15,8 @@ class Finding(Value):
     `gap` (numbers `first` to `last` of `pid` are missing), `order` (number `last` came where
     `first` was due), `drops` (`pid` says that it lost `first` events), `vanished` (`pid` ended
     without a farewell, `first` is its last number), `running` (`pid` was not seen to end),
-    `malformed` (`first` bytes that are no frames), `flood` (more processes or findings than are
-    counted) and `ledger` (see `detail`).
+    `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
+    `flood` (more processes or findings than are counted) and `ledger` (see `detail`).
 
     >>> print(Finding("gap", 7, 3, 4))
     events 3 to 4 of process 7 are missing
@@ -47,6 +47,8 @@ class Finding(Value):
             return f"{who} was still running when the record was closed"
         if self.kind == "malformed":
             return f"{self.first} bytes in the channel were no frames"
+        if self.kind == "silent":
+            return f"{who} was not recorded: the recorder needs CPython 3.8 or later"
         return self.kind
 
     def plain(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from belljar.errors import ProgramNotExecutable, ProgramNotFound
 from belljar.model import Value
 from belljar.watch.attach import environment
 from belljar.watch.collect import Collector
+from belljar.watch.findings import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from belljar.watch.collect import Chunk
-    from belljar.watch.findings import Finding
 else:
     import _signal as signal  # signal itself imports enum
 
@@ -46,12 +46,15 @@ def watch(
     environ: Mapping[str, str],
     take: Callable[[list[Chunk]], None],
     meanwhile: Callable[[], bool] = lambda: False,
+    *,
+    speaks: bool = False,
 ) -> Watched:
     """Run `argv` (a path and its arguments) and hand every chunk of its record to `take`.
 
     Streams, working directory and exit status are the program's own. Until it ends, SIGINT and
     SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called whenever there
-    is nothing to collect, until it has nothing left to do and returns False.
+    is nothing to collect, until it has nothing left to do and returns False. A program that
+    `speaks` (a Python) and was not heard is a finding.
     Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
     with Collector() as collector:
@@ -70,6 +73,8 @@ def watch(
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
         _drain(collector, take)
         findings = collector.finish(_runs)
+        if speaks and not collector.frames:
+            findings.append(Finding("silent", child))
         status = os.waitstatus_to_exitcode(ended)
         status = status if status >= 0 else 128 - status
         return Watched(status, child, collector.events, collector.drops, tuple(findings))

@@ -285,3 +285,14 @@ def test_pools_of_processes_leave_a_whole_record(record, tmp_path):
     assert found.status == 0, found.err
     assert sorted(found.marks()) == sorted([0, 1, 2, 3] * 3)
     assert [f for f in found.findings if f.kind != "vanished"] == []
+
+
+def test_an_environment_too_large_to_mend_is_refused(run_code):
+    found = run_code(
+        "import os\n"
+        "env = {f'N{n}': '' for n in range(70_000)}\n"
+        "for act in (os.execve, lambda *a: os.posix_spawn(*a)):\n"
+        "    try: act('/bin/true', ['true'], env)\n"
+        "    except OSError as e: print(e.errno)\n"
+    )
+    assert found.out == "7\n7\n"

@@ -211,3 +211,12 @@ def test_a_reader_that_goes_away_does_not_end_the_program(watch, tmp_path):
     assert done.returncode == 0
     assert done.stderr == "belljar: cannot write all of /dev/full: No space left on device\n"
     assert (tmp_path / "done").exists()
+
+
+def test_an_interpreter_that_was_not_heard_is_a_finding(watch, tmp_path):
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexit 4\n")
+    mute.chmod(0o755)
+    done = watch("--python", "./mute", "-c", "pass")
+    assert done.returncode == 4
+    assert "was not recorded: the recorder needs CPython 3.8 or later" in done.stderr
