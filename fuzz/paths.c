@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     static uint8_t data[5000];
     long rounds = argc > 1 ? atol(argv[1]) : 200000;
     for (long round = 0; round < rounds; round++) {
-        size_t size = next_random() % (round % 100 == 0 ? sizeof data : 24);
+        size_t size = next_random() % (round % 100 == 1 ? sizeof data : 24);
         for (size_t i = 0; i < size; i++)
             data[i] = (uint8_t)letters[next_random() % (round % 2 ? 10 : sizeof letters - 1)];
         LLVMFuzzerTestOneInput(data, size);
