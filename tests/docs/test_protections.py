@@ -1,0 +1,85 @@
+"""docs/protections.md says what the code says, tier by tier."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from belljar.confine.probe import TIERS, Facts
+from belljar.confine.status import MUST_BE_FULL, NAMES, enforce, status
+from belljar.errors import Unenforceable
+from belljar.model import Grant, Limits, Policy
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protections.md").read_text("utf-8")
+ATTEMPTS = (
+    "read", "write", "create", "delete", "list", "name", "chmod", "tcp", "udp", "unix", "netlink",
+    "fork", "exec", "signal", "memfd", "memory", "native", "descriptors", "privileges", "ptrace",
+    "namespace",
+)  # fmt: skip
+CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
+
+
+def facts(tier: str) -> Facts:
+    """What a machine answers when all is well: as seen on Linux 6.18."""
+    tried = {name: (0, 13) for name in ATTEMPTS}
+    if tier == "landlock":
+        tried["name"] = (0, 0)
+    return Facts(tier, 7, tried, (), 5)
+
+
+def rows() -> dict[str, list[str]]:
+    found = {}
+    for line in PAGE.splitlines():
+        match = re.match(r"\| `([a-z-]+)` \|", line)
+        if match and line.count("|") == 9:
+            found[match[1]] = [cell.strip() for cell in line.strip("|").split("|")]
+    return found
+
+
+def test_every_protection_has_one_row_and_no_row_is_invented() -> None:
+    assert sorted(rows()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_levels_of_the_page_are_those_of_the_code(tier: str) -> None:
+    column = 4 + TIERS.index(tier)
+    for name, cells in rows().items():
+        policy = CONNECT if name == "connections" else Policy()
+        assert cells[column] == status(policy, facts(tier)).level(name), name
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_row_that_is_not_full_everywhere_says_why(tier: str) -> None:
+    for name, cells in rows().items():
+        assert (set(cells[4:7]) == {"full"}) == (cells[7] == ""), name
+
+
+def test_the_page_names_what_must_be_full() -> None:
+    named = re.search(r"^(`files`.*?) must be full", PAGE, re.M | re.S)
+    assert named is not None
+    assert tuple(re.findall(r"`([a-z-]+)`", named[1])) == MUST_BE_FULL
+
+
+def test_what_a_policy_changes_is_so() -> None:
+    for tier in ("root", "user"):
+        here = facts(tier)
+        assert status(Policy(stdout="inherit"), here).level("output") == "partial"
+        assert status(Policy(names="visible"), here).level("names") == "none"
+        assert status(Policy(extensions="all"), here).level("extensions") == "none"
+        several = Policy(limits=Limits(processes=2))
+        assert status(several, here).level("threads") == "partial"
+    loose = status(CONNECT, facts("landlock"))
+    assert loose.level("network") == "none"
+    with pytest.raises(Unenforceable):
+        enforce(CONNECT, loose)
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_an_attempt_that_gets_through_is_never_full(attempt: str) -> None:
+    here = facts("root")
+    here.tried[attempt] = (0, 0)
+    levels = {row.name: row.level for row in status(Policy(), here).protections}
+    whole = {row.name: row.level for row in status(Policy(), facts("root")).protections}
+    assert levels != whole, attempt
