@@ -87,7 +87,8 @@ class Summary:
         """The screen: a headline, a block for each kind of thing that happened, the findings."""
         self._sort_imports()
         plural = "process" if self.processes == 1 else "processes"
-        head = f"belljar: {self.events} events from {self.processes} {plural}"
+        events = "event" if self.events == 1 else "events"
+        head = f"belljar: {self.events} {events} from {self.processes} {plural}"
         if self.refused:
             head += f", {self.refused} refused"
         out = [paint(head, "bold", colour)]
