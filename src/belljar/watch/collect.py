@@ -13,6 +13,7 @@ import os
 from belljar._native import scan_frames
 from belljar.model import Value
 from belljar.watch.findings import Finding, of_gap
+from belljar.watch.sweep import hold, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Collector:
         self._skipped = 0
         self._more_findings = 0
         self._fd = self._writer = -1
-        parent = parent or os.environ.get("TMPDIR") or "/tmp"
+        self._parent = parent = parent or os.environ.get("TMPDIR") or "/tmp"
         self.directory = f"{parent}/belljar-{os.urandom(9).hex()}"
         self.path = self.directory + "/channel"
         os.mkdir(self.directory, 0o700)
@@ -77,6 +78,7 @@ class Collector:
             os.mkfifo(self.path, 0o600)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            hold(self._fd)
         except BaseException:
             self.close()
             raise
@@ -133,7 +135,11 @@ class Collector:
         return found
 
     def close(self) -> None:
-        """Remove the FIFO and its directory. Closing again does nothing."""
+        """Remove the FIFO and its directory, and what killed collectors left behind. Closing
+        again does nothing.
+        """
+        if self._fd >= 0:
+            sweep(self._parent)
         for descriptor in (self._fd, self._writer):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -144,3 +144,30 @@ def test_it_costs_next_to_nothing_to_import():
     env = {"PYTHONPATH": os.pathsep.join(sys.path)}
     out = subprocess.check_output([sys.executable, "-S", "-c", code], env=env, text=True)
     assert out == "[]\n"
+
+
+def test_what_a_killed_collector_left_is_removed_and_a_living_one_is_spared(tmp_path):
+    def aged(path):
+        os.utime(path, (1, 1))
+        return path
+
+    with Collector(str(tmp_path)) as alive:
+        aged(alive.directory)
+        with Collector(str(tmp_path)) as other:
+            left = tmp_path / ("belljar-" + "0" * 18)
+            left.mkdir(0o700)
+            os.mkfifo(left / "channel")
+            (left / "window").write_text("x")
+            aged(left)
+            young = tmp_path / ("belljar-" + "1" * 18)
+            young.mkdir(0o700)
+            os.mkfifo(young / "channel")
+            shared = tmp_path / ("belljar-" + "2" * 18)
+            shared.mkdir()
+            shared.chmod(0o755)
+            aged(shared)
+        assert not os.path.exists(other.directory)
+        assert not left.exists()
+        assert young.exists()
+        assert shared.exists()
+        assert os.path.exists(alive.path)
