@@ -28,7 +28,8 @@ _NEUTRAL = (
     (re.compile(r"\S*/lib(?:64)?/python3(?:\.\d+)?/(\S+?):\d+"), r"LIB/\1:N"),
     (re.compile(r"\b\d+ (events|records|entries|runs|process(?:es)?|of the|by the|ms)\b"), r"N \1"),
     (re.compile(r"\brun(:?) [0-9a-f]{8,32}\b"), r"run\1 ID"),
-    (re.compile(r"digest [0-9a-f]{64}"), "digest ID"),
+    (re.compile(r"digest [0-9a-f]{64}"), "digest ID"),  # of absolute paths
+    (re.compile(r"events=\d+"), "events=N"),
     (re.compile(r"TIME [0-9a-f]{8} "), "TIME ID "),
     (re.compile(r"Landlock ABI \d+"), "Landlock ABI N"),
     (re.compile(r"(tier:?) .*"), r"\1 TIER"),
@@ -86,14 +87,14 @@ class House:
         self.project.mkdir(parents=True)
         (self.home / ".ssh").mkdir(mode=0o700)
         (self.home / ".ssh" / "id_ed25519").write_text("not a key\n", "utf-8")
-        bin = place / "bin"
-        bin.mkdir()
+        programs = place / "bin"
+        programs.mkdir()
         for name in ("python", "python3"):
-            self._script(bin / name, [sys.executable])
-        self._script(bin / "belljar", [sys.executable, str(ROOT / "tools" / "belljar")])
+            self._script(programs / name, [sys.executable])
+        self._script(programs / "belljar", [sys.executable, str(ROOT / "tools" / "belljar")])
         self.environment = {
             "HOME": str(self.home),
-            "PATH": f"{bin}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
         }
         if "PYTHONPATH" in os.environ:  # run from the source, not installed
@@ -112,8 +113,8 @@ class House:
 
     def run(self, text: str) -> list[str]:
         run = subprocess.run(
-            ["/bin/sh", "-c", text], cwd=self.project, env=self.environment, timeout=60, check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            ["/bin/sh", "-c", text], cwd=self.project, env=self.environment, timeout=60,
+            check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             encoding="utf-8",
         )  # fmt: skip
         return run.stdout.replace(str(self.home), "/home/me").splitlines()

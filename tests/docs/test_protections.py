@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from belljar.cli import doctor
 from belljar.confine.probe import TIERS, Facts
 from belljar.confine.status import MUST_BE_FULL, NAMES, enforce, status
 from belljar.errors import Unenforceable
 from belljar.model import Grant, Limits, Policy
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protections.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "protections.md").read_text("utf-8")
 ATTEMPTS = (
     "read", "write", "create", "delete", "list", "name", "chmod", "tcp", "udp", "unix", "netlink",
     "fork", "exec", "signal", "memfd", "memory", "native", "descriptors", "privileges", "ptrace",
@@ -23,7 +26,7 @@ CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
 
 def facts(tier: str) -> Facts:
     """What a machine answers when all is well: as seen on Linux 6.18."""
-    tried = {name: (0, 13) for name in ATTEMPTS}
+    tried = dict.fromkeys(ATTEMPTS, (0, 13))
     if tier == "landlock":
         tried["name"] = (0, 0)
     return Facts(tier, 7, tried, (), 5)
@@ -36,6 +39,27 @@ def rows() -> dict[str, list[str]]:
         if match and line.count("|") == 9:
             found[match[1]] = [cell.strip() for cell in line.strip("|").split("|")]
     return found
+
+
+def test_the_doctor_has_words_for_every_attempt_of_the_probe() -> None:
+    source = (ROOT / "src" / "belljar" / "_native" / "probe.c").read_text("utf-8")
+    tried = re.findall(r'\{"([a-z]+)", try_', source)
+    assert sorted(tried) == sorted(doctor.ATTEMPTS) == sorted(ATTEMPTS)
+
+
+def test_the_doctor_exits_with_1_where_too_little_is_full(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = facts("landlock").replace(why=("user: user-namespace: Operation not permitted (x)",))
+    weak.tried["tcp"] = (0, 0)
+    monkeypatch.setattr(doctor, "probe", lambda cache, tier: weak)
+    assert doctor.main([]) == 1
+    page = capsys.readouterr().out
+    assert "connect to 127.0.0.1                          works       works  got through" in page
+    assert "for tier user: allow unprivileged user namespaces" in page
+    assert page.endswith("not enough: network\n")
+    assert doctor.main(["--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["missing"] == ["network"]
 
 
 def test_every_protection_has_one_row_and_no_row_is_invented() -> None:
