@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 OUT = DEMO / "out"
 RECORD = DEMO / "record"
-BELLJAR = Path(sys.executable).parent / "belljar"
+BELLJAR = os.environ.get("BELLJAR") or str(Path(sys.executable).parent / "belljar")
 SECRET = Path.home() / ".belljar-demo-secret"
 SECRET_TEXT = "belljar-demo: the combination is 4-8-15-16-23-42\n"
 WIDTH = 100
@@ -201,7 +201,7 @@ class Checks:
 
 
 def main():
-    if not BELLJAR.exists():
+    if not os.path.exists(BELLJAR):
         sys.exit("demo: belljar is not installed here; run `make demo`")
     listener = Listener()
     shutil.rmtree(RECORD, ignore_errors=True)
@@ -260,8 +260,15 @@ def tell(listener):
         "hostile.py", data, listener, "--env", f"TELEMETRY={listener.address}", "--receipt"
     )
     denials, _, receipt = run.stderr.partition("tier: ")
-    print(f"  (its report is the same, {len(run.stdout.splitlines())} lines, left out here)\n")
-    show(denials)
+    own = [line for line in denials.splitlines() if line.startswith("hostile:")]
+    ours = [line for line in denials.splitlines() if line not in own]
+    count = len(run.stdout.splitlines())
+    print(
+        f"What the script says (and its report, the same {count} lines as above, left out here):\n"
+    )
+    show("\n".join(own))
+    print("\nWhat Belljar says:\n")
+    show("\n".join(ours))
     print(f"\n  exit status {run.returncode}, {took * 1000:.0f} ms in all")
     listener.wait(visits + 1, 0.3)
     same = run.stdout == honest.stdout and results(OUT) == expected

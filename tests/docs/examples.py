@@ -114,8 +114,8 @@ class House:
     def run(self, text: str) -> list[str]:
         run = subprocess.run(
             ["/bin/sh", "-c", text], cwd=self.project, env=self.environment, timeout=60,
-            check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            encoding="utf-8",
+            check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         )  # fmt: skip
         return run.stdout.replace(str(self.home), "/home/me").splitlines()
 
