@@ -278,7 +278,11 @@ def tell(listener):
     for (right, what), target in zip(ATTACKS, wanted, strict=True):
         rows = [r for (kind, on), r in told.items() if kind == right and on.endswith(target)]
         numbers = ", ".join(f"record #{row['record']}" for row in rows)
-        checks.add(f"denied, and on record: {what} ({numbers})", rows)
+        if right == "connect" and result["receipt"]["tier"] == "landlock":
+            # without a network namespace no socket can be made: there is no event to be denied
+            checks.add(f"refused by the wall alone: {what}", listener.visits == visits)
+        else:
+            checks.add(f"denied, and on record: {what} ({numbers})", rows)
     checks.add("no attack had an effect: by its own account", "0 of 5 worked" in run.stderr)
     checks.add("no attack had an effect: nothing reached 127.0.0.1", listener.visits == visits)
     checks.add("no attack had an effect: the shell left no file", not (OUT / ".cache").exists())
