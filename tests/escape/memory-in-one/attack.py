@@ -1,0 +1,6 @@
+from arms import attempt
+
+
+@attempt
+def deed():
+    return len(bytearray(400 << 20)) > 0

@@ -1,0 +1,8 @@
+from arms import attempt
+
+
+@attempt
+def deed():
+    import numpy
+
+    return numpy.arange(3).sum() == 3

@@ -1,0 +1,6 @@
+from arms import P, attempt, read_native
+
+
+@attempt
+def deed():
+    print(read_native(P["secret"]))

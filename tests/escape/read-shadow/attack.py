@@ -1,0 +1,6 @@
+from arms import attempt
+
+
+@attempt
+def deed():
+    return "root:" in open("/etc/shadow").read()

@@ -1,0 +1,8 @@
+import subprocess
+
+from arms import attempt
+
+
+@attempt
+def deed():
+    subprocess.run(["/bin/echo", "EFFECT"])

@@ -1,0 +1,10 @@
+import socket
+
+from arms import P, attempt
+
+
+@attempt
+def deed():
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(
+        P["nonce"].encode(), ("127.0.0.1", P["udp"])
+    )

@@ -1,0 +1,6 @@
+from arms import P, attempt
+
+
+@attempt
+def deed():
+    open(P["data"] + "/notes.txt", "a").write("changed")
