@@ -64,9 +64,13 @@ def belljar(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
     """
 
     def run(
-        *words: object, result: bool = False, env: dict[str, str] | None = None, cwd: Path | None = None,
-        timeout: float = 30, **more: object,
-    ) -> Ran:  # fmt: skip
+        *words: object,
+        result: bool = False,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 30,
+        **more: object,
+    ) -> Ran:
         argv = [str(w) for w in words]
         kept = tmp_path / "result.json" if result else None
         if kept is not None:

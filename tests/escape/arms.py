@@ -16,14 +16,33 @@ P = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
 
 # x86-64, arm64
 CALLS = {
-    "clone": (56, 220), "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "ptrace": (101, 117),
-    "mknodat": (259, 33), "unshare": (272, 97), "mount": (165, 40), "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265), "process_vm_readv": (310, 270), "bpf": (321, 280),
-    "execveat": (322, 281), "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "clone3": (435, 435),
-    "openat2": (437, 437), "fchmodat2": (452, 452), "keyctl": (250, 219), "perf_event_open": (298, 241),
-    "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "memfd_create": (319, 279),
-    "dup3": (292, 24), "setns": (308, 268), "tkill": (200, 130),
-}  # fmt: skip
+    "clone": (56, 220),
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execve": (59, 221),
+    "ptrace": (101, 117),
+    "mknodat": (259, 33),
+    "unshare": (272, 97),
+    "mount": (165, 40),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    "process_vm_readv": (310, 270),
+    "bpf": (321, 280),
+    "execveat": (322, 281),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "clone3": (435, 435),
+    "openat2": (437, 437),
+    "fchmodat2": (452, 452),
+    "keyctl": (250, 219),
+    "perf_event_open": (298, 241),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "memfd_create": (319, 279),
+    "dup3": (292, 24),
+    "setns": (308, 268),
+    "tkill": (200, 130),
+}
 
 
 def attempt(deed):

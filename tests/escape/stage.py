@@ -140,13 +140,24 @@ class Stage:
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(100)"]
         )
         self.facts = {
-            "secret": str(self.secret), "home": str(self.root / "home"), "data": str(self.root / "data"),
-            "out": str(self.root / "out"), "other": str(self.root / "other"), "nonce": self.nonce,
-            "work": str(work), "pid": self.victim.pid, "near": os.getpid(),
-            "python": os.path.realpath(sys.executable), "hostname": os.uname().nodename,
-            "libc": os.path.dirname(os.__file__), "fd": -1,
-            **{n: getattr(self.services, n) for n in ("tcp", "udp", "granted", "full", "unix", "abstract", "fifo")},
-        }  # fmt: skip
+            "secret": str(self.secret),
+            "home": str(self.root / "home"),
+            "data": str(self.root / "data"),
+            "out": str(self.root / "out"),
+            "other": str(self.root / "other"),
+            "nonce": self.nonce,
+            "work": str(work),
+            "pid": self.victim.pid,
+            "near": os.getpid(),
+            "python": os.path.realpath(sys.executable),
+            "hostname": os.uname().nodename,
+            "libc": os.path.dirname(os.__file__),
+            "fd": -1,
+            **{
+                n: getattr(self.services, n)
+                for n in ("tcp", "udp", "granted", "full", "unix", "abstract", "fifo")
+            },
+        }
         self._before = self._fingerprint()
 
     def fill(self, text: str) -> str:

@@ -4,7 +4,7 @@ A case is a directory with `attack.py` and `case.toml`:
   title, group    what is attacked (files metadata network processes code resources record)
   flags           of `belljar run`; `{name}` stands for a fact of the stage
   effect          what the unconfined attack must achieve, as the stage observes it
-  says            the guest's last line of output when it was stopped; `|` between alternatives, `*` any
+  says            the guest's last line when it was stopped; `|` between alternatives, `*` any
   denials         exactly the denials of the result (right, target, because); none when absent
   any-denials     they do not matter: what counts is the absence of effect
   wall            the window is not asked: only `no effect` is promised, and no denial is expected
@@ -37,11 +37,34 @@ HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/case.toml"))
 GROUPS = {"files", "metadata", "network", "processes", "code", "resources", "record"}
 KEYS = {
-    "title", "group", "flags", "effect", "says", "denials", "any-denials", "wall", "ended", "status", "then", "needs",
-    "cwd", "result", "ledger", "plain", "missed", "longest", "after", "inherit", "terminal", "may-refuse",
-}  # fmt: skip
+    "title",
+    "group",
+    "flags",
+    "effect",
+    "says",
+    "denials",
+    "any-denials",
+    "wall",
+    "ended",
+    "status",
+    "then",
+    "needs",
+    "cwd",
+    "result",
+    "ledger",
+    "plain",
+    "missed",
+    "longest",
+    "after",
+    "inherit",
+    "terminal",
+    "may-refuse",
+}
 COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
-TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
+TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 class Done:

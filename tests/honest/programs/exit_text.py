@@ -1,0 +1,6 @@
+# flags:
+# status: 1
+# prints:
+import sys
+
+sys.exit("a reason")

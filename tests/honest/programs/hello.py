@@ -1,0 +1,3 @@
+# flags:
+# prints: Hello, world
+print("Hello, world")
