@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final, dataclass_transform
+    from typing import Any, Final, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_options: object) -> object:
@@ -66,7 +66,7 @@ class Value:
         inside = ", ".join(f"{n}={self.__dict__[n]!r}" for n in self.__fields__)
         return f"{type(self).__name__}({inside})"
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         return type(self)(**{**self.__dict__, **changes})
 

@@ -50,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         status = error.exit_code
     except KeyboardInterrupt:
         status = 130
+    except BrokenPipeError:  # whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 141
     if argv is None:
         _leave(status)
     return status

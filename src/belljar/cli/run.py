@@ -42,21 +42,30 @@ def main(argv: list[str]) -> int:
         return 0
     options = parse(argv)
     cwd = os.getcwd()
+    from belljar.confine import sensitive
+    from belljar.confine.probe import cache_directory, probe
+    from belljar.confine.runtime import choose, describe
+
+    cache = cache_directory()
     path = options.values.get("policy")
     if path is None and "no-policy" not in options.switches:
         path = _project_policy(cwd)
+        if path is not None:
+            remedy = "name it with --policy, or give --no-policy"
+            sensitive.distrust(cache, os.path.join(cwd, path), remedy)
     policy = _policy(path, options, cwd)
     fail_on = _fail_on(options)
 
     from belljar.confine import available
     from belljar.confine.plan import Program
-    from belljar.confine.probe import cache_directory, probe
-    from belljar.confine.runtime import choose, describe
     from belljar.sandbox.run import Session
 
     available.check(policy)
-    cache = cache_directory()
-    runtime = describe(choose(options.values.get("python"), cwd))
+    python = choose(options.values.get("python"), cwd)
+    if "python" not in options.values and python.startswith(cwd + "/.venv/"):
+        remedy = "name it with --python"
+        sensitive.distrust(cache, os.path.join(cwd, ".venv"), remedy)
+    runtime = describe(python)
     program = Program(
         options.kind, options.target, options.args, cwd,
         (os.path.realpath(path),) if path else (),
@@ -227,7 +236,8 @@ class _Shown:
             "wall": f"wall clock: over {policy.limits.wall:g}s (--wall)",
             "cpu": f"processor time: over {policy.limits.cpu:g}s (--cpu)",
             "output": f"output: over {policy.limits.output} bytes (--output)",
-            "interrupt": "interrupted",
+            "interrupt": "an interrupt",
+            "lost": "someone outside, who killed the sandbox while the program ran",
         }
         if result.ended_by in limits and not self._quiet:
             say(f"belljar: ended by {limits[result.ended_by]}")
@@ -290,9 +300,11 @@ def usage() -> str:
         if key.section != section:
             section = key.section
             lines += ["", f"[{section}]"]
-        value = (
-            "" if key.kind == "bool" else " " + ((key.choices and "|".join(key.choices)) or "VALUE")
-        )
+        choices = "|".join(key.choices)
+        value = "" if key.kind == "bool" else f" {choices or 'VALUE'}"
         flag = f"--{key.name}{value}"
-        lines.append(f"  {flag:<22} {key.help}")
+        if len(flag) > 24:
+            lines.append(f"  {flag}")
+            flag = ""
+        lines.append(f"  {flag:<24} {key.help}")
     return "\n".join(lines)

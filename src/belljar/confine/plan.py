@@ -136,7 +136,9 @@ def make(
             for letter, right in (("r", "read"), ("w", "write"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs),
+        + tuple(Grant("run", path, "runtime") for path in programs)
+        # where programs may be executed, Landlock cannot keep the interpreter from it
+        + ((Grant("run", runtime.program, "runtime"),) if programs else ()),
         box=box,
         mapped=_mapped(view, program, found),
     )
@@ -178,6 +180,7 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.add("tmpfs", temporary, f"size={policy.limits.disk},nr_inodes=65536,mode=1777")
     view.allow(temporary, "rlwp")
     view.link("/dev/shm", temporary)
+    view.window["/dev/shm"] = "rlw"
     view.directory("/box")
     view.allow("/box", "rl")
 

@@ -70,3 +70,38 @@ def signature(path: str) -> tuple[int, ...] | None:
         stat.st_mtime_ns,
         stat.st_ctime_ns,
     )
+
+
+def remember(cache: str, path: str) -> None:
+    """Note that a guest wrote `path`, so that no later run takes it for its owner's."""
+    stat = os.lstat(path)
+    with open(_note(cache, path), "w", encoding="ascii") as file:
+        file.write(f"{stat.st_dev}:{stat.st_ino}")
+
+
+def distrust(cache: str | None, path: str, remedy: str) -> None:
+    """Raise `PolicyError` when `path`, found and not named, was written by a guest."""
+    if cache is None:
+        return
+    if not any(name.startswith("planted-") for name in os.listdir(cache)):
+        return
+    try:
+        with open(_note(cache, path), encoding="ascii") as file:
+            noted = file.read()
+        stat = os.lstat(path)
+    except FileNotFoundError:
+        return  # no guest wrote it, or it is gone
+    if noted == f"{stat.st_dev}:{stat.st_ino}":
+        raise PolicyError(path, f"written by a guest in an earlier run; review it, then {remedy}")
+
+
+def _note(cache: str, path: str) -> str:
+    from belljar._native import pack
+
+    try:
+        from _sha2 import sha256
+    except ImportError:
+        from _sha256 import sha256  # CPython 3.11
+    return os.path.join(
+        cache, "planted-" + sha256(pack(path.encode(errors="surrogateescape"))).hexdigest()
+    )

@@ -137,7 +137,7 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
     if policy.limits.processes > 1 or runs:
         return Protection(
             "processes", "full", "PID namespace, Landlock execute",
-            "their number is bounded together with that of threads",
+            "the interpreter, too; their number is bounded together with that of threads",
         )  # fmt: skip
     by = "seccomp, PID namespace" if facts.tier != "landlock" else "seccomp"
     return Protection("processes", "full", by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from belljar.model import Decision, Event, Status
+from belljar.model import Decision, Event, Grant, Status
 from belljar.report.text import paint, printable
 
 _WORDS = {
@@ -33,9 +33,8 @@ def render(
     asked = f"asked as {printable(event.asked)}" if event.asked and event.asked != target else ""
     lines.append(_two("at", where, asked))
     near = ""
-    if decision.grant is not None and decision.grant.origin != "runtime":
-        grant = decision.grant
-        near = f'nearest: {printable(grant.origin)} {grant.right} = "{printable(grant.target)}"'
+    if decision.grant is not None and _is_near(decision.grant, target):
+        near = f"nearest: {_place(decision.grant)}"
     if decision.rule is not None:
         near = f"rule: {printable(decision.rule.origin)}"
     lines.append(_two("because", printable(decision.because), near))
@@ -56,6 +55,21 @@ _WALLS = {
     "connect": ("network",), "bind": ("network",), "run": ("processes",),
     "import": ("extensions",), "native": ("extensions",),
 }  # fmt: skip
+
+
+def _is_near(grant: Grant, target: str) -> bool:
+    """Worth telling: written by someone, and with more in common than the root."""
+    if grant.origin == "runtime":
+        return False
+    return not target.startswith("/") or grant.target.split("/")[1:2] == target.split("/")[1:2] != [
+        ""
+    ]
+
+
+def _place(grant: Grant) -> str:
+    if grant.origin.startswith("--"):
+        return f"{printable(grant.origin)} {printable(grant.target)}"
+    return f'{printable(grant.origin)} {grant.right} = "{printable(grant.target)}"'
 
 
 def _two(label: str, left: str, right: str) -> str:

@@ -10,6 +10,8 @@ _COLOUR = {"full": "green", "partial": "yellow", "none": "red"}
 
 def render(status: Status, colour: bool = False) -> str:
     """A table, the weakest rows first: what is missing must not hide below what is there."""
+    from textwrap import wrap
+
     order = {"none": 0, "partial": 1, "full": 2}
     rows = sorted(status.protections, key=lambda row: order[row.level])
     tier = {
@@ -26,7 +28,9 @@ def render(status: Status, colour: bool = False) -> str:
         text = row.by if row.level == "full" else "; ".join(t for t in (row.reason, row.by) if t)
         if row.level == "full" and row.reason:
             text += f"; {row.reason}"
-        lines.append(f"  {row.name:<11} {level} {text}")
+        first, *rest = wrap(text, 76) or [""]
+        lines.append(f"  {row.name:<11} {level} {first}")
+        lines += [" " * 23 + more for more in rest]
     return "\n".join(lines)
 
 

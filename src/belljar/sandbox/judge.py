@@ -26,6 +26,7 @@ _KIND = 4
 _HELLO, _EVENT = 1, 2
 _MAX_KEPT = 10_000  # denials kept in memory; all of them are in the ledger
 _MAX_MEMO = 50_000
+_BEGIN = b"belljar.begin"
 _PATHS = frozenset(("read", "list", "write", "append", "execute"))
 
 
@@ -51,6 +52,7 @@ class Judge:
         self._memo: dict[bytes, tuple[Event, Decision, tuple[Refused, ...]]] = {}
         self._seen: set[tuple[object, ...]] = set()
         self._all = bool(policy.rules)
+        self._begun = False
         self.greeted = False
         self.denials: list[Denial] = []
         self.alerts: list[Denial] = []
@@ -67,6 +69,10 @@ class Judge:
         self.events += count
         for offset, length in _walk(frames) if self._all else flagged:
             kind = frames[offset + _KIND]
+            if self._all and not self._begun:  # rules are about the program, not Python's start
+                self._begun = _BEGIN in frames[offset : offset + length]
+                if kind == _EVENT:
+                    continue
             if kind == _HELLO:
                 self.greeted = True
             elif kind == _EVENT:
@@ -89,7 +95,7 @@ class Judge:
             except GuestProtocolError:
                 self.malformed += 1  # kept in the ledger as it came, and told at the end
                 return
-            decision = decide(self._policy, event)
+            decision = _practical(event, decide(self._policy, event))
             if event.refused and decision.verdict == "allow" and event.right == "write":
                 decision = Decision(
                     "deny",
@@ -138,6 +144,29 @@ class Judge:
         self._tell(denial)
 
 
+def _practical(event: Event, decision: Decision) -> Decision:
+    """`decision` with what only the sandbox knows: refusals of its import guard, and remedies
+    that would not work as they stand."""
+    if event.name == "belljar.denied" and decision.verdict != "deny":
+        return Decision(
+            "deny", "its native code is not granted", None, f"--import {event.target or ''}"
+        )
+    if decision.verdict != "deny" or not decision.remedy:
+        return decision
+    target, flag = event.target or "", decision.remedy.partition(" ")[0]
+    if flag in ("--bind", "--append") or target.startswith(("udp:", "unix:")):
+        return decision.replace(remedy="")  # no wall can give it in this version
+    if flag == "--connect" and any(
+        c.isalpha() for c in target.rpartition(":")[0].strip("[]:abcdef")
+    ):
+        return decision.replace(remedy="")  # only literal addresses can be granted
+    if flag == "--write" and not os.path.lexists(target):
+        from belljar.policy.deciding import quote
+
+        return decision.replace(remedy=f"--write {quote(os.path.dirname(target))}")
+    return decision
+
+
 def decision_row(
     event: Event, decision: Decision, right: str, target: str, kind: str
 ) -> dict[str, object]:
@@ -179,7 +208,8 @@ def _refused(
             continue
         why = decision
         if len(needed) > 1:  # a rename may lack only one of its two ends
-            why = decide(policy, event.replace(name="", right=right, target=target))
+            one = event.replace(name="", right=right, target=target)
+            why = _practical(one, decide(policy, one))
             if why.verdict != "deny":
                 continue
         if right in _PATHS and not _on_host(target, right, mapped):

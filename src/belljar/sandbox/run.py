@@ -38,6 +38,8 @@ _SIGXCPU, _SIGKILL = 24, 9
 #: pays five times as much. After _PATIENCE looks at nothing, sleep until the next event.
 _NAP = 0.002
 _PATIENCE = 5
+#: Denials wait for so long a pause in the guest's own output: not in the middle of a traceback.
+_PAUSE = 0.05
 
 
 class Session:
@@ -71,6 +73,8 @@ class Session:
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
         self._output = 0
+        self._held: list[tuple[Denial, Status]] = []
+        self._spoke = 0.0
         self._deadline = 0.0
         self._started = 0.0
 
@@ -111,6 +115,9 @@ class Session:
                     f.kind not in ("vanished", "running") for f in collector.finish()
                 )
                 planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
+                for path in planted:
+                    if self._cache is not None and before[path] is None:
+                        sensitive.remember(self._cache, path)
                 return self._result(judge, receipt, missed, planted)
         finally:
             streams.close()
@@ -133,7 +140,11 @@ class Session:
             self._open_record(self._writer, receipt)
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         judge = Judge(
-            full, self._writer, self._run_id, lambda d: self._tell(d, receipt), plan.mapped
+            full,
+            self._writer,
+            self._run_id,
+            lambda denial: self._held.append((denial, receipt)),
+            plan.mapped,
         )
         return judge, receipt
 
@@ -177,7 +188,12 @@ class Session:
                     self._end("wall")
                     self._deadline = time.monotonic() + 10
                     left = 0
-                ready = poll.poll(min(left, _NAP) * 1000 if quiet < _PATIENCE else left * 1000)
+                wait = min(left, _NAP) if quiet < _PATIENCE else left
+                if self._held:
+                    wait = min(wait, _PAUSE)
+                    if time.monotonic() - self._spoke > _PAUSE:
+                        self._tell_held()
+                ready = poll.poll(wait * 1000)
                 for fd, _ in ready:
                     if fd == keeper.report:
                         for line in keeper.read():
@@ -201,6 +217,12 @@ class Session:
         for fd in list(streams.pipes):
             while self._forward(fd, streams, poll):
                 pass
+        self._tell_held()
+
+    def _tell_held(self) -> None:
+        held, self._held = self._held, []
+        for denial, receipt in held:
+            self._tell(denial, receipt)
 
     def _let_go(self, go: int, boot: bytes) -> int:
         gc.enable()
@@ -235,6 +257,7 @@ class Session:
             os.close(fd)
             del streams.pipes[fd]
             return False
+        self._spoke = time.monotonic()
         room = self._policy.limits.output - self._output
         self._output += len(data)
         if room > 0:
@@ -263,14 +286,15 @@ class Session:
     ) -> Result:
         from belljar.sandbox.result import Result, Usage
 
-        if not judge.greeted or (self._exit is None and not self._ended_by):
+        if not judge.greeted:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
             raise self._refusal or _did_not_start(self._exit)
         wall = time.monotonic() - self._started
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
         usage = Usage(wall, user, system, peak, self._output, judge.events)
         signal = code & 0x7F
-        ended = self._ended_by or ("signal" if signal else "exit")
+        lost = self._exit is None and not self._ended_by
+        ended = self._ended_by or ("lost" if lost else "signal" if signal else "exit")
         used_up = user + system >= self._policy.limits.cpu - 0.05
         if not self._ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
             ended = "cpu"

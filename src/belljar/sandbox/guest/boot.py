@@ -118,6 +118,7 @@ def _begin() -> "dict[str, Any]":
 
 def _run(boot: "dict[str, Any]") -> None:
     kind, target = boot["kind"], boot["target"]
+    sys.audit("belljar.begin")  # what came before is the interpreter's own start
     try:
         if kind == "module":
             import runpy
