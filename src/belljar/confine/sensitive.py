@@ -96,12 +96,6 @@ def distrust(cache: str | None, path: str, remedy: str) -> None:
 
 
 def _note(cache: str, path: str) -> str:
-    from belljar._native import pack
+    import hashlib  # rarely needed: only after a guest wrote such a file
 
-    try:
-        from _sha2 import sha256
-    except ImportError:
-        from _sha256 import sha256  # CPython 3.11
-    return os.path.join(
-        cache, "planted-" + sha256(pack(path.encode(errors="surrogateescape"))).hexdigest()
-    )
+    return os.path.join(cache, "planted-" + hashlib.sha256(os.fsencode(path)).hexdigest())
