@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     0
     """
     try:
-        options = _parser().parse_args(argv)
+        options = _parser().parse_args(_options_first(argv))
     except SystemExit as stop:
         return 2 if stop.code else 0
     from belljar.ledger.place import default_directory
@@ -54,6 +54,16 @@ def main(argv: list[str]) -> int:
         # Whoever read has enough; the interpreter must not complain when it flushes again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _options_first(argv: list[str]) -> list[str]:
+    """argparse does not take an optional positional after an option: put the options first."""
+    options: list[str] = []
+    rest: list[str] = []
+    for word in argv[1:]:
+        value = bool(options) and options[-1] == "-n"
+        (options if word.startswith("-") or value else rest).append(word)
+    return argv[:1] + options + rest
 
 
 def _parser() -> ArgumentParser:

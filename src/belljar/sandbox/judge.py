@@ -154,16 +154,17 @@ def _practical(event: Event, decision: Decision) -> Decision:
     if decision.verdict != "deny" or not decision.remedy:
         return decision
     target, flag = event.target or "", decision.remedy.partition(" ")[0]
-    if flag in ("--bind", "--append") or target.startswith(("udp:", "unix:")):
+    if flag == "--bind" or target.startswith(("udp:", "unix:")):
         return decision.replace(remedy="")  # no wall can give it in this version
     if flag == "--connect" and any(
         c.isalpha() for c in target.rpartition(":")[0].strip("[]:abcdef")
     ):
         return decision.replace(remedy="")  # only literal addresses can be granted
-    if flag == "--write" and not os.path.lexists(target):
+    if flag in ("--write", "--append"):
         from belljar.policy.deciding import quote
 
-        return decision.replace(remedy=f"--write {quote(os.path.dirname(target))}")
+        there = target if os.path.lexists(target) else os.path.dirname(target)
+        return decision.replace(remedy=f"--write {quote(there)}")
     return decision
 
 
