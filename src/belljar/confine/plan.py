@@ -385,6 +385,7 @@ def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> d
         "all": policy.extensions == "all",
         "unsafe": sorted(UNSAFE_EXTENSIONS),
         "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
+        "named": named,
         "outside": [*runtime.site, *runtime.hidden],
         "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),
     }
