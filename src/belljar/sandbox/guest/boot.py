@@ -29,7 +29,7 @@ def _parameters() -> "dict[str, Any]":
 def _importer() -> str:
     """The file of the code that imports: the nearest frame that is not the import system's."""
     between = ("/ctypes/__init__.py", "/belljar/boot.py", "/sandbox/guest/boot.py")
-    frame = sys._getframe(1)
+    frame: "Any" = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith("<frozen importlib") and not file.endswith(between):
