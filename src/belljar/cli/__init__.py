@@ -53,6 +53,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = 141
+    except Exception:  # noqa: BLE001 (a defect of ours: told as such, and never a status 0 or 1)
+        import traceback
+
+        traceback.print_exc()
+        print("belljar: this is a defect of belljar itself; please report it", file=sys.stderr)
+        status = 125
     if argv is None:
         _leave(status)
     return status

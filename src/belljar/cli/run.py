@@ -42,36 +42,22 @@ def main(argv: list[str]) -> int:
         return 0
     options = parse(argv)
     cwd = os.getcwd()
-    from belljar.confine import sensitive
-    from belljar.confine.probe import cache_directory, probe
-    from belljar.confine.runtime import choose, describe
-
-    cache = cache_directory()
     path = options.values.get("policy")
     if path is None and "no-policy" not in options.switches:
         path = _project_policy(cwd)
-        if path is not None:
-            remedy = "name it with --policy, or give --no-policy"
-            sensitive.distrust(cache, os.path.join(cwd, path), remedy)
     policy = _policy(path, options, cwd)
     fail_on = _fail_on(options)
 
     from belljar.confine import available
-    from belljar.confine.plan import Program
+    from belljar.confine.program import Program
     from belljar.sandbox.run import Session
 
     available.check(policy)
-    python = choose(options.values.get("python"), cwd)
-    if "python" not in options.values and python.startswith(cwd + "/.venv/"):
-        remedy = "name it with --python"
-        sensitive.distrust(cache, os.path.join(cwd, ".venv"), remedy)
-    runtime = describe(python)
-    program = Program(
-        options.kind, options.target, options.args, cwd,
-        (os.path.realpath(path),) if path else (),
-    )  # fmt: skip
+    protect = (os.path.realpath(path),) if path else ()
+    python = options.values.get("python")
+    program = Program(options.kind, options.target, options.args, cwd, protect, python)
     shown = _Shown(_guest_name(options), "quiet" in options.switches)
-    session = Session(policy, program, runtime, probe(cache), shown.tell, cache=cache)
+    session = Session(policy, program, shown.tell)
     _on_signals(session.interrupt)
     result = session.run()
     shown.end(result, policy, "receipt" in options.switches)
@@ -165,7 +151,14 @@ def _project_policy(cwd: str) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError("pyproject.toml", f"{error}; or give --no-policy") from error
-    return "pyproject.toml" if found else None
+    if not found:
+        return None
+    from belljar.confine.cache import cache_directory
+    from belljar.confine.sensitive import distrust
+
+    remedy = "name it with --policy, or give --no-policy"
+    distrust(cache_directory(), os.path.join(cwd, "pyproject.toml"), remedy)
+    return "pyproject.toml"
 
 
 def _fail_on(options: Options) -> set[str]:
@@ -228,6 +221,10 @@ class _Shown:
         )
 
     def end(self, result: Result, policy: Policy, full: bool) -> None:
+        if not (
+            full or self._count or result.planted or result.missed or result.ended_by != "exit"
+        ):
+            return
         from belljar.report.text import say
 
         if self._count > _MOST_SHOWN and not self._quiet:

@@ -25,10 +25,11 @@ STEPS = {
 class Keeper:
     """A running keeper. Closing it ends everything in its sandbox.
 
-    `report` is the descriptor to poll for lines; `read()` returns those that came.
+    It is started before the plan is known, so that it starts while the plan is made; it waits
+    for `build()`. `report` is the descriptor to poll for lines; `read()` returns those that came.
     """
 
-    def __init__(self, plan: bytes, streams: tuple[int, int, int], go: int) -> None:
+    def __init__(self, streams: tuple[int, int, int], go: int) -> None:
         control_out, control = os.pipe()
         report, report_in = os.pipe()
         actions: list[tuple[int, ...]] = []
@@ -53,10 +54,13 @@ class Keeper:
         self._control = control
         self._rest = b""
         self.ended = False
+
+    def build(self, plan: bytes) -> None:
+        """Hand over the plan: from here on the walls rise."""
         data = memoryview(struct.pack("<I", len(plan)) + plan)
         try:
             while data:
-                data = data[os.write(control, data) :]
+                data = data[os.write(self._control, data) :]
         except BrokenPipeError:
             pass  # it failed already and its report says why
 

@@ -10,6 +10,7 @@ import os
 
 from belljar._native import RECORDER
 from belljar.confine import sensitive
+from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, boot_file
 from belljar.confine.view import View, add_grants, shield
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
@@ -31,16 +32,6 @@ _ETC = {
 _GIB = 1 << 30
 
 
-class Program(Value):
-    """What to run: `kind` is `script`, `code` or `module`; `cwd` is the host's directory."""
-
-    kind: str
-    target: str
-    args: tuple[str, ...]
-    cwd: str
-    protect: tuple[str, ...] = ()  # files that the guest must not write, whatever it is granted
-
-
 class Plan(Value):
     """`words` for the keeper, `boot` for the guest's first lines, and what came with them."""
 
@@ -48,6 +39,7 @@ class Plan(Value):
     boot: dict[str, object]
     implicit: tuple[Grant, ...]
     box: str
+    runtime: Runtime
     mapped: tuple[tuple[str, str], ...]  # guest path -> host path, where they differ
 
 
@@ -57,11 +49,13 @@ def make(
     program: Program,
     tier: str,
     channel: str,
+    page: str,
     scratch: str,
     cache: str | None = None,
 ) -> Plan:
-    """Lay out a sandbox. `channel` is the recorder's FIFO, `scratch` a private host directory
-    (only used where there are no namespaces), `cache` where compiled files are kept.
+    """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
+    `scratch` a private host directory (only used where there are no namespaces), `cache` where
+    compiled files are kept.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -76,14 +70,17 @@ def make(
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = (view.isolated and "/belljar/recorder.so") or RECORDER
     events = (view.isolated and "/belljar/channel") or channel
+    pending = (view.isolated and "/belljar/page") or page
     table = (view.isolated and "/belljar/window") or os.path.join(
         os.path.dirname(channel), "window"
     )
     view.bind(guest, boot, "", "r")
     view.bind(RECORDER, recorder, "x", "r")
     if tier == "root":
-        os.chown(channel, uid, uid)  # cheaper than mapping one file's owner
+        for path in (channel, page):
+            os.chown(path, uid, uid)  # cheaper than mapping one file's owner
     view.bind(channel, events, "w", "w", os.stat(channel))
+    view.bind(page, pending, "w", "rw", os.stat(page))
     programs = _add_programs(view, policy)
     found = add_grants(view, policy.grants)
     for path in sensitive.places(tuple(found), program.cwd, program.protect):
@@ -115,6 +112,7 @@ def make(
     for name, value in (
         ("LD_PRELOAD", recorder),
         ("BELLJAR_CHANNEL", events),
+        ("BELLJAR_PAGE", pending),
         ("BELLJAR_WINDOW", table),
         ("BELLJAR_STRICT", "1"),
     ):
@@ -140,6 +138,7 @@ def make(
         # where programs may be executed, Landlock cannot keep the interpreter from it
         + ((Grant("run", runtime.program, "runtime"),) if programs else ()),
         box=box,
+        runtime=runtime,
         mapped=_mapped(view, program, found),
     )
 

@@ -38,18 +38,6 @@ class Facts(Value):
         return 0 in outside and all(self.tried[name][1] != 0 for name in names)
 
 
-def cache_directory() -> str | None:
-    """A private directory for answers, or None where none can be had."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = os.path.join(base, "belljar")
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        stat = os.stat(path)
-    except OSError:
-        return None  # a machine without a home: everything works, asked anew each time
-    return path if stat.st_uid == os.geteuid() and not stat.st_mode & 0o022 else None
-
-
 def probe(cache: str | None, tier: str | None = None) -> Facts:
     """The facts of this machine, from the cache or by trying. `tier` insists on one.
 
@@ -131,7 +119,8 @@ def _try(tier: str) -> tuple[dict[str, tuple[int, int]], int]:
     with _Canary() as canary:
         go_out, go_in = os.pipe()
         null = os.open("/dev/null", os.O_RDWR)
-        keeper = Keeper(_words(tier, canary), (null, null, null), go_out)
+        keeper = Keeper((null, null, null), go_out)
+        keeper.build(_words(tier, canary))
         for fd in (go_out, go_in, null):
             os.close(fd)
         try:

@@ -12,6 +12,10 @@ import sys
 from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.program import Program
+
 
 class Runtime(Value):
     """An interpreter and its environment, as absolute host paths without symlinks."""
@@ -23,6 +27,17 @@ class Runtime(Value):
     site: tuple[str, ...]  # where the environment's distributions lie
     hidden: tuple[str, ...]  # site directories of the base that the environment does not include
     libraries: tuple[str, ...]  # shared libraries that lie with the interpreter
+
+
+def for_program(program: Program, cache: str | None) -> Runtime:
+    """The runtime that `program` runs on. Raises as `choose` and `describe` do, and `PolicyError`
+    when a `.venv` that nobody named was written by a guest."""
+    python = choose(program.python, program.cwd)
+    if program.python is None and python.startswith(program.cwd + "/.venv/"):
+        from belljar.confine.sensitive import distrust
+
+        distrust(cache, program.cwd + "/.venv", "name it with --python")
+    return describe(python)
 
 
 def choose(python: str | None, cwd: str) -> str:

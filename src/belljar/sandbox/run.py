@@ -13,31 +13,33 @@ import os
 import select
 import time
 
-from belljar import _native
-from belljar.confine import plan as planner
-from belljar.confine import sensitive
+from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
-from belljar.confine.runtime import Runtime
 from belljar.errors import BelljarError, InternalError
 from belljar.sandbox.streams import Streams, pass_on
-from belljar.watch.collect import Collector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
+    from belljar.confine.program import Program
+    from belljar.confine.runtime import Runtime
     from belljar.ledger import Writer
     from belljar.model import Policy, Status
     from belljar.sandbox.judge import Judge
     from belljar.sandbox.result import Denial, Result, Usage
+    from belljar.watch.collect import Collector
 
 _CHUNK = 1 << 16
 _SIGXCPU, _SIGKILL = 24, 9
 #: While events come, look at them every _NAP seconds: a writer that has to wake a sleeping reader
-#: pays five times as much. After _PATIENCE looks at nothing, sleep until the next event.
+#: pays five times as much. After _PATIENCE looks at nothing, sleep until the next event; look at
+#: the page all the same every _DOZE seconds.
 _NAP = 0.002
 _PATIENCE = 5
+_DOZE = 0.5
 #: Denials wait for so long a pause in the guest's own output: not in the middle of a traceback.
 _PAUSE = 0.05
 
@@ -52,26 +54,22 @@ class Session:
     def __init__(
         self,
         policy: Policy,
-        program: planner.Program,
-        runtime: Runtime,
-        facts: Facts,
+        program: Program,
         tell: Callable[[Denial, Status], None],
         out: Callable[[int, bytes], None] | None = None,
-        cache: str | None = None,
     ) -> None:
         self._policy = policy
         self._program = program
-        self._runtime = runtime
-        self._facts = facts
         self._tell = tell
         self._out = out
-        self._cache = cache
+        self._cache = cache_directory()
         self._run_id = os.urandom(16)
         self._keeper: Keeper | None = None
         self._writer: Writer | None = None
         self._ended_by = ""
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
+        self._go = -1
         self._output = 0
         self._held: list[tuple[Denial, Status]] = []
         self._spoke = 0.0
@@ -84,60 +82,71 @@ class Session:
 
     def run(self) -> Result:
         """Run to the end. Raises `BelljarError` when nothing of the program ran."""
+        go_out, self._go = os.pipe()
         streams = Streams(self._policy)
         try:
-            with Collector() as collector, _Scratch(self._facts.tier, collector) as scratch:
-                plan = planner.make(
-                    self._policy, self._runtime, self._program, self._facts.tier,
-                    collector.path, scratch.path, self._cache,
-                )  # fmt: skip
-                watched = sensitive.places(
-                    self._policy.grants, self._program.cwd, self._program.protect
-                )
-                before = {path: sensitive.signature(path) for path in watched}
-                go_out, go_in = os.pipe()
-                try:
-                    self._keeper = Keeper(plan.words, streams.given, go_out)
-                    streams.handed_over()
-                    os.close(go_out)
-                    go_out = -1
-                    judge, receipt = self._prepare(plan)
-                    boot, go = marshal.dumps(plan.boot, 2), go_in
-                    go_in = -1
-                    self._follow(collector, streams, judge, go, boot)
-                finally:
-                    for fd in (go_out, go_in):
-                        if fd >= 0:
-                            os.close(fd)
-                    if self._keeper is not None:
-                        self._keeper.close()
-                missed = judge.malformed + sum(
-                    f.kind not in ("vanished", "running") for f in collector.finish()
-                )
-                planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
-                for path in planted:
-                    if self._cache is not None and before[path] is None:
-                        sensitive.remember(self._cache, path)
-                return self._result(judge, receipt, missed, planted)
+            self._keeper = Keeper(streams.given, go_out)
+            streams.handed_over()
+            os.close(go_out)
+            go_out = -1
+            # from here on two processors work: imports wait for no one
+            return self._with_keeper(self._keeper, streams)
         finally:
+            if self._keeper is not None:
+                self._keeper.close()
+            for fd in (go_out, self._go):
+                if fd >= 0:
+                    os.close(fd)
             streams.close()
             if self._writer is not None:
                 self._writer.close()
 
-    def _prepare(self, plan: planner.Plan) -> tuple[Judge, Status]:
+    def _with_keeper(self, keeper: Keeper, streams: Streams) -> Result:
+        from belljar.confine import plan as planner
+        from belljar.confine import sensitive
+        from belljar.confine.probe import probe
+        from belljar.confine.runtime import for_program
+        from belljar.watch.collect import Collector
+
+        runtime = for_program(self._program, self._cache)
+        facts = probe(self._cache)
+        with Collector() as collector, _Scratch(facts.tier, collector) as scratch:
+            plan = planner.make(
+                self._policy, runtime, self._program, facts.tier,
+                collector.path, collector.page, scratch.path, self._cache,
+            )  # fmt: skip
+            watched = sensitive.places(
+                self._policy.grants, self._program.cwd, self._program.protect
+            )
+            before = {path: sensitive.signature(path) for path in watched}
+            keeper.build(plan.words)
+            judge, receipt = self._prepare(plan, facts)
+            self._follow(keeper, collector, streams, judge, marshal.dumps(plan.boot, 2))
+            keeper.close()
+            missed = judge.malformed + sum(
+                f.kind not in ("vanished", "running") for f in collector.finish()
+            )
+        planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
+        for path in planted:
+            if self._cache is not None and before[path] is None:
+                sensitive.remember(self._cache, path)
+        return self._result(judge, receipt, missed, planted)
+
+    def _prepare(self, plan: Plan, facts: Facts) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""
+        from belljar.confine import sensitive
         from belljar.confine.status import enforce, status
         from belljar.ledger import Writer, resolve
         from belljar.sandbox.judge import Judge
 
-        receipt = status(self._policy, self._facts)
+        receipt = status(self._policy, facts)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
         own = tuple(path for path in (directory, self._cache) if path is not None)
         sensitive.check_own(self._policy.grants, own)
         if directory is not None:
             self._writer = Writer(directory)
-            self._open_record(self._writer, receipt)
+            self._open_record(self._writer, plan.runtime, receipt)
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         judge = Judge(
             full,
@@ -148,7 +157,8 @@ class Session:
         )
         return judge, receipt
 
-    def _open_record(self, writer: Writer, receipt: Status) -> None:
+    def _open_record(self, writer: Writer, runtime: Runtime, receipt: Status) -> None:
+        from belljar import _native
         from belljar.ledger import START
         from belljar.policy import digest, explain
 
@@ -158,8 +168,8 @@ class Session:
             "program": [self._program.kind, _plain(self._program.target)],
             "argv": [_plain(a) for a in self._program.args],
             "cwd": _plain(self._program.cwd),
-            "python": self._runtime.version,
-            "interpreter": _plain(self._runtime.program),
+            "python": runtime.version,
+            "interpreter": _plain(runtime.program),
             "policy": rows,
             "policy-digest": digest(self._policy),
             "tier": receipt.tier,
@@ -170,50 +180,46 @@ class Session:
         writer.append([(START, 1, _native.pack(body))], self._run_id)
 
     def _follow(
-        self, collector: Collector, streams: Streams, judge: Judge, go: int, boot: bytes
+        self, keeper: Keeper, collector: Collector, streams: Streams, judge: Judge, boot: bytes
     ) -> None:
-        assert self._keeper is not None
-        keeper = self._keeper
         poll = select.poll()
         for fd in (collector.fileno(), keeper.report, *streams.pipes):
             poll.register(fd, select.POLLIN)
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall + 30  # the start itself
-        gone = -1
+        released = False
         quiet = _PATIENCE  # looks at an empty channel; below _PATIENCE it is not polled
-        try:
-            while not keeper.ended:
-                left = self._deadline - time.monotonic()
-                if left <= 0:
-                    self._end("wall")
-                    self._deadline = time.monotonic() + 10
-                    left = 0
-                wait = min(left, _NAP) if quiet < _PATIENCE else left
-                if self._held:
-                    wait = min(wait, _PAUSE)
-                    if time.monotonic() - self._spoke > _PAUSE:
-                        self._tell_held()
-                ready = poll.poll(wait * 1000)
-                for fd, _ in ready:
-                    if fd == keeper.report:
-                        for line in keeper.read():
-                            self._hear(line)
-                    elif fd in streams.pipes:
-                        self._forward(fd, streams, poll)
-                if self._collect(collector, judge):
-                    if quiet >= _PATIENCE and go == gone:
-                        poll.unregister(collector.fileno())
-                    quiet = 0 if go == gone else quiet
-                else:
-                    quiet += 1
-                    if quiet == _PATIENCE:
-                        poll.register(collector.fileno(), select.POLLIN)
-                if judge.greeted and go != gone:
-                    go = self._let_go(go, boot)
-        finally:
-            if go != gone:
-                os.close(go)
-        self._collect(collector, judge)  # all writers are gone: what is in the channel is all
+        while not keeper.ended:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self._end("wall")
+                self._deadline = time.monotonic() + 10
+                left = 0
+            wait = min(left, _NAP) if quiet < _PATIENCE else left
+            if self._held:
+                wait = min(wait, _PAUSE)
+                if time.monotonic() - self._spoke > _PAUSE:
+                    self._tell_held()
+            ready = poll.poll(wait * 1000)
+            for fd, _ in ready:
+                if fd == keeper.report:
+                    for line in keeper.read():
+                        self._hear(line)
+                elif fd in streams.pipes:
+                    self._forward(fd, streams, poll)
+            if self._collect(collector, judge, idle=quiet >= _PATIENCE - 1):
+                if quiet >= _PATIENCE and released:
+                    poll.unregister(collector.fileno())
+                quiet = 0 if released else quiet
+            else:
+                quiet += 1
+                if quiet == _PATIENCE:
+                    poll.register(collector.fileno(), select.POLLIN)
+            if judge.greeted and not released:
+                self._let_go(boot)
+                released = True
+        while self._collect(collector, judge, idle=True):
+            pass  # all writers are gone: what is there is all
         for fd in list(streams.pipes):
             while self._forward(fd, streams, poll):
                 pass
@@ -224,18 +230,18 @@ class Session:
         for denial, receipt in held:
             self._tell(denial, receipt)
 
-    def _let_go(self, go: int, boot: bytes) -> int:
+    def _let_go(self, boot: bytes) -> None:
         gc.enable()
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall
         view = memoryview(boot)
         try:
             while view:
-                view = view[os.write(go, view) :]
+                view = view[os.write(self._go, view) :]
         except BrokenPipeError:
             pass  # it ended before it began; its exit status tells
-        os.close(go)
-        return -1
+        os.close(self._go)
+        self._go = -1
 
     def _hear(self, line: list[str]) -> None:
         if line[0] == "error" and self._refusal is None:
@@ -244,8 +250,8 @@ class Session:
             user, system = int(line[2]) / 1e6, int(line[3].split(" ")[0]) / 1e6
             self._exit = (int(line[1]), user, system, int(line[3].split(" ")[1]) * 1024)
 
-    def _collect(self, collector: Collector, judge: Judge) -> bool:
-        chunks = collector.drain()
+    def _collect(self, collector: Collector, judge: Judge, *, idle: bool) -> bool:
+        chunks = collector.drain(idle=idle)
         for chunk in chunks:
             judge.take(chunk.data, chunk.count, chunk.flagged)
         return bool(chunks)
@@ -316,6 +322,7 @@ class Session:
     ) -> None:
         if self._writer is None:
             return
+        from belljar import _native
         from belljar.ledger import END
 
         body = {

@@ -116,10 +116,9 @@ def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
 
 def _begin() -> "dict[str, Any]":
     boot = _parameters()
-    import os
-
-    for name in ("LD_PRELOAD", "BELLJAR_CHANNEL", "BELLJAR_WINDOW", "BELLJAR_STRICT"):
-        os.environ.pop(name, None)  # exec puts them back for children
+    for name in list(posix.environ):
+        if name == b"LD_PRELOAD" or name.startswith(b"BELLJAR_"):
+            del posix.environ[name]  # what `os` will be made from; exec puts them back for children
     import _sitebuiltins
 
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")

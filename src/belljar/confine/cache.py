@@ -1,0 +1,17 @@
+"""Where answers about the machine are kept between runs."""
+
+from __future__ import annotations
+
+import os
+
+
+def cache_directory() -> str | None:
+    """A private directory for answers, or None where none can be had."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(base, "belljar")
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        stat = os.stat(path)
+    except OSError:
+        return None  # a machine without a home: everything works, asked anew each time
+    return path if stat.st_uid == os.geteuid() and not stat.st_mode & 0o022 else None

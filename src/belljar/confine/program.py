@@ -1,0 +1,19 @@
+"""What a sandbox is to run."""
+
+from __future__ import annotations
+
+from belljar.model import Value
+
+
+class Program(Value):
+    """`kind` is `script`, `code` or `module`; `cwd` is the host's working directory.
+
+    `python` names an interpreter or virtual environment, or is None for the usual choice.
+    """
+
+    kind: str
+    target: str
+    args: tuple[str, ...]
+    cwd: str
+    protect: tuple[str, ...] = ()  # files that the guest must not write, whatever it is granted
+    python: str | None = None
