@@ -1,0 +1,22 @@
+"""The tiers as fixtures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiers import Tier, places
+
+NAMES = ("root", "user", "landlock") if os.geteuid() == 0 else ("user", "landlock")
+
+
+@pytest.fixture(scope="session")
+def kernel_base() -> Iterator[Path]:
+    yield from places()
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def tier(request: pytest.FixtureRequest, kernel_base: Path) -> Tier:
+    return Tier(request.param, kernel_base)
