@@ -1,5 +1,5 @@
-/* The way out: a FIFO, one write(2) of at most PIPE_BUF bytes a frame, so frames never mix.
- * A full FIFO blocks the writer: nothing proceeds unrecorded. */
+/* The way out: a FIFO, whole frames in each write(2) of at most PIPE_BUF bytes, so frames never
+ * mix. A full FIFO blocks the writer: nothing proceeds unrecorded. */
 #define _GNU_SOURCE
 #include "recorder.h"
 
@@ -15,10 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Bulk events pend only this long after a write (ns): the collector still looks then, without
+ * having to be woken. */
+enum { SOON = 5000000 };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* numbers and writes go together */
 static char where[4096];
 static int channel = -1, strictly;
-static uint64_t seq, drops;
+static uint64_t seq, drops, written; /* when the last write was */
 static uint32_t pid;
 static __thread uint32_t thread __attribute__((tls_model("initial-exec")));
 
@@ -75,10 +79,11 @@ void bj_channel_after_fork(void)
     pthread_mutex_init(&lock, NULL); /* another thread of the parent may have held it */
     pid = (uint32_t)getpid();
     thread = 0;
-    seq = drops = 0;
+    seq = drops = written = 0;
+    bj_page_forget();
 }
 
-static int write_frame(const unsigned char *frame, size_t size)
+static int write_frames(const unsigned char *frame, size_t size)
 {
     for (;;) {
         ssize_t n = write(channel, frame, size);
@@ -92,25 +97,69 @@ static int write_frame(const unsigned char *frame, size_t size)
 
 /* The program may have closed our descriptor: come back once, and give up for good if that
  * fails. What could not be written is counted, and its number is missing in the record. */
-static void deliver(const unsigned char *frame, size_t size)
+static int deliver(const unsigned char *frame, size_t size)
 {
-    if (channel >= 0 && write_frame(frame, size) == 0)
-        return;
+    if (channel >= 0 && write_frames(frame, size) == 0)
+        return 0;
     if (channel >= 0) {
         channel = connect_fifo(); /* the old number is left alone: it may be anyone's by now */
-        if (channel >= 0 && write_frame(frame, size) == 0)
-            return;
+        if (channel >= 0 && write_frames(frame, size) == 0)
+            return 0;
         channel = -1;
     }
     drops++;
     if (strictly)
         bj_refuse("the record's channel is gone");
+    return -1;
+}
+
+/* What pends, and `frame` behind it where both fit one write; two writes where they do not.
+ * When the FIFO is gone, what pends stays for whoever reads the page. */
+static void write_through(const unsigned char *frame, size_t size)
+{
+    const unsigned char *pending;
+    size_t before = bj_page_pending(&pending);
+    unsigned char *at = before > 0 ? bj_page_room(size) : NULL;
+    if (at != NULL)
+        memcpy(at, frame, size);
+    if (before > 0 && deliver(pending, before + (at != NULL ? size : 0)) == 0)
+        bj_page_emptied();
+    else if (before > 0)
+        return;
+    if (at == NULL && size > 0)
+        deliver(frame, size);
+}
+
+static void pass(const unsigned char *frame, size_t size, uint64_t now, int flags)
+{
+    if (flags & BJ_BULK && now - written < SOON) {
+        if (bj_page_room(size) == NULL)
+            write_through(frame, 0);
+        unsigned char *at = bj_page_room(size);
+        if (at != NULL) {
+            memcpy(at, frame, size);
+            bj_page_keep(size);
+            return;
+        }
+    }
+    written = now;
+    write_through(frame, size);
+}
+
+void bj_channel_flush(void)
+{
+    if (channel < 0 || !bj_channel_is_ours() || pthread_mutex_trylock(&lock) != 0)
+        return;
+    int saved = errno;
+    write_through(NULL, 0);
+    pthread_mutex_unlock(&lock);
+    errno = saved;
 }
 
 void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 {
     int saved = errno;
-    struct timespec now;
+    struct timespec clock;
     if (thread == 0)
         thread = (uint32_t)syscall(SYS_gettid);
     struct bj_header head = {
@@ -119,12 +168,15 @@ void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
         .pid = htole32(pid), .thread = htole32(thread),
     };
     pthread_mutex_lock(&lock);
-    clock_gettime(CLOCK_REALTIME, &now);
-    head.time = htole64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    clock_gettime(CLOCK_REALTIME, &clock);
+    uint64_t now = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec;
+    head.time = htole64(now);
     seq += kind == BJ_EVENT;
     head.seq = htole64(seq);
     memcpy(frame, &head, sizeof head);
-    deliver(frame, BJ_HEADER + body);
+    pass(frame, BJ_HEADER + body, now, flags);
+    if (kind == BJ_BYE)
+        bj_page_leave(); /* the program behind an exec may want it */
     if (!(flags & BJ_LAST))
         pthread_mutex_unlock(&lock);
     errno = saved;

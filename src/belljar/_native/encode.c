@@ -160,12 +160,14 @@ static void write_items(struct bj_buf *b, PyObject *o, size_t max, int depth)
 
 void bj_value(struct bj_buf *b, PyObject *o, size_t max, int depth)
 {
+    if (o == Py_None) {
+        bj_put_nil(b);
+        return;
+    }
     PyObject *own = PyObject_Type(o);
     const void *type = own;
     Py_DecRef(own);
-    if (o == Py_None) {
-        bj_put_nil(b);
-    } else if (type == (const void *)&PyUnicode_Type) {
+    if (type == (const void *)&PyUnicode_Type) {
         write_str(b, o, max);
     } else if (type == (const void *)&PyLong_Type) {
         write_int(b, o);

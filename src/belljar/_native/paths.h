@@ -53,13 +53,15 @@ static inline int bj_normalise(char *out, size_t *size, const char *path, size_t
     out[at + len] = '\0';
     size_t n = 0; /* never beyond the part being read */
     for (const char *c = out; *c;) {
-        size_t part = strcspn(++c, "/");
+        c++;
+        size_t part = (size_t)(strchrnul(c, '/') - c);
         if (part == 2 && c[0] == '.' && c[1] == '.') {
             while (n > 0 && out[--n] != '/')
                 ;
         } else if (part > 0 && !(part == 1 && c[0] == '.')) {
             out[n++] = '/';
-            memmove(out + n, c, part);
+            if (out + n != c)
+                memmove(out + n, c, part);
             n += part;
         }
         c += part;

@@ -41,6 +41,8 @@ static void put_args(struct bj_buf *b, const char *name, PyObject *args)
     size_t first = BJ_MAX_TEXT;
     if (name[0] == 'i' && strcmp(name, "import") == 0)
         told = n < 2 ? n : 2; /* not sys.path and the finders, again and again */
+    else if (name[0] == 'o' && strcmp(name, "os.putenv") == 0)
+        told = n < 1 ? n : 1; /* environments are named, never told */
     else if (name[0] == 'c' && strcmp(name, "compile") == 0)
         first = 256;
     else if (name[0] == 'm' && strcmp(name, "marshal.loads") == 0)
@@ -67,8 +69,9 @@ static int must_check(const char *name)
         return starts(name, "socket.") || starts(name, "subprocess.") ||
                strcmp(name, "sys.addaudithook") == 0;
     if (name[0] == 'o')
-        return starts(name, "os.exec") || starts(name, "os.spawn") || starts(name, "os.fork") ||
-               starts(name, "os.posix_spawn") || strcmp(name, "os.system") == 0;
+        return name[1] == 's' &&
+               (starts(name, "os.exec") || starts(name, "os.spawn") || starts(name, "os.fork") ||
+                starts(name, "os.posix_spawn") || strcmp(name, "os.system") == 0);
     return starts(name, "ctypes.") || strcmp(name, "pty.spawn") == 0 ||
            strcmp(name, "belljar.denied") == 0 || strcmp(name, "_posixsubprocess.fork_exec") == 0;
 }
@@ -82,7 +85,7 @@ static void put_event(struct bj_buf *b, const char *name, PyObject *args,
     put_args(b, name, alive ? args : NULL); /* 3.8 tells of events before there is a thread */
     bj_release(b, KEPT);
     if (alive)
-        bj_put_frame(b);
+        bj_put_frame(b, name[0] == 'b' && strcmp(name, "belljar.denied") == 0);
     else
         bj_put_nil(b);
     char cwd[BJ_FRAME];
@@ -95,9 +98,9 @@ static void put_event(struct bj_buf *b, const char *name, PyObject *args,
 static int hook(const char *name, PyObject *args, void *unused)
 {
     (void)unused;
-    if (!bj_channel_is_open() || bj_asking)
+    if (!bj_channel_is_open() || bj_asking())
         return 0;
-    int alive = bj_has_thread_state(), collecting = 0, flags = 0;
+    int alive = bj_has_thread_state(), collecting = 0, urgent = must_check(name), flags = 0;
     PyObject *type = NULL, *value = NULL, *trace = NULL;
     if (alive && PyErr_Occurred())
         PyErr_Fetch(&type, &value, &trace);
@@ -110,10 +113,13 @@ static int hook(const char *name, PyObject *args, void *unused)
     if (bj_window_is_open()) {
         if (file != NULL)
             verdict = bj_window_judge(file, args);
-        flags = verdict != BJ_PASS || must_check(name) ? BJ_CHECK : 0;
+        urgent |= verdict != BJ_PASS;
+        flags = urgent ? BJ_CHECK : 0;
         if (verdict > BJ_UNSURE)
             flags |= BJ_REFUSED;
     }
+    if (!urgent)
+        flags |= BJ_BULK;
     put_event(&b, name, args, file, alive);
     if (name[0] == 'o' && strcmp(name, "os.system") == 0)
         bj_exec_env_restore();
@@ -195,9 +201,12 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     collects_anywhere = PyGC_Disable != NULL && (starts(version, "3.10.") || starts(version, "3.11."));
     int ready = channel != NULL && bj_channel_open(channel, strict) == 0;
     if (ready) {
+        const char *page = getenv("BELLJAR_PAGE");
+        if (page != NULL)
+            bj_page_open(page);
         send_hello(0);
         bj_exec_env_init(envp);
-        ready = PySys_AddAuditHook(hook, NULL) == 0 && pthread_atfork(NULL, NULL, in_child) == 0;
+        ready = PySys_AddAuditHook(hook, NULL) == 0 && pthread_atfork(bj_channel_flush, NULL, in_child) == 0;
     }
     if (!ready && strict)
         bj_refuse("the record's channel cannot be opened");

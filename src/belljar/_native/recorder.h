@@ -8,7 +8,8 @@
 enum { BJ_MAGIC = 0x4A42, BJ_VERSION = 1, BJ_HEADER = 32, BJ_FRAME = 4096 };
 enum { BJ_HELLO = 1, BJ_EVENT = 2, BJ_BYE = 3 };
 enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8 };
-enum { BJ_LAST = 0x100 }; /* not on the wire: no thread of this process sends anything after it */
+/* Not on the wire. LAST: no thread of this process sends anything after it. BULK: may pend. */
+enum { BJ_LAST = 0x100, BJ_BULK = 0x200 };
 
 struct bj_header { /* little-endian on the wire */
     uint16_t magic, length;
@@ -19,14 +20,25 @@ struct bj_header { /* little-endian on the wire */
 };
 _Static_assert(sizeof(struct bj_header) == BJ_HEADER, "the header has no padding");
 
-/* channel.c: the way out. One write(2) a frame, in the order of its numbers. */
+/* channel.c: the way out. Whole frames in each write(2), in the order of their numbers. */
 int bj_channel_open(const char *path, int strict); /* -1: nobody listens */
 int bj_channel_is_open(void);
 int bj_channel_is_ours(void); /* no vfork child, no raw clone */
+void bj_channel_flush(void); /* before a fork: what pends comes before the child's hello */
 void bj_channel_after_fork(void);
 uint64_t bj_channel_drops(void);
 /* `frame` has BJ_HEADER bytes of room before `body` bytes. */
 void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags);
+
+/* page.c: where bulk events pend. All but open and forget under the channel's lock. */
+enum { BJ_PAGE = 8192 };
+void bj_page_open(const char *path);                       /* without it, nothing pends */
+unsigned char *bj_page_room(size_t size);                  /* behind what pends; NULL: no room */
+void bj_page_keep(size_t size);                            /* what was put there pends now */
+size_t bj_page_pending(const unsigned char **data);
+void bj_page_emptied(void);                                /* what pended was written */
+void bj_page_leave(void);                                  /* for the next incarnation */
+void bj_page_forget(void);                                 /* in a child: it is the parent's */
 
 /* recorder.c */
 void bj_send_bye(int flags);

@@ -4,6 +4,7 @@
 #include "paths.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@ struct entry {
 
 static struct entry *table;
 static size_t entries;
+static uint32_t from[BJ_PATH + 1]; /* [len]: where entries that are no longer than len begin */
 static int is_open;
 
 static const struct bj_file_event events[] = {
@@ -89,6 +91,11 @@ static int parse(char *text)
         text = end + 1;
     }
     qsort(table, entries, sizeof *table, longest_first);
+    for (size_t len = 0, at = entries; len <= BJ_PATH; len++) {
+        while (at > 0 && table[at - 1].len <= len)
+            at--;
+        from[len] = (uint32_t)at;
+    }
     return 0;
 }
 
@@ -109,16 +116,30 @@ int bj_window_load(const char *file)
     return is_open ? 0 : -1;
 }
 
-static const struct entry *find(const char *path, size_t len)
+/* The entry that is exactly the first `len` bytes of `path`. Names that differ mostly do so at
+ * their ends. */
+static const struct entry *entry_of(const char *path, size_t len, int beneath)
 {
-    for (size_t i = 0; i < entries; i++) { /* longest first: the first that covers decides */
+    size_t end = len > 0 ? from[len - 1] : entries;
+    for (size_t i = from[len]; i < end; i++) {
         const struct entry *e = &table[i];
-        if (e->len > len || memcmp(e->path, path, e->len) != 0)
-            continue;
-        if (e->len == len || (!(e->rights & ALONE) && (path[e->len] == '/' || e->len == 1)))
+        if (e->path[len - 1] == path[len - 1] && !(beneath && e->rights & ALONE) &&
+            memcmp(e->path, path, len) == 0)
             return e;
     }
     return NULL;
+}
+
+/* The longest that covers decides: from the whole path up to the root. */
+static const struct entry *find(const char *path, size_t len)
+{
+    const struct entry *e = entry_of(path, len, 0);
+    for (size_t at = len; e == NULL && at > 1;) {
+        const char *slash = memrchr(path, '/', at);
+        at = slash == NULL ? 0 : (size_t)(slash - path);
+        e = at > 0 ? entry_of(path, at, 1) : entry_of("/", 1, len > 1);
+    }
+    return e;
 }
 
 static long small_int(PyObject *args, int i, long otherwise)

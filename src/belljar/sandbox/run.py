@@ -195,7 +195,7 @@ class Session:
                 self._end("wall")
                 self._deadline = time.monotonic() + 10
                 left = 0
-            wait = min(left, _NAP) if quiet < _PATIENCE else left
+            wait = min(left, _NAP if quiet < _PATIENCE else _DOZE)
             if self._held:
                 wait = min(wait, _PAUSE)
                 if time.monotonic() - self._spoke > _PAUSE:

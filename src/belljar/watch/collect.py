@@ -13,6 +13,7 @@ import os
 from belljar._native import scan_frames
 from belljar.model import Value
 from belljar.watch.findings import Finding, of_gap
+from belljar.watch.page import Page
 from belljar.watch.sweep import hold, sweep
 
 TYPE_CHECKING = False
@@ -45,10 +46,12 @@ class Chunk(Value):
 
 
 class Collector:
-    """Owns a private directory with the FIFO that recorded processes write into.
+    """Owns a private directory with the FIFO that recorded processes write into, and the page in
+    which one of them may let bulk events pend.
 
-    Hand `path` to them as BELLJAR_CHANNEL (or make it visible to a sandbox), poll `fileno()` for
-    reading, call `drain()` until it gives nothing, then `finish()`. The collector holds both
+    Hand `path` to them as BELLJAR_CHANNEL and `page` as BELLJAR_PAGE (or make both visible to a
+    sandbox), poll `fileno()` for reading, call `drain()`, at the end `drain(idle=True)` until it
+    gives nothing, then `finish()`. The collector holds both
     ends open: a writer never sees a broken channel while the collector lives, and blocks when
     the FIFO is full. `events`, `frames` and `drops` count what came.
     Raises `OSError` where the directory or the FIFO cannot be made.
@@ -73,12 +76,15 @@ class Collector:
         self._parent = parent = parent or os.environ.get("TMPDIR") or "/tmp"
         self.directory = f"{parent}/belljar-{os.urandom(9).hex()}"
         self.path = self.directory + "/channel"
+        self.page = self.directory + "/page"
+        self._page: Page | None = None
         os.mkdir(self.directory, 0o700)
         try:
             os.mkfifo(self.path, 0o600)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             hold(self._fd)
+            self._page = Page(self.page)
         except BaseException:
             self.close()
             raise
@@ -98,10 +104,14 @@ class Collector:
         """The reading end, to be polled."""
         return self._fd
 
-    def drain(self) -> list[Chunk]:
+    def drain(self, *, idle: bool = False) -> list[Chunk]:
         """Everything that has come, in order; never waits. Ends early after some megabytes, so
         that a flood cannot keep the caller from its other work: call again until it is empty.
+
+        Where the FIFO gives nothing and the caller has time (`idle`), what pends in the page is
+        taken. Ask so about 10 ms after the last frame, before going to sleep, and at the end.
         """
+        assert self._page is not None
         chunks: list[Chunk] = []
         taken = 0
         while taken < _MOST_AT_ONCE:
@@ -110,8 +120,29 @@ class Collector:
             except BlockingIOError:
                 break
             taken += len(data)
-            self._take(self._rest + data if self._rest else data, chunks)
+            if self._page.pends:
+                if len(data) == _PIPE_SIZE:  # it may end amid a write
+                    data += self._more()
+                data = self._page.cut(data)
+            self._rest = self._take(self._rest + data if self._rest else data, chunks)
+        if idle and not taken:
+            pending = self._page.peek(self._fd)
+            if pending and not self._known(pending):
+                self._skipped += len(self._take(pending, chunks))
         return chunks
+
+    def _more(self) -> bytes:
+        try:
+            return os.read(self._fd, _PIPE_SIZE)
+        except BlockingIOError:
+            return b""
+
+    def _known(self, pending: bytes) -> bool:
+        """Was this written into the FIFO by a process that died before it could empty its page?
+        One write is whole or not at all: the first frame tells.
+        """
+        pid = int.from_bytes(pending[8:12], "little")
+        return int.from_bytes(pending[16:24], "little") <= self._last.get(pid, -1)
 
     def finish(self, running: Callable[[int], bool] | None = None) -> list[Finding]:
         """All findings, those included that only the end can tell.
@@ -135,22 +166,29 @@ class Collector:
         return found
 
     def close(self) -> None:
-        """Remove the FIFO and its directory, and what killed collectors left behind. Closing
-        again does nothing.
+        """Remove the FIFO, the page and their directory, and what killed collectors left behind.
+        Closing again does nothing.
         """
         if self._fd >= 0:
             sweep(self._parent)
         for descriptor in (self._fd, self._writer):
             if descriptor >= 0:
                 os.close(descriptor)
+        if self._page is not None:
+            self._page.close()
         self._fd = self._writer = -1
-        for remove, path in ((os.unlink, self.path), (os.rmdir, self.directory)):
+        for remove, path in (
+            (os.unlink, self.path),
+            (os.unlink, self.page),
+            (os.rmdir, self.directory),
+        ):
             try:
                 remove(path)
             except FileNotFoundError:
                 continue
 
-    def _take(self, data: bytes, chunks: list[Chunk]) -> None:
+    def _take(self, data: bytes, chunks: list[Chunk]) -> bytes:
+        """Note the whole frames; what is left may begin one."""
         while data:
             try:
                 size, count, flagged, gaps = scan_frames(data, self._last)
@@ -170,9 +208,9 @@ class Collector:
             for offset, length in flagged:
                 self._follow(whole, offset, length)
             chunks.append(Chunk(whole, count, tuple(flagged)))
-        self._rest = data
         if len(self._last) > _MOST_PROCESSES:
             self._forget()
+        return data
 
     def _follow(self, data: bytes, offset: int, length: int) -> None:
         """Note the beginning or end of a process."""

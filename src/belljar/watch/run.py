@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # signal itself imports enum
 
-#: A collector that is asleep costs the program 4 us an event to wake it: nap between drains.
+#: A collector that is asleep costs the program 4 us an event to wake it: nap (ms) between drains.
+#: After _PATIENCE drains of nothing, sleep; look at the page all the same every _DOZE ms.
 _NAP: Final = 3
+_PATIENCE: Final = 4
+_DOZE: Final = 500
 _IGNORED: Final = (signal.SIGINT, signal.SIGQUIT)
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
 #: What Python ignores at start and a program expects to be at its default.
@@ -61,7 +64,7 @@ def watch(
         before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (*_IGNORED, *_FORWARDED)
         }
-        child = _spawn(argv, environment(environ, collector.path), before)
+        child = _spawn(argv, environment(environ, collector.path, page=collector.page), before)
         descriptor = os.pidfd_open(child)
         try:
             _hand_over(descriptor, before)
@@ -121,18 +124,25 @@ def _collect(
         poll.register(child, select.POLLIN)
     both.register(collector.fileno(), select.POLLIN)
     over = False
+    quiet = 0
     while not over:
-        chunks = collector.drain()
+        chunks = collector.drain(idle=quiet >= _PATIENCE)
         if chunks:
             take(chunks)
+            quiet = 0
             over = bool(ended.poll(_NAP))
+            continue
+        quiet += 1
+        busy = meanwhile()
+        if quiet <= _PATIENCE:
+            over = bool(ended.poll(0 if busy else _NAP))
         else:
-            wait = 0 if meanwhile() else None
+            wait = 0 if busy else _DOZE
             over = any(descriptor == child for descriptor, _ in both.poll(wait))
 
 
 def _drain(collector: Collector, take: Callable[[list[Chunk]], None]) -> None:
-    while chunks := collector.drain():
+    while chunks := collector.drain(idle=True):
         take(chunks)
 
 
