@@ -70,6 +70,73 @@ static const char *secret_copy(const char *program)
     fail("seccomp", ENOMEM, "no room for the program's name");
 }
 
+/* The mounts travel some at a time: the kernel takes up to 253 descriptors in a message (SCM_MAX_FD). */
+enum { AT_ONCE = 128 };
+
+static void one_message(struct msghdr *msg, struct iovec *iov, char *space, size_t room, char *byte)
+{
+    *iov = (struct iovec){byte, 1};
+    *msg = (struct msghdr){.msg_iov = iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = room};
+}
+
+/* By the keeper: the detached mounts, in the order of the views, then a message without any. */
+void send_trees(int sync, const struct plan *plan)
+{
+    char space[CMSG_SPACE(AT_ONCE * sizeof(int))] __attribute__((aligned(8)));
+    size_t n = 0;
+    int fds[AT_ONCE];
+    for (size_t i = 0; i <= plan->n_views; i++) {
+        bool last = i == plan->n_views;
+        if (!last && plan->views[i].fd >= 0)
+            fds[n++] = plan->views[i].fd;
+        if ((n == AT_ONCE || last) && n) {
+            char byte = 't';
+            struct iovec iov;
+            struct msghdr msg;
+            memset(space, 0, sizeof space);
+            one_message(&msg, &iov, space, CMSG_SPACE(n * sizeof(int)), &byte);
+            struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+            c->cmsg_level = SOL_SOCKET;
+            c->cmsg_type = SCM_RIGHTS;
+            c->cmsg_len = CMSG_LEN(n * sizeof(int));
+            memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+            if (sendmsg(sync, &msg, MSG_NOSIGNAL) != 1)
+                fail("keeper", errno, "trees");
+            while (n)
+                close(fds[--n]);
+        }
+    }
+    if (send(sync, "g", 1, MSG_NOSIGNAL) != 1)
+        fail("keeper", errno, "init");
+}
+
+static void receive_trees(int sync, const struct plan *plan, int *trees)
+{
+    char space[CMSG_SPACE(AT_ONCE * sizeof(int))] __attribute__((aligned(8)));
+    size_t n = 0;
+    for (;;) {
+        char byte = 0;
+        struct iovec iov;
+        struct msghdr msg;
+        one_message(&msg, &iov, space, sizeof space, &byte);
+        if (recvmsg(sync, &msg, MSG_CMSG_CLOEXEC) != 1)
+            _exit(1); /* the keeper ended */
+        if (byte == 'g')
+            break;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                if (n == MAX_VIEWS)
+                    fail("mounts", E2BIG, "trees");
+                memcpy(&trees[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            }
+    }
+    size_t wanted = 0;
+    for (size_t i = 0; i < plan->n_views; i++)
+        wanted += plan->views[i].kind == VIEW_BIND;
+    if (plan->tier != TIER_LANDLOCK && n != wanted)
+        fail("mounts", EIO, "trees");
+}
+
 static void reset_signals(void)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};
@@ -127,7 +194,10 @@ _Noreturn void init_main(struct plan *plan, int sync)
         fail("init", errno, "pdeathsig");
     if (plan->tier != TIER_LANDLOCK && sethostname("belljar", 7) < 0)
         fail("namespaces", errno, "sethostname");
-    build_view(plan);
+    enter_new_root(plan);
+    static int trees[MAX_VIEWS];
+    receive_trees(sync, plan, trees);
+    build_view(plan, trees);
     if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fail("init", errno, "subreaper");
     pid_t guest = fork();

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 int sync_fd = -1;
-static struct plan plan;
+static struct plan *plan;
 
 void report(const char *line)
 {
@@ -98,7 +98,7 @@ static void watch(int sync, int pidfd, pid_t init)
         if (fds[2].revents)
             talking = relay(sync, &listener) >= 0;
         if (listener >= 0 && (fds[3].revents & POLLIN))
-            mediate(&plan, listener);
+            mediate(plan, listener);
         else if (listener >= 0 && fds[3].revents) {
             close(listener); /* the last task under the filter is gone */
             listener = -1;
@@ -139,31 +139,33 @@ int main(int argc, char **argv)
     syscall(SYS_close_range, FD_FIRST_OTHER, ~0U, 0);
     for (int fd = FD_CONTROL; fd < FD_FIRST_OTHER; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
-    plan_read(FD_CONTROL, &plan);
-    if (plan.probe)
-        run_probes(&plan, false, report);
-    enter_keeper_namespaces(&plan);
-    open_trees(&plan);
+    plan = plan_new();
+    plan->outside = getpid();
+    plan_read(FD_CONTROL, plan); /* the tier */
+    enter_keeper_namespaces(plan);
     int pair[2], pidfd = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         fail("keeper", errno, "socketpair");
-    pid_t init = clone_init(&plan, &pidfd);
+    pid_t init = clone_init(plan, &pidfd);
     if (init == 0) {
         close(pair[0]);
         close(FD_CONTROL);
         close(FD_REPORT);
-        init_main(&plan, pair[1]);
+        init_main(plan, pair[1]);
     }
     close(pair[1]);
     for (int fd = 0; fd <= 2; fd++)
         close(fd);
     close(FD_GO);
-    for (size_t i = 0; i < plan.n_views; i++)
-        if (plan.views[i].fd >= 0)
-            close(plan.views[i].fd);
-    map_init(&plan, init);
+    map_init(plan, init);
     if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1)
         fail("keeper", errno, "init");
+    plan_read(FD_CONTROL, plan); /* the rest, made meanwhile */
+    plan_check(plan);
+    if (plan->probe)
+        run_probes(plan, false, report);
+    open_trees(plan);
+    send_trees(pair[0], plan);
     fcntl(pair[0], F_SETFL, O_NONBLOCK);
     watch(pair[0], pidfd, init);
     return 0;

@@ -30,7 +30,7 @@ struct view {
     const char *text;    /* bind: host path; file: content; link: target; tmpfs: options */
     unsigned flags;      /* BIND_* */
     uint64_t dev, ino;   /* what the host checked; 0 = not checked (runtime) */
-    int fd;              /* the detached mount */
+    int fd;              /* the detached mount, in the keeper's table */
 };
 
 struct rule { const char *path; uint64_t rights; };
@@ -54,12 +54,18 @@ struct plan {
     const char *cwd, *program;
     const char *canary;            /* probe: a host directory with things to reach for */
     unsigned canary_port;
+    pid_t outside;                 /* probe: a process of the host, the keeper itself */
     char *argv[MAX_STRINGS], *envp[MAX_STRINGS];
     size_t argc, envc;
+    size_t used;                   /* of `text`, where all the words lie */
+    char text[4 << 20];
 };
 
-/* plan.c */
+/* plan.c: the plan comes in two parts, the tier first, so that namespaces rise while the rest is
+ * still being made; it lies in memory that keeper and init share. */
+struct plan *plan_new(void);
 void plan_read(int fd, struct plan *plan);
+void plan_check(const struct plan *plan);
 
 /* keeper.c: say what failed, end. `step` is a word the host knows, `detail` a path or "". */
 _Noreturn void fail(const char *step, int error, const char *detail);
@@ -76,10 +82,12 @@ void drop_privileges(void);
 
 /* mounts.c */
 void open_trees(struct plan *plan);
-void build_view(const struct plan *plan);
+void enter_new_root(const struct plan *plan);
+void build_view(const struct plan *plan, const int *trees);
 
 /* init.c */
 _Noreturn void init_main(struct plan *plan, int sync);
+void send_trees(int sync, const struct plan *plan);
 
 /* landlock.c */
 int landlock_abi_version(void);

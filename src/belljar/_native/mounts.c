@@ -124,10 +124,10 @@ static void make_file(const char *path, const char *text)
     close(fd);
 }
 
-static void attach(const struct view *v)
+static void attach(const struct view *v, int tree)
 {
     struct stat st;
-    if (fstat(v->fd, &st) < 0)
+    if (fstat(tree, &st) < 0)
         fail("mounts", errno, v->path);
     if (S_ISDIR(st.st_mode)) {
         if (mkdir(v->path, 0755) < 0 && errno != EEXIST && errno != EROFS)
@@ -135,13 +135,16 @@ static void attach(const struct view *v)
     } else {
         make_file(v->path, "");
     }
-    if (syscall(SYS_move_mount, v->fd, "", AT_FDCWD, v->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, v->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         fail("mounts", errno, v->path);
-    close(v->fd);
+    close(tree);
 }
 
-static void enter_new_root(void)
+void enter_new_root(const struct plan *plan)
 {
+    if (plan->tier == TIER_LANDLOCK)
+        return;
+    umask(0);
     if (mount(NULL, "/", NULL, F_MS_REC | F_MS_PRIVATE, NULL) < 0)
         fail("mounts", errno, "private /");
     /* any directory that exists will do: only this namespace sees what is put over it */
@@ -154,12 +157,11 @@ static void enter_new_root(void)
         fail("mounts", errno, "leaving the host's root");
 }
 
-void build_view(const struct plan *plan)
+void build_view(const struct plan *plan, const int *trees)
 {
     if (plan->tier == TIER_LANDLOCK)
         return;
     umask(0);
-    enter_new_root();
     for (size_t i = 0; i < plan->n_views; i++) {
         const struct view *v = &plan->views[i];
         make_parents(v->path);
@@ -179,7 +181,7 @@ void build_view(const struct plan *plan)
             if (mount("belljar", v->path, "tmpfs", F_MS_NOSUID | F_MS_NODEV | F_MS_NOEXEC, v->text) < 0)
                 fail("mounts", errno, v->path);
             break;
-        case VIEW_BIND: attach(v); break;
+        case VIEW_BIND: attach(v, *trees++); break;
         }
     }
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC};

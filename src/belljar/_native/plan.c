@@ -6,9 +6,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
-
-enum { MAX_PLAN = 4 << 20 };
 
 struct words { char *at, *end; };
 
@@ -182,21 +181,33 @@ static void directive(struct plan *p, const char *name, struct words *w)
     }
 }
 
+struct plan *plan_new(void)
+{
+    void *memory = mmap(NULL, sizeof(struct plan), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        fail("plan", errno, "memory");
+    return memory;
+}
+
 void plan_read(int fd, struct plan *plan)
 {
     uint32_t size;
     read_all(fd, &size, sizeof size);
-    if (size == 0 || size > MAX_PLAN)
+    if (size == 0 || size > sizeof plan->text - plan->used)
         fail("plan", E2BIG, "size");
-    char *text = malloc(size);
-    if (!text)
-        fail("plan", ENOMEM, "");
+    char *text = plan->text + plan->used;
     read_all(fd, text, size);
+    plan->used += size;
     struct words w = {text, text + size};
     while (w.at < w.end) {
         const char *name = word(&w);
         directive(plan, name, &w);
     }
+}
+
+void plan_check(const struct plan *plan)
+{
     if (!plan->cwd || (!plan->program && !plan->probe))
         fail("plan", EINVAL, "no program");
 }

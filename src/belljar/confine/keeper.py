@@ -55,8 +55,15 @@ class Keeper:
         self._rest = b""
         self.ended = False
 
+    def tier(self, words: bytes) -> None:
+        """Hand over the tier, with which the namespaces can be made."""
+        self._send(words)
+
     def build(self, plan: bytes) -> None:
-        """Hand over the plan: from here on the walls rise."""
+        """Hand over the plan: from here on the walls rise. `tier()` comes first."""
+        self._send(plan)
+
+    def _send(self, plan: bytes) -> None:
         data = memoryview(struct.pack("<I", len(plan)) + plan)
         try:
             while data:

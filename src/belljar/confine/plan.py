@@ -13,6 +13,7 @@ from belljar.confine import sensitive
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, boot_file
 from belljar.confine.view import View, add_grants, shield
+from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
 
@@ -60,7 +61,7 @@ def make(
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
     view = View(isolated=tier != "landlock")
-    uid = _unused_uid()
+    uid = unused_uid()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
     _furniture(view, policy, temporary)
@@ -94,8 +95,7 @@ def make(
             file.write(text)
 
     cwd = _working_directory(program.cwd, found, box)
-    words = ["tier", tier, str(uid)]
-    words += view.words + view.rules()
+    words = view.words + view.rules()
     words += _limits(policy, tier)
     words += _addresses(policy)
     if view.isolated:
@@ -141,17 +141,6 @@ def make(
         runtime=runtime,
         mapped=_mapped(view, program, found),
     )
-
-
-def encode(words: list[str]) -> bytes:
-    """NUL-terminated words, names of files exactly as the host has them."""
-    return "\0".join([*words, ""]).encode("utf-8", "surrogateescape")
-
-
-def _unused_uid() -> int:
-    # 2,000,000,000 and up is outside every range that distributions hand out (systemd's
-    # UIDS-GIDS.md); the PID makes it a different one for every sandbox that lives
-    return 2_000_000_000 + os.getpid() % 4_194_304
 
 
 def _temporary(policy: Policy) -> str:

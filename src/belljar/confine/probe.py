@@ -13,7 +13,7 @@ import time
 from belljar import __version__
 from belljar._native import KEEPER, landlock_abi
 from belljar.confine.keeper import Keeper, refusal
-from belljar.confine.plan import encode
+from belljar.confine.words import encode, tier_words
 from belljar.errors import InternalError, Unenforceable
 from belljar.model import Value
 
@@ -120,6 +120,7 @@ def _try(tier: str) -> tuple[dict[str, tuple[int, int]], int]:
         go_out, go_in = os.pipe()
         null = os.open("/dev/null", os.O_RDWR)
         keeper = Keeper((null, null, null), go_out)
+        keeper.tier(tier_words(tier))
         keeper.build(_words(tier, canary))
         for fd in (go_out, go_in, null):
             os.close(fd)
@@ -190,7 +191,7 @@ class _Canary:
 
 
 def _words(tier: str, canary: _Canary) -> bytes:
-    words = ["tier", tier, str(2_000_000_000 + os.getpid() % 4_194_304)]
+    words: list[str] = []
     if tier == "landlock":
         cwd = "/"  # no rule at all: not even the private directory of a real run
     else:

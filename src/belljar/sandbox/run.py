@@ -102,14 +102,17 @@ class Session:
                 self._writer.close()
 
     def _with_keeper(self, keeper: Keeper, streams: Streams) -> Result:
+        from belljar.confine.probe import probe
+        from belljar.confine.words import tier_words
+
+        facts = probe(self._cache)
+        keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
-        from belljar.confine.probe import probe
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
 
         runtime = for_program(self._program, self._cache)
-        facts = probe(self._cache)
         with Collector() as collector, _Scratch(facts.tier, collector) as scratch:
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
