@@ -24,6 +24,7 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run `belljar` with `argv` (without the program's name); the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    _open_standard_streams()
     if argv is None:
         gc.disable()  # a command's start makes no garbage worth a search; `run` turns it on again
     command = arguments[0] if arguments else "--help"
@@ -64,13 +65,24 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
+def _open_standard_streams() -> None:
+    """Descriptors 0 to 2 must not become something else: a pipe of ours with such a number would
+    be taken for the guest's stream."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+
+
 def _leave(status: int) -> None:
     """End without the interpreter's own farewell: every millisecond of it is start-up, too."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        status = status or 141
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # its descriptor was closed from the start
+                stream.flush()
+        except BrokenPipeError:
+            status = status or 141
     os._exit(status)
 
 

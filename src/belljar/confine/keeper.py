@@ -65,6 +65,8 @@ class Keeper:
 
     def _send(self, plan: bytes) -> None:
         data = memoryview(struct.pack("<I", len(plan)) + plan)
+        if self._control < 0:
+            return  # killed before it began
         try:
             while data:
                 data = data[os.write(self._control, data) :]

@@ -105,7 +105,7 @@ def make(
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", runtime.program)
-    for argument in (runtime.program, "-I", "-S", "-X", "utf8", boot):
+    for argument in (runtime.program, "-I", "-S", "-B", "-X", "utf8", boot):
         words += ("arg", argument)
     for name, value in _environment(policy, temporary):
         words += ("env", f"{name}={value}")

@@ -134,6 +134,11 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
     runs = any(g.right == "run" for g in policy.grants)
     if not facts.refused("fork", "exec", "signal"):
         return Protection("processes", "none", "", "the probe got through")
+    if facts.tier == "landlock" and (policy.limits.processes > 1 or runs):
+        return Protection(
+            "processes", "none", "seccomp",
+            "without a PID namespace, children could outlive the run: one process is all",
+        )  # fmt: skip
     if policy.limits.processes > 1 or runs:
         return Protection(
             "processes", "full", "PID namespace, Landlock execute",

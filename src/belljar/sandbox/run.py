@@ -89,6 +89,8 @@ class Session:
             streams.handed_over()
             os.close(go_out)
             go_out = -1
+            if self._ended_by:
+                raise KeyboardInterrupt
             # from here on two processors work: imports wait for no one
             return self._with_keeper(self._keeper, streams)
         finally:
@@ -286,8 +288,9 @@ class Session:
                 self._end("reader")
 
     def _end(self, why: str) -> None:
-        if not self._ended_by and self._keeper is not None:
+        if not self._ended_by:
             self._ended_by = why
+        if self._keeper is not None:
             self._keeper.kill()
 
     def _result(
@@ -295,6 +298,9 @@ class Session:
     ) -> Result:
         from belljar.sandbox.result import Result, Usage
 
+        if not judge.greeted and self._ended_by == "interrupt":
+            self._close_record("interrupt", 130, 0, Usage(), judge, missed)
+            raise KeyboardInterrupt  # nothing of the program ran
         if not judge.greeted:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
             raise self._refusal or _did_not_start(self._exit)
