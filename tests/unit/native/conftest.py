@@ -58,6 +58,7 @@ def _record(
     *,
     window: str | None = None,
     strict: bool = False,
+    paged: bool = True,
     env: dict[str, str] | None = None,
     before_close: Callable[[], None] = lambda: None,
     **options: Any,
@@ -65,7 +66,8 @@ def _record(
     base = {"PATH": "/usr/bin:/bin", **(env or {})}
     found = Recording()
     with Collector() as collector:
-        full = environment(base, collector.path, window=window, strict=strict)
+        page = collector.page if paged else None
+        full = environment(base, collector.path, page=page, window=window, strict=strict)
         with subprocess.Popen(
             argv,
             env=full,
@@ -82,7 +84,8 @@ def _record(
                 chunks += collector.drain()
                 time.sleep(0.002)
             found.out, found.err = child.communicate(timeout=10)
-        chunks += collector.drain()
+        while more := collector.drain(idle=True):
+            chunks += more
         for chunk in chunks:
             found.take(chunk.data)
         found.status, found.pid = child.returncode, child.pid
