@@ -294,7 +294,8 @@ def check_denials(
 ) -> None:
     if case.get("any-denials"):
         return
-    found = [(d["right"], d["target"], d["because"]) for d in outcome["denials"]]
+    # one call of Python may raise two events (posix_spawn within Popen): the same denial, twice
+    found = list(dict.fromkeys((d["right"], d["target"], d["because"]) for d in outcome["denials"]))
     wanted = [
         (d["right"], stage.fill(d["target"]), stage.fill(d["because"]))
         for d in case.get("denials", ())

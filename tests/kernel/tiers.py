@@ -97,7 +97,7 @@ class Tier:
 
 def reachable(base: Path) -> tuple[str, list[str]]:
     """An interpreter and import path that any user can read: ours, or a copy by hard links."""
-    root = base / "python"
+    root = base / "py"
     source = Path(belljar.__file__).parent
     packages = root / "packages"
     if not root.exists():
@@ -111,12 +111,24 @@ def reachable(base: Path) -> tuple[str, list[str]]:
                     entry, root / "lib" / version / "lib-dynload", copy_function=link_or_copy
                 )
         (root / "bin").mkdir()
-        link_or_copy(os.path.realpath(sys.executable), str(root / "bin" / version))
+        place_binary(Path(os.path.realpath(sys.executable)), root / "bin" / version)
         for shared in (Path(sys.base_prefix) / "lib").glob("libpython*.so*"):
             link_or_copy(str(shared), str(root / "lib" / shared.name))
         shutil.copytree(Path(msgspec.__file__).parent, packages / "msgspec")
         shutil.copytree(source, packages / "belljar")
     return str(next((root / "bin").iterdir())), [str(packages)]
+
+
+def place_binary(source: Path, target: Path) -> None:
+    """The interpreter itself; where it names its library's directory, it names the copy's."""
+    data = source.read_bytes()
+    old = os.path.join(sys.base_prefix, "lib").encode()
+    new = str(target.parent.parent / "lib").encode()
+    if old in data:
+        assert len(new) <= len(old), "the copy's path must not be longer"
+        data = data.replace(old, new.ljust(len(old), b"\0"))
+    target.write_bytes(data)
+    target.chmod(0o755)
 
 
 def link_or_copy(source: str, target: str) -> None:
@@ -128,7 +140,7 @@ def link_or_copy(source: str, target: str) -> None:
 
 def places() -> Iterator[Path]:
     """A directory outside /tmp that every user can reach."""
-    base = Path(mkdtemp(prefix="belljar-kernel-", dir="/var/tmp"))
+    base = Path(mkdtemp(prefix="bj-", dir="/var/tmp"))
     base.chmod(0o755)
     yield base
     shutil.rmtree(base)

@@ -51,4 +51,4 @@ def deed():
 
     for first in (0, 10**7):
         threading.Thread(target=flood, args=(first,), daemon=True).start()
-    time.sleep(6)
+    time.sleep(8)

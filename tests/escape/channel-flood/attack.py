@@ -40,4 +40,4 @@ def deed():
         threading.Thread(target=flood, args=(junk,), daemon=True).start()
     import time
 
-    time.sleep(6)
+    time.sleep(8)
