@@ -111,6 +111,7 @@ def make(
         words += ("env", f"{name}={value}")
     for name, value in (
         ("LD_PRELOAD", recorder),
+        ("LD_ORIGIN_PATH", os.path.dirname(runtime.program)),  # for $ORIGIN: there is no procfs
         ("BELLJAR_CHANNEL", events),
         ("BELLJAR_PAGE", pending),
         ("BELLJAR_WINDOW", table),
@@ -121,9 +122,10 @@ def make(
         words=encode(words),
         boot={
             "kind": program.kind,
+            "beside": {} if view.isolated else _modules(view, box),
             "target": target,
             "argv": list(program.args),
-            "path": [box, runtime.stdlib, runtime.dynload, *runtime.site],
+            "path": [box if view.isolated else "", runtime.stdlib, runtime.dynload, *runtime.site],
             "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
             "bytecode": policy.bytecode,
             "extensions": _allowed_extensions(policy, runtime, named),
@@ -131,7 +133,7 @@ def make(
         implicit=tuple(
             Grant(right, path, "runtime")
             for path, rights in view.window.items()
-            for letter, right in (("r", "read"), ("w", "write"))
+            for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
         + tuple(Grant("run", path, "runtime") for path in programs)
@@ -170,7 +172,8 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.link("/dev/shm", temporary)
     view.window["/dev/shm"] = "rlw"
     view.directory("/box")
-    view.allow("/box", "rl")
+    view.land["/box"] = "rl"
+    view.window["/box"] = "l."  # what is beside the script and not shown, does not exist
 
 
 def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> list[str]:
@@ -274,8 +277,6 @@ def _add_beside(view: View, folder: str, script: str) -> str:
             f"{folder}: {len(names)} Python files beside the script; move it to a directory of its "
             f"own, or grant the directory with --read and run it with -c"
         )
-    if not view.isolated:
-        view.allow(folder, "l")  # the import system lists it; names are not hidden here anyway
     for name in sorted(names):
         path = os.path.realpath(os.path.join(folder, name))
         stat = os.stat(path)
@@ -284,6 +285,12 @@ def _add_beside(view: View, folder: str, script: str) -> str:
         if not view.isolated and path != os.path.join(box, name):
             raise BelljarError(f"{folder}/{name}: a link, which needs mount namespaces")
     return box
+
+
+def _modules(view: View, box: str) -> dict[str, str]:
+    """Without namespaces the script's directory cannot be listed: its modules by name."""
+    names = (os.path.relpath(path, box) for path in view.land if path.startswith(box + "/"))
+    return {n.removesuffix(".py"): os.path.join(box, n) for n in names if n.endswith(".py")}
 
 
 def _add_programs(view: View, policy: Policy) -> list[str]:

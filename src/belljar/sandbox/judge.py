@@ -104,11 +104,7 @@ class Judge:
                     f"--write {event.target}",
                 )
             if decision.verdict == "deny" and (event.target or "").startswith("/box/"):
-                decision = decision.replace(
-                    because="the program's own directory is read-only in the guest",
-                    remedy="",
-                    grant=None,
-                )
+                decision = self._beside(event, decision)
             known = (event, decision, _refused(self._policy, event, decision, self._mapped))
             if len(self._memo) < _MAX_MEMO:
                 self._memo[body] = known
@@ -118,6 +114,20 @@ class Judge:
                 found.append((event, why, right, target, "denial"))
         if decision.rule is not None and decision.rule.then == "alert":
             found.append((event, decision, event.right or "", event.target or "", "alert"))
+
+    def _beside(self, event: Event, decision: Decision) -> Decision:
+        """A denial in the program's own directory, whose files are known by another name."""
+        if event.right in ("write", "append"):
+            because = "the program's own directory is read-only in the guest"
+            return decision.replace(because=because, remedy="", grant=None)
+        from belljar.policy.deciding import quote
+
+        host = _host_path(event.target or "", self._mapped)
+        return decision.replace(
+            because="of the files beside the program only .py files are shown",
+            remedy=f"--read {quote(host)}",
+            grant=None,
+        )
 
     def _record(
         self, frames: bytes, count: int, found: list[tuple[Event, Decision, str, str, str]]
@@ -219,11 +229,15 @@ def _refused(
     return tuple(rows)
 
 
-def _on_host(target: str, right: str, mapped: tuple[tuple[str, str], ...]) -> bool:
+def _host_path(target: str, mapped: tuple[tuple[str, str], ...]) -> str:
     for guest, host in mapped:
         if target == guest or target.startswith(guest + "/"):
-            target = host + target[len(guest) :]
-            break
+            return host + target[len(guest) :]
+    return target
+
+
+def _on_host(target: str, right: str, mapped: tuple[tuple[str, str], ...]) -> bool:
+    target = _host_path(target, mapped)
     place = os.path.dirname(target) if right in ("write", "append") else target
     return "\0" not in target and os.path.lexists(place)
 

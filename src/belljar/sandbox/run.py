@@ -357,8 +357,9 @@ class _Scratch:
         self.path = ""
         self._window = collector.directory + "/window"
         if tier == "landlock":
-            parent = os.environ.get("TMPDIR") or "/tmp"
-            self.path = f"{os.path.realpath(parent)}/belljar-scratch-{os.urandom(9).hex()}"
+            from belljar.watch.sweep import SCRATCH
+
+            self.path = os.path.join(os.path.realpath(collector.directory), SCRATCH)
             os.mkdir(self.path, 0o700)
 
     def __enter__(self) -> _Scratch:

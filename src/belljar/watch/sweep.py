@@ -11,6 +11,8 @@ _PREFIX = "belljar-"
 _LENGTH = len(_PREFIX) + 18
 #: Younger ones may be about to be locked by their maker.
 _SECONDS = 60
+#: Where a sandbox without a private tmpfs keeps its guest's temporary files.
+SCRATCH = "scratch"
 
 
 def hold(channel: int) -> None:
@@ -40,7 +42,12 @@ def _remove(directory: str) -> None:
         try:
             hold(channel)
             for name in os.listdir(directory):
-                os.unlink(f"{directory}/{name}")
+                if name == SCRATCH:
+                    import shutil
+
+                    shutil.rmtree(f"{directory}/{name}")  # what a guest left in its own
+                else:
+                    os.unlink(f"{directory}/{name}")
             os.rmdir(directory)
         finally:
             os.close(channel)

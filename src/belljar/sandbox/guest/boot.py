@@ -104,6 +104,19 @@ def _source_only(runtime: "list[str]") -> None:
     sys.dont_write_bytecode = True
 
 
+def _find_beside(modules: "dict[str, str]") -> None:
+    """The modules beside the script, where its directory cannot be listed."""
+    import _frozen_importlib_external as external
+
+    class Beside:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            file = modules.get(name) if path is None else None
+            return external.spec_from_file_location(name, file) if file else None
+
+    sys.meta_path.insert(0, Beside)
+
+
 def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
     module = type(sys)("__main__")
     module.__builtins__ = builtins
@@ -117,7 +130,7 @@ def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
 def _begin() -> "dict[str, Any]":
     boot = _parameters()
     for name in list(posix.environ):
-        if name == b"LD_PRELOAD" or name.startswith(b"BELLJAR_"):
+        if name in (b"LD_PRELOAD", b"LD_ORIGIN_PATH") or name.startswith(b"BELLJAR_"):
             del posix.environ[name]  # what `os` will be made from; exec puts them back for children
     import _sitebuiltins
 
@@ -129,6 +142,8 @@ def _begin() -> "dict[str, Any]":
         _guard_imports(boot["extensions"])
     if not boot["bytecode"]:
         _source_only(boot["runtime"])
+    if boot["beside"]:
+        _find_beside(boot["beside"])
     return boot
 
 
