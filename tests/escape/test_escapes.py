@@ -8,7 +8,7 @@ A case is a directory with `attack.py` and `case.toml`:
   denials         exactly the denials of the result (right, target, because); none when absent
   any-denials     they do not matter: what counts is the absence of effect
   wall            the window is not asked: only `no effect` is promised, and no denial is expected
-  ended, status   how the run ends (`exit`, 0)
+  ended, status   how the run ends (`exit`, 0); `*` and -1: however it does
   then            words of a second `belljar`, run afterwards in both halves
 """
 
@@ -278,13 +278,18 @@ def test_the_attack_has_no_effect_in_a_sandbox(
     then(stage, case, env, done)
     assert done.effects == {}, f"{done.stdout}\n{done.stderr}"
     assert damage(ledger, entries) == ""
-    assert done.status == case.get("status", 0), f"{done.stdout}\n{done.stderr}"
+    kept = sum(path.stat().st_size for path in Path(ledger).iterdir())
+    assert kept < 100_000_000, f"the record has {kept} bytes"
+    status = case.get("status", 0)
+    assert status in (-1, done.status), f"{done.stdout}\n{done.stderr}"
     last = (done.stdout.splitlines() or [""])[-1]
     assert case["says"] == "*" or last in case["says"].split("|"), f"{done.stdout}\n{done.stderr}"
     if result.is_symlink() or not result.exists():
         pytest.fail("the result was not written as a file of its own")
     outcome = json.loads(result.read_text())
-    assert outcome["ended-by"] == case.get("ended", "exit")
+    assert case.get("ended", "exit") in ("*", outcome["ended-by"])
+    if case.get("status") == -1:
+        return
     assert bool(outcome["missed"]) == case.get("missed", False)
     check_denials(case, stage, outcome, ledger, done, env)
 
