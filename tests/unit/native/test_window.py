@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from random import Random
 
 import pytest
 
@@ -129,6 +130,42 @@ def test_the_longest_entry_decides(attempt, box):
     )
     assert lines[0] == "deeper ok"
     assert lines[1].startswith("above PermissionError")
+
+
+def longest(rows, path):
+    """What the table says of a path, told the slow way."""
+    for entry in sorted(rows, key=len, reverse=True):
+        beneath = entry == "/" or path.startswith(entry + "/")
+        if path == entry or (beneath and "." not in rows[entry]):
+            return rows[entry]
+    return None
+
+
+def test_the_longest_entry_decides_in_tables_of_any_shape(run_code, tmp_path):
+    random = Random(7)
+    names = ["a", "b", "ab", "aa", "ba", "abc"]
+
+    def some_path(most):
+        return "/q/" + "/".join(random.choices(names, k=random.randint(1, most)))
+
+    always = {"/usr": "rl", sys.base_prefix: "rl", sys.prefix: "rl", "/dev": "rwl"}
+    for root in ({}, {"/": "l."}, {"/": "r"}, {"/q": "w"}, {"/q": "r."}):
+        rows = {some_path(4): random.choice(["r", "w", "-", "rw.", "r.", "-."]) for _ in range(60)}
+        rows |= root | always
+        table = tmp_path / "rows"
+        table.write_text("".join(f"{rights}\t{path}\n" for path, rights in rows.items()))
+        paths = [some_path(6) for _ in range(200)] + ["/", "/q", "/qq", *rows]
+        found = run_code(
+            "import sys\n"
+            f"for path in {paths!r}:\n"
+            "    try: sys.audit('open', path, 'r', 0)\n"
+            "    except OSError as error: print(error.errno)\n"
+            "    else: print(0)\n",
+            window=str(table),
+        )
+        told = [longest(rows, path) for path in paths]
+        expected = [2 if t is None else 0 if {"r", "l"} & {*t} else 13 for t in told]
+        assert [int(line) for line in found.out.split()] == expected, found.err
 
 
 def test_what_the_event_does_not_tell_is_left_to_the_walls(attempt, box):
