@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -162,7 +163,7 @@ _Noreturn static void guest_main(struct plan *plan)
         fail("descriptors", errno, "go");
     if (syscall(SYS_close_range, GUEST_FD_GO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         fail("descriptors", errno, "close_range");
-    const char *secret = secret_copy(plan->probe ? "/" : plan->program);
+    const char *secret = secret_copy(plan->probe ? "/" : plan->start ? plan->start : plan->program);
     apply_landlock(plan);
     apply_limits(plan);
     int listener = apply_seccomp(plan, secret);
@@ -176,6 +177,19 @@ _Noreturn static void guest_main(struct plan *plan)
     }
     execve(secret, plan->argv, plan->envp);
     fail("exec", errno, plan->program);
+}
+
+/* Where programs may be executed, the interpreter must not be one of them: it is executed once,
+ * from a mount of its own, and stays visible on one that is noexec. Ends with a word to the host,
+ * which lets the guest begin only then. */
+static void take_start_away(const struct plan *plan, int started)
+{
+    char none;
+    while (read(started, &none, 1) < 0 && errno == EINTR) {
+    } /* the end of the pipe is the exec, or the guest's death */
+    if (umount2(plan->start, 2 /* MNT_DETACH */) < 0)
+        fail("mounts", errno, plan->start);
+    say("sealed");
 }
 
 static long long microseconds(struct timeval t) { return (long long)t.tv_sec * 1000000 + t.tv_usec; }
@@ -200,6 +214,9 @@ _Noreturn void init_main(struct plan *plan, int sync)
     build_view(plan, trees);
     if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fail("init", errno, "subreaper");
+    int started[2];
+    if (pipe2(started, O_CLOEXEC) < 0)
+        fail("init", errno, "pipe");
     pid_t guest = fork();
     if (guest < 0)
         fail("init", errno, "fork");
@@ -210,6 +227,10 @@ _Noreturn void init_main(struct plan *plan, int sync)
     }
     prctl(PR_SET_NAME, "belljar-init");
     close(FD_GO);
+    close(started[1]);
+    if (plan->start)
+        take_start_away(plan, started[0]);
+    close(started[0]);
     for (int fd = 0; fd <= 2; fd++)
         close(fd); /* the streams end when the guest's copies do */
     for (;;) {

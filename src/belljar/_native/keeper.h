@@ -52,6 +52,7 @@ struct plan {
     struct address addresses[MAX_ADDRESSES];
     size_t n_addresses;
     const char *cwd, *program;
+    const char *start;             /* a second name of the program, gone once it runs; or NULL */
     const char *canary;            /* probe: a host directory with things to reach for */
     unsigned canary_port;
     pid_t outside;                 /* probe: a process of the host, the keeper itself */

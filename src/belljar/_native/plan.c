@@ -166,6 +166,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
             fail("plan", EINVAL, what);
     } else if (!strcmp(name, "cwd")) {
         p->cwd = word(w);
+    } else if (!strcmp(name, "start")) {
+        p->start = word(w);
     } else if (!strcmp(name, "program")) {
         p->program = word(w);
     } else if (!strcmp(name, "arg")) {

@@ -193,12 +193,15 @@ static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *a
         PyTuple_GetItem(args, 1) == Py_None)
         return BJ_UNSURE; /* os.open does not tell its dir_fd */
     const struct entry *e = find(path, size);
-    if (e == NULL)
-        return BJ_MISSING;
     char need = event->need[i];
     int rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
     if (need == 'o')
         rights = open_needs(args);
+    if (e == NULL) { /* making something in a directory that is seen is forbidden, not impossible */
+        const char *slash = memrchr(path, '/', size);
+        size_t parent = slash == NULL || slash == path ? 0 : (size_t)(slash - path);
+        return rights & W && parent > 0 && entry_of(path, parent, 0) != NULL ? BJ_FORBIDDEN : BJ_MISSING;
+    }
     if ((e->rights & rights) == rights)
         return BJ_PASS;
     /* Opening a directory to list it looks like reading it: let the wall tell them apart. */

@@ -31,6 +31,7 @@ _ETC = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _GIB = 1 << 30
+START = "/belljar/start"
 
 
 class Plan(Value):
@@ -41,6 +42,7 @@ class Plan(Value):
     implicit: tuple[Grant, ...]
     box: str
     runtime: Runtime
+    sealed: bool  # the host waits for the keeper's word that the interpreter cannot run again
     mapped: tuple[tuple[str, str], ...]  # guest path -> host path, where they differ
 
 
@@ -83,6 +85,10 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
     programs = _add_programs(view, policy)
+    start = bool(programs) and runtime.program not in programs
+    if start:
+        view.bind(runtime.program, START, "x", "rx")
+        view.add("bind", runtime.program, runtime.program, "-", "0", "0")  # over it: noexec
     found = add_grants(view, policy.grants)
     for path in sensitive.places(tuple(found), program.cwd, program.protect):
         shield(view, path)
@@ -105,6 +111,8 @@ def make(
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", runtime.program)
+    if start:
+        words += ("start", START)
     for argument in (runtime.program, "-I", "-S", "-B", "-X", "utf8", boot):
         words += ("arg", argument)
     for name, value in _environment(policy, temporary):
@@ -136,11 +144,10 @@ def make(
             for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs)
-        # where programs may be executed, Landlock cannot keep the interpreter from it
-        + ((Grant("run", runtime.program, "runtime"),) if programs else ()),
+        + tuple(Grant("run", path, "runtime") for path in programs),
         box=box,
         runtime=runtime,
+        sealed=start,
         mapped=_mapped(view, program, found),
     )
 

@@ -141,8 +141,8 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
         )  # fmt: skip
     if policy.limits.processes > 1 or runs:
         return Protection(
-            "processes", "full", "PID namespace, Landlock execute",
-            "the interpreter, too; their number is bounded together with that of threads",
+            "processes", "full", "PID namespace, Landlock execute, noexec mounts",
+            "their number is bounded together with that of threads",
         )  # fmt: skip
     by = "seccomp, PID namespace" if facts.tier != "landlock" else "seccomp"
     return Protection("processes", "full", by)

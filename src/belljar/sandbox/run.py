@@ -70,6 +70,7 @@ class Session:
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
         self._go = -1
+        self._unsealed = False
         self._output = 0
         self._held: list[tuple[Denial, Status]] = []
         self._spoke = 0.0
@@ -124,6 +125,7 @@ class Session:
                 self._policy.grants, self._program.cwd, self._program.protect
             )
             before = {path: sensitive.signature(path) for path in watched}
+            self._unsealed = plan.sealed
             keeper.build(plan.words)
             judge, receipt = self._prepare(plan, facts)
             self._follow(keeper, collector, streams, judge, marshal.dumps(plan.boot, 2))
@@ -220,7 +222,7 @@ class Session:
                 quiet += 1
                 if quiet == _PATIENCE:
                     poll.register(collector.fileno(), select.POLLIN)
-            if judge.greeted and not released:
+            if judge.greeted and not self._unsealed and not released:
                 self._let_go(boot)
                 released = True
         while self._collect(collector, judge, idle=True):
@@ -251,6 +253,8 @@ class Session:
     def _hear(self, line: list[str]) -> None:
         if line[0] == "error" and self._refusal is None:
             self._refusal = refusal(line)
+        elif line[0] == "sealed":
+            self._unsealed = False
         elif line[0] == "exit":
             user, system = int(line[2]) / 1e6, int(line[3].split(" ")[0]) / 1e6
             self._exit = (int(line[1]), user, system, int(line[3].split(" ")[1]) * 1024)
