@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 int sync_fd = -1;
@@ -80,15 +81,29 @@ static int relay(int sync, int *listener)
     return 1;
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static void watch(int sync, int pidfd, pid_t init)
 {
     int listener = -1;
     bool talking = true;
+    uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
         struct pollfd fds[4 + 64] = {
             {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0}};
         int n = 4 + pending_descriptors(fds + 4, 64);
-        if (poll(fds, (nfds_t)n, -1) < 0) {
+        uint64_t now = end ? now_ms() : 0;
+        if (end && now >= end) {
+            kill(init, SIGKILL);
+            end = 0;
+        }
+        int wait = !end ? -1 : end - now > 3600000 ? 3600000 : (int)(end - now);
+        if (poll(fds, (nfds_t)n, wait) < 0) {
             if (errno == EINTR)
                 continue;
             break;

@@ -52,6 +52,7 @@ struct plan {
     struct address addresses[MAX_ADDRESSES];
     size_t n_addresses;
     const char *cwd, *program;
+    uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
     const char *canary;            /* probe: a host directory with things to reach for */
     unsigned canary_port;

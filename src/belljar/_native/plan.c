@@ -166,6 +166,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
             fail("plan", EINVAL, what);
     } else if (!strcmp(name, "cwd")) {
         p->cwd = word(w);
+    } else if (!strcmp(name, "wall")) {
+        p->wall_ms = number(w);
     } else if (!strcmp(name, "start")) {
         p->start = word(w);
     } else if (!strcmp(name, "program")) {

@@ -222,7 +222,12 @@ class _Shown:
 
     def end(self, result: Result, policy: Policy, full: bool) -> None:
         if not (
-            full or self._count or result.planted or result.missed or result.ended_by != "exit"
+            full
+            or self._count
+            or result.planted
+            or result.missed
+            or result.unkept
+            or result.ended_by != "exit"
         ):
             return
         from belljar.report.text import say
@@ -242,6 +247,8 @@ class _Shown:
             say(f"belljar: the program was ended by signal {result.signal}")
         if result.missed and not self._quiet:
             say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
+        if result.unkept and not self._quiet:
+            say(f"belljar: the record is full: {result.unkept} events were counted and not kept")
         for path in result.planted:
             from belljar.report.text import printable
 

@@ -111,6 +111,7 @@ def make(
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", runtime.program)
+    words += ("wall", str(int((policy.limits.wall + 1) * 1000)))
     if start:
         words += ("start", START)
     for argument in (runtime.program, "-I", "-S", "-B", "-X", "utf8", boot):

@@ -24,6 +24,7 @@ def as_json(result: Result) -> str:
             "alerts": [_denial(d) for d in result.alerts],
             "repeated": result.repeated,
             "missed": result.missed,
+            "unkept": result.unkept,
             "usage": {
                 "wall": round(usage.wall, 6),
                 "user": usage.user,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from belljar import _native
 from belljar.errors import GuestProtocolError
 from belljar.model import Decision, Event, Policy
 from belljar.sandbox.result import Denial
@@ -17,21 +16,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from belljar.ledger import Writer
+    from belljar.sandbox.record import Record
 
     Refused = tuple[str, str, Decision]
+    Found = tuple[Event, Decision, str, str, str]
 
 _HEADER = 32
 _KIND = 4
 _HELLO, _EVENT = 1, 2
 _MAX_KEPT = 10_000  # denials kept in memory; all of them are in the ledger
 _MAX_MEMO = 50_000
+#: How many refusals are compared with the host's files while the guest runs. It could forge
+#: thousands and measure by the back pressure whether a file exists; the rest is looked at later.
+_LIVE = 32
 _BEGIN = b"belljar.begin"
 _PATHS = frozenset(("read", "list", "write", "append", "execute"))
 
 
 class Judge:
-    """Takes whole frames, appends them to the ledger, decides, and reports denials.
+    """Takes whole frames, keeps them, decides, and reports denials.
 
     `greeted` turns True with the first hello: the recorder is in place.
     """
@@ -39,18 +42,19 @@ class Judge:
     def __init__(
         self,
         policy: Policy,
-        writer: Writer | None,
-        run_id: bytes,
+        record: Record | None,
         tell: Callable[[Denial], None],
         mapped: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._mapped = mapped
         self._policy = policy
-        self._writer = writer
-        self._run = run_id
+        self._record = record
         self._tell = tell
-        self._memo: dict[bytes, tuple[Event, Decision, tuple[Refused, ...]]] = {}
+        self._memo: set[bytes] = set()
+        self._memo_denied: set[bytes] = set()
         self._seen: set[tuple[object, ...]] = set()
+        self._later: list[tuple[Event, Decision]] = []
+        self._live = _LIVE
         self._all = bool(policy.rules)
         self._begun = False
         self.greeted = False
@@ -65,7 +69,7 @@ class Judge:
 
         Raises `LedgerError` when the record cannot be kept.
         """
-        found: list[tuple[Event, Decision, str, str, str]] = []
+        found: list[Found] = []
         self.events += count
         for offset, length in _walk(frames) if self._all else flagged:
             kind = frames[offset + _KIND]
@@ -77,43 +81,71 @@ class Judge:
                 self.greeted = True
             elif kind == _EVENT:
                 self._look(frames[offset : offset + length], found)
-        numbers: list[int | None] = [None] * len(found)
-        if self._writer is not None:
-            numbers = self._record(frames, count, found)
-        for (event, decision, right, target, kind_of), number in zip(found, numbers, strict=True):
-            self._keep(Denial(event, decision, right, target, number, kind_of))
+        if self._record is not None:
+            self._record.events(frames, count, flagged)
+        self._report(found)
 
-    def _look(self, frame: bytes, found: list[tuple[Event, Decision, str, str, str]]) -> None:
+    def finish(self) -> None:
+        """What was put off, now that the guest has ended and cannot watch the clock."""
+        found: list[Found] = []
+        for event, decision in self._later:
+            self._refuse(event, decision, found)
+        self._later.clear()
+        self._report(found)
+
+    def _look(self, frame: bytes, found: list[Found]) -> None:
         body = frame[_HEADER:]
-        known = self._memo.get(body)
-        if known is None:
-            from belljar.events.decode import decode
-            from belljar.policy import decide
+        if body in self._memo:
+            self.repeated += body in self._memo_denied
+            return
+        from belljar.events.decode import decode
+        from belljar.policy import decide
 
-            try:
-                event = decode(frame)
-            except GuestProtocolError:
-                self.malformed += 1  # kept in the ledger as it came, and told at the end
-                return
-            decision = _practical(event, decide(self._policy, event))
-            if event.refused and decision.verdict == "allow" and event.right == "write":
-                decision = Decision(
-                    "deny",
-                    "something outside may later obey or execute it, and no grant names it",
-                    decision.grant,
-                    f"--write {event.target}",
-                )
-            if decision.verdict == "deny" and (event.target or "").startswith("/box/"):
-                decision = self._beside(event, decision)
-            known = (event, decision, _refused(self._policy, event, decision, self._mapped))
-            if len(self._memo) < _MAX_MEMO:
-                self._memo[body] = known
-        event, decision, refused = known
-        if decision.verdict == "deny":
-            for right, target, why in refused[:1]:
-                found.append((event, why, right, target, "denial"))
+        try:
+            event = decode(frame)
+        except GuestProtocolError:
+            self.malformed += 1  # kept in the ledger as it came, and told at the end
+            return
+        decision = self._special(event, decide(self._policy, event))
         if decision.rule is not None and decision.rule.then == "alert":
             found.append((event, decision, event.right or "", event.target or "", "alert"))
+        elif len(self._memo) < _MAX_MEMO:
+            self._memo.add(body)
+        if decision.verdict != "deny":
+            return
+        if len(self._memo_denied) < _MAX_MEMO:
+            self._memo_denied.add(body)
+        if self._live > 0:
+            self._live -= 1
+            self._refuse(event, decision, found)
+        elif len(self._later) < _MAX_KEPT:
+            self._later.append((event, decision))
+        else:
+            self.repeated += 1
+
+    def _special(self, event: Event, decision: Decision) -> Decision:
+        """`decision` with what only the sandbox knows: refusals of its own guard and window."""
+        target = event.target or ""
+        if event.name == "belljar.denied" and decision.verdict != "deny":
+            because = "its native code is not granted"
+            return Decision("deny", because, None, f"--import {target}")
+        if event.refused and decision.verdict == "allow" and event.right == "write":
+            because = "something outside may later obey or execute it, and no grant names it"
+            return Decision("deny", because, decision.grant, f"--write {target}")
+        if decision.verdict == "deny" and target.startswith("/box/"):
+            return self._beside(event, decision)
+        return decision
+
+    def _refuse(self, event: Event, decision: Decision, found: list[Found]) -> None:
+        for right, target, why in _refused(self._policy, event, decision, self._mapped)[:1]:
+            found.append((event, why, right, target, "denial"))
+
+    def _report(self, found: list[Found]) -> None:
+        numbers: list[int | None] = [None] * len(found)
+        if found and self._record is not None:
+            numbers = self._record.decisions([decision_row(*row) for row in found])
+        for (event, decision, right, target, kind), number in zip(found, numbers, strict=True):
+            self._keep(Denial(event, decision, right, target, number, kind))
 
     def _beside(self, event: Event, decision: Decision) -> Decision:
         """A denial in the program's own directory, whose files are known by another name."""
@@ -129,19 +161,6 @@ class Judge:
             grant=None,
         )
 
-    def _record(
-        self, frames: bytes, count: int, found: list[tuple[Event, Decision, str, str, str]]
-    ) -> list[int | None]:
-        from belljar.ledger import DECISIONS, EVENTS
-
-        assert self._writer is not None
-        items = [(EVENTS, count, frames)]
-        if found:
-            rows = [decision_row(*row) for row in found]
-            items.append((DECISIONS, len(rows), _native.pack(rows)))
-        first = self._writer.append(items, self._run)
-        return [first[1] + i for i in range(len(found))] if found else []
-
     def _keep(self, denial: Denial) -> None:
         place = denial.event.stack[0] if denial.event.stack else None
         key = (denial.kind, denial.right, denial.target, place)
@@ -154,23 +173,15 @@ class Judge:
         self._tell(denial)
 
 
-def _practical(event: Event, decision: Decision) -> Decision:
-    """`decision` with what only the sandbox knows: refusals of its import guard, and remedies
-    that would not work as they stand."""
-    if event.name == "belljar.denied" and decision.verdict != "deny":
-        return Decision(
-            "deny", "its native code is not granted", None, f"--import {event.target or ''}"
-        )
-    if decision.verdict != "deny" or not decision.remedy:
-        return decision
-    target, flag = event.target or "", decision.remedy.partition(" ")[0]
+def _practical(decision: Decision, right: str, target: str) -> Decision:
+    """`decision` without remedies that would not work as they stand."""
+    flag = decision.remedy.partition(" ")[0]
+    host = target.rpartition(":")[0]
     if flag == "--bind" or target.startswith(("udp:", "unix:")):
         return decision.replace(remedy="")  # no wall can give it in this version
-    if flag == "--connect" and any(
-        c.isalpha() for c in target.rpartition(":")[0].strip("[]:abcdef")
-    ):
+    if flag == "--connect" and not host.startswith("[") and not host.replace(".", "").isdigit():
         return decision.replace(remedy="")  # only literal addresses can be granted
-    if flag in ("--write", "--append"):
+    if flag in ("--write", "--append") and right in _PATHS:
         from belljar.policy.deciding import quote
 
         there = target if os.path.lexists(target) else os.path.dirname(target)
@@ -220,12 +231,12 @@ def _refused(
         why = decision
         if len(needed) > 1:  # a rename may lack only one of its two ends
             one = event.replace(name="", right=right, target=target)
-            why = _practical(one, decide(policy, one))
+            why = decide(policy, one)
             if why.verdict != "deny":
                 continue
         if right in _PATHS and not _on_host(target, right, mapped):
             continue
-        rows.append((right, target, why))
+        rows.append((right, target, _practical(why, right, target)))
     return tuple(rows)
 
 

@@ -48,6 +48,7 @@ class Result(Value):
     missed: int = 0  # gaps in the numbers of events, and events that the recorder dropped
     ledger: str | None = None
     run_id: str = ""
+    unkept: int = 0  # events beyond what a record may hold
     planted: tuple[str, ...] = ()  # written by the guest, and obeyed or executed elsewhere
     stdout: bytes = b""
     stderr: bytes = b""

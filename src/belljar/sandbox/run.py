@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
     from belljar.confine.runtime import Runtime
-    from belljar.ledger import Writer
     from belljar.model import Policy, Status
     from belljar.sandbox.judge import Judge
+    from belljar.sandbox.record import Record
     from belljar.sandbox.result import Denial, Result, Usage
     from belljar.watch.collect import Collector
 
@@ -65,7 +65,7 @@ class Session:
         self._cache = cache_directory()
         self._run_id = os.urandom(16)
         self._keeper: Keeper | None = None
-        self._writer: Writer | None = None
+        self._record: Record | None = None
         self._ended_by = ""
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
@@ -101,8 +101,8 @@ class Session:
                 if fd >= 0:
                     os.close(fd)
             streams.close()
-            if self._writer is not None:
-                self._writer.close()
+            if self._record is not None:
+                self._record.close()
 
     def _with_keeper(self, keeper: Keeper, streams: Streams) -> Result:
         from belljar.confine.probe import probe
@@ -130,6 +130,8 @@ class Session:
             judge, receipt = self._prepare(plan, facts)
             self._follow(keeper, collector, streams, judge, marshal.dumps(plan.boot, 2))
             keeper.close()
+            judge.finish()
+            self._tell_held()
             missed = judge.malformed + sum(
                 f.kind not in ("vanished", "running") for f in collector.finish()
             )
@@ -145,6 +147,7 @@ class Session:
         from belljar.confine.status import enforce, status
         from belljar.ledger import Writer, resolve
         from belljar.sandbox.judge import Judge
+        from belljar.sandbox.record import Record
 
         receipt = status(self._policy, facts)
         enforce(self._policy, receipt)
@@ -152,21 +155,18 @@ class Session:
         own = tuple(path for path in (directory, self._cache) if path is not None)
         sensitive.check_own(self._policy.grants, own)
         if directory is not None:
-            self._writer = Writer(directory)
-            self._open_record(self._writer, plan.runtime, receipt)
+            self._record = Record(Writer(directory), self._run_id)
+            self._open_record(self._record, plan.runtime, receipt)
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         judge = Judge(
             full,
-            self._writer,
-            self._run_id,
+            self._record,
             lambda denial: self._held.append((denial, receipt)),
             plan.mapped,
         )
         return judge, receipt
 
-    def _open_record(self, writer: Writer, runtime: Runtime, receipt: Status) -> None:
-        from belljar import _native
-        from belljar.ledger import START
+    def _open_record(self, record: Record, runtime: Runtime, receipt: Status) -> None:
         from belljar.policy import digest, explain
 
         rows = [[_plain(text) for text in row] for row in explain(self._policy)]
@@ -184,7 +184,7 @@ class Session:
             "uid": os.geteuid(),
             "pid": os.getpid(),
         }
-        writer.append([(START, 1, _native.pack(body))], self._run_id)
+        record.start(body)
 
     def _follow(
         self, keeper: Keeper, collector: Collector, streams: Streams, judge: Judge, boot: bytes
@@ -312,6 +312,8 @@ class Session:
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
         usage = Usage(wall, user, system, peak, self._output, judge.events)
         signal = code & 0x7F
+        if self._exit is None and not self._ended_by and wall > self._policy.limits.wall:
+            self._ended_by = "wall"  # the keeper's clock was first
         lost = self._exit is None and not self._ended_by
         ended = self._ended_by or ("lost" if lost else "signal" if signal else "exit")
         used_up = user + system >= self._policy.limits.cpu - 0.05
@@ -322,29 +324,28 @@ class Session:
         )
         if ended == "output":
             status = 128 + _SIGKILL
+        unkept = self._record.unkept if self._record is not None else 0
         self._close_record(ended, status, signal, usage, judge, missed)
         return Result(
             status, ended, receipt, usage, signal, tuple(judge.denials), tuple(judge.alerts),
-            judge.repeated, missed, self._writer.directory if self._writer else None,
+            judge.repeated, missed, self._record.directory if self._record else None,
             self._run_id.hex(),
+            unkept,
             planted,
         )  # fmt: skip
 
     def _close_record(
         self, ended: str, status: int, signal: int, usage: Usage, judge: Judge, missed: int
     ) -> None:
-        if self._writer is None:
+        if self._record is None:
             return
-        from belljar import _native
-        from belljar.ledger import END
-
         body = {
             "ended-by": ended, "status": status, "signal": signal, "wall": usage.wall,
             "user": usage.user, "system": usage.system, "peak-memory": usage.peak_memory,
             "output": usage.output, "events": usage.events, "missed": missed,
             "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
         }  # fmt: skip
-        self._writer.append([(END, 1, _native.pack(body))], self._run_id)
+        self._record.end(body)
 
 
 def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
