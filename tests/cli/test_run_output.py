@@ -21,6 +21,7 @@ RESULT_KEYS = {
     "alerts",
     "repeated",
     "missed",
+    "unkept",
     "usage",
     "receipt",
     "ledger",

@@ -136,6 +136,7 @@ def descriptors():
 
 
 def threads():
+    threading.stack_size(256 * 1024)  # what is tried is their number, not their memory
     stop = threading.Event()
     kept = [threading.Thread(target=stop.wait, daemon=True) for _ in range(60)]
     try:

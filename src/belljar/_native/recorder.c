@@ -77,7 +77,7 @@ static int must_check(const char *name)
 }
 
 static void put_event(struct bj_buf *b, const char *name, PyObject *args,
-                      const struct bj_file_event *file, int alive)
+                      const struct bj_file_event *file, int alive, int urgent)
 {
     bj_put_array(b, 4);
     bj_text(b, name, strlen(name), BJ_NAME_TEXT);
@@ -85,7 +85,7 @@ static void put_event(struct bj_buf *b, const char *name, PyObject *args,
     put_args(b, name, alive ? args : NULL); /* 3.8 tells of events before there is a thread */
     bj_release(b, KEPT);
     if (alive)
-        bj_put_frame(b, name[0] == 'b' && strcmp(name, "belljar.denied") == 0);
+        bj_put_frame(b, urgent); /* a person will read it: whose call was it? */
     else
         bj_put_nil(b);
     char cwd[BJ_FRAME];
@@ -120,7 +120,7 @@ static int hook(const char *name, PyObject *args, void *unused)
     }
     if (!urgent)
         flags |= BJ_BULK;
-    put_event(&b, name, args, file, alive);
+    put_event(&b, name, args, file, alive, urgent);
     if (name[0] == 'o' && strcmp(name, "os.system") == 0)
         bj_exec_env_restore();
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, flags | (b.cut ? BJ_TRUNCATED : 0));

@@ -146,16 +146,23 @@ static int is_boot(const char *file)
            (len >= end && strcmp(file + len - end, tail) == 0);
 }
 
+/* The standard library, wherever it lies: `.../lib/python3.11/x.py`, not what was installed. */
+static int is_library(const char *file)
+{
+    const char *at = strstr(file, "/lib/python3.");
+    return at != NULL && strstr(at, "/site-packages/") == NULL && strstr(at, "/dist-packages/") == NULL;
+}
+
 static PyObject *code_of(PyObject *frame)
 {
     return PyFrame_GetCode ? PyFrame_GetCode(frame) : attribute(frame, CODE);
 }
 
 /* Writes the nearest frame that is not passed over; 0 where there is none. */
-static int put_nearest(struct bj_buf *b, int beyond_boot)
+static int put_nearest(struct bj_buf *b, int beyond)
 {
     PyObject *frame = PyEval_GetFrame(), *held = NULL, *code = NULL, *file = NULL;
-    int cached = !beyond_boot && PyFrame_GetLasti && Py_AddPendingCall && interpreter() == 0;
+    int cached = !beyond && PyFrame_GetLasti && Py_AddPendingCall && interpreter() == 0;
     int instruction = 0, found = 0;
     for (int depth = 0; frame != NULL && frame != Py_None && depth < BJ_DEEPEST; depth++) {
         code = code_of(frame);
@@ -168,7 +175,7 @@ static int put_nearest(struct bj_buf *b, int beyond_boot)
         }
         file = code == NULL ? NULL : attribute(code, FILE_NAME);
         const char *text = text_of(file);
-        if (!is_importlib(text) && !(beyond_boot && is_boot(text)))
+        if (!is_importlib(text) && !(beyond && (is_boot(text) || is_library(text))))
             break;
         cached = 0;
         Py_DecRef(code);
@@ -199,9 +206,9 @@ static int put_nearest(struct bj_buf *b, int beyond_boot)
     return found;
 }
 
-void bj_put_frame(struct bj_buf *b, int beyond_boot)
+void bj_put_frame(struct bj_buf *b, int beyond)
 {
-    if (beyond_boot && put_nearest(b, 1))
+    if (beyond && put_nearest(b, 1))
         return;
     if (!put_nearest(b, 0))
         bj_put_nil(b);

@@ -11,6 +11,7 @@ int bj_asking(void);
 int bj_has_thread_state(void);
 
 /* The nearest frame that is not of the import machinery: [file, line, function], or nil. With
- * `beyond_boot`, the sandbox's own frames are passed over too, where another lies beyond. */
-void bj_put_frame(struct bj_buf *b, int beyond_boot);
+ * `beyond`, the sandbox's own and the standard library's are passed over too, where another lies
+ * beyond them: whose call was it? */
+void bj_put_frame(struct bj_buf *b, int beyond);
 #endif

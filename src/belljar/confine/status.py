@@ -53,7 +53,7 @@ def status(policy: Policy, facts: Facts) -> Status:
         *_connections(policy),
         Protection("os-info", "none", "", "kernel, machine and CPU facts are visible"),
         Protection(
-            "record", "partial", "native audit hook, events leave through the kernel",
+            "record", "partial", "native audit hook; pipe, or shared memory first for bulk",
             "a window: native code in the guest can silence it; must-log is not acknowledged",
         ),
     ]  # fmt: skip
