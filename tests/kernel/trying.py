@@ -130,9 +130,13 @@ def setuid():
 
 
 def descriptors():
-    kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(200)]
-    for fd in kept:
-        os.close(fd)
+    kept = []
+    try:
+        for _ in range(200):
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+    finally:  # the attempts that follow need some
+        for fd in kept:
+            os.close(fd)
 
 
 def threads():
