@@ -159,7 +159,8 @@ def _run(boot: "dict[str, Any]") -> None:
             runpy._run_module_as_main(target)
         elif kind == "code":
             sys.argv[:] = ["-c", *boot["argv"]]
-            exec(compile(target, "<string>", "exec", dont_inherit=True), _main_module(None))
+            # a string, not compile(): that builds the types of `ast`, a fifth of the start
+            exec(target, _main_module(None))
         else:
             sys.argv[:] = [target, *boot["argv"]]
             with open(target, "rb") as file:
