@@ -11,6 +11,7 @@ where they are installed.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -69,14 +70,17 @@ def bubblewrap(folder: str, command: Command) -> Command | None:
 
 
 def sandlock(folder: str, command: Command) -> Command | None:
-    """The same command in sandlock's own command line, where its package is installed."""
-    program = shutil.which("sandlock") or shutil.which(
-        "sandlock", path=str(Path(sys.executable).parent)
-    )
-    if not program:
+    """The same command through sandlock's Python API, where its package is installed."""
+    if importlib.util.find_spec("sandlock") is None:
         return None
-    shown = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/dev", sys.base_prefix, folder)
-    return [program, "run", *(word for path in shown for word in ("-r", path)), "--", *command]
+    shown = ["/usr", "/lib", "/lib64", "/etc", "/proc", "/dev", sys.base_prefix, folder]
+    code = (
+        "import sys; from sandlock import Sandbox\n"
+        f"done = Sandbox(fs_readable={shown!r}).run(sys.argv[1:])\n"
+        "sys.stdout.buffer.write(done.stdout or b'')\n"
+        "sys.exit(done.exit_code)"
+    )
+    return [sys.executable, "-c", code, *command]
 
 
 def clock(command: Command) -> float:
