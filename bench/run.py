@@ -137,7 +137,10 @@ LOOPS = {
 
 def loop(body: str, path: str) -> str:
     """A program that times `body` and prints the seconds."""
-    return f"import os, time; o = open; s = os.stat; f = {path!r}\nt = time.perf_counter()\n{body}\nprint(time.perf_counter() - t)"
+    return (
+        f"import os, time; o = open; s = os.stat; f = {path!r}\n"
+        f"t = time.perf_counter()\n{body}\nprint(time.perf_counter() - t)"
+    )
 
 
 def tasks(folder: str, count: int) -> dict[str, dict[str, list[float]]]:
@@ -202,9 +205,8 @@ def main() -> int:
     options = parser.parse_args()
     uname = os.uname()
     version = "{}.{}.{}".format(*sys.version_info[:3])
-    print(
-        f"CPython {version}, Linux {uname.release} {uname.machine}, {os.cpu_count()} cores, uid {os.geteuid()}"
-    )
+    machine = f"Linux {uname.release} {uname.machine}, {os.cpu_count()} cores"
+    print(f"CPython {version}, {machine}, uid {os.geteuid()}")
     with tempfile.TemporaryDirectory(dir=os.path.expanduser("~")) as folder:
         found = tasks(folder, options.rounds)
     met = show(found)
