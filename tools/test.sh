@@ -6,7 +6,7 @@ list=$(tools/pythons.sh)
 [ -n "$list" ] || { echo "test: no CPython 3.11 or newer with venv was found" >&2; exit 1; }
 echo "CPythons found:"
 printf '%s\n' "$list" | sed 's/^/  /'
-quick="tests/unit tests/property tests/shape tests/fuzz tests/docs"
+quick="tests/unit tests/property tests/shape tests/docs"
 slow="tests/cli tests/kernel tests/escape tests/honest"
 status=0
 for version in $(printf '%s\n' "$list" | cut -d' ' -f1); do
