@@ -178,7 +178,7 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
         for (size_t i = 0; i < sizeof KILLS / sizeof *KILLS; i++)
             on_call(f, KILLS[i], SECCOMP_RET_ALLOW);
     }
-    static const int OPERATIONS[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,
+    static const int OPERATIONS[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_PDEATHSIG /* set it dies with init */,
                                      PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_CAPBSET_READ,
                                      PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, PR_GET_THP_DISABLE, PR_GET_SECUREBITS,
                                      PR_GET_CHILD_SUBREAPER, 0x53564d41 /* PR_SET_VMA: names for maps */};

@@ -257,12 +257,12 @@ def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:
     if program.kind == "module":
         top = program.target.partition(".")[0]
         package = os.path.join(program.cwd, top)
-        if os.path.isfile(os.path.join(package, "__init__.py")):
+        if os.path.isfile(os.path.join(package, "__init__.py")) and _stays(package, program.cwd):
             view.bind(
                 package, f"/box/{top}" if view.isolated else package, "o", "rl", os.stat(package)
             )
             return ("/box" if view.isolated else program.cwd), program.target
-        if os.path.isfile(package + ".py"):
+        if os.path.isfile(package + ".py") and _stays(package + ".py", program.cwd):
             return _add_beside(view, program.cwd, ""), program.target
         return ("/box" if view.isolated else scratch), program.target
     path = os.path.realpath(os.path.join(program.cwd, program.target))
@@ -277,7 +277,12 @@ def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:
 def _add_beside(view: View, folder: str, script: str) -> str:
     box = "/box" if view.isolated else folder
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.name.endswith(".py") and e.is_file()]
+        # no links: one that a guest planted would show any file of the host's to the next guest
+        names = [
+            e.name
+            for e in entries
+            if e.name.endswith(".py") and e.is_file() and _stays(e.path, folder)
+        ]
     if script and script not in names:
         names.append(script)
     if len(names) > 200:
@@ -293,6 +298,10 @@ def _add_beside(view: View, folder: str, script: str) -> str:
         if not view.isolated and path != os.path.join(box, name):
             raise BelljarError(f"{folder}/{name}: a link, which needs mount namespaces")
     return box
+
+
+def _stays(path: str, folder: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip("/") + "/")
 
 
 def _modules(view: View, box: str) -> dict[str, str]:

@@ -227,9 +227,11 @@ class Session:
                 released = True
         while self._collect(collector, judge, idle=True):
             pass  # all writers are gone: what is there is all
-        for fd in list(streams.pipes):
-            while self._forward(fd, streams, poll):
-                pass
+        for fd in list(streams.pipes):  # all who could write are dead: what is there is there now
+            last = select.poll()
+            last.register(fd, select.POLLIN)
+            while fd in streams.pipes and last.poll(200):
+                self._forward(fd, streams, poll)
         self._tell_held()
 
     def _tell_held(self) -> None:

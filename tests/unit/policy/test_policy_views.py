@@ -85,8 +85,6 @@ def test_flags_and_decisions_import_nothing_slow() -> None:
         "decide(policy, Event(1, 0, 1, 1, 'open', ('/x', 'r', 0), 'read', '/x')); digest(policy)\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if not name.startswith("belljar")}
     assert loaded <= {"__future__", "_sha2", "_sha256"}
