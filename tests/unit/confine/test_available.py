@@ -1,0 +1,63 @@
+"""Keys that no wall enforces refuse to start: they would promise what does not hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from belljar.confine.available import check
+from belljar.errors import PolicyError
+from belljar.model import Grant, Policy, Rule
+
+
+def test_what_is_enforced_may_be_asked_for() -> None:
+    check(Policy())
+    targets = ("tcp:10.0.0.1:80", "tcp:10.0.0.0/8:*", "tcp:[::1]:443")
+    check(
+        Policy(
+            grants=(
+                *(Grant("connect", target, "--connect") for target in targets),
+                Grant("read", "/data", "--read"),
+                Grant("write", "/data", "--write"),
+            ),
+            rules=(Rule(then="record"), Rule(then="alert")),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("files.names", {"names": "hidden"}),
+        ("network.accept-from", {"accept_from": ("10.0.0.0/8",)}),
+        ("network.net-info", {"net_info": True}),
+        ("modules.block", {"block": ("socket",)}),
+        ("modules.builtins", {"builtins": "safe"}),
+        ("modules.builtins", {"builtins": ("print",)}),
+        ("process.devices", {"devices": ("/dev/fuse",)}),
+        ("limits.connections", {}),
+        ("record.must-log", {}),
+        ("record.sinks", {"sinks": ("syslog",)}),
+        ("protections", {"protections": ("x",)}),
+        ("rule", {"rules": (Rule(then="deny"),)}),
+        ("rule", {"rules": (Rule(then="alert"), Rule(then="kill"))}),
+    ],
+)
+def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) -> None:
+    policy = Policy(given=((key, "policy.toml:7"),)).replace(**change)
+    with pytest.raises(PolicyError) as caught:
+        check(policy)
+    assert caught.value.place == "policy.toml:7"
+    assert caught.value.message.startswith(f"{key}: no wall enforces this yet (")
+
+
+@pytest.mark.parametrize(
+    ("right", "target"),
+    [
+        ("append", "/log"), ("bind", "tcp:127.0.0.1:80"), ("connect", "udp:10.0.0.1:53"),
+        ("connect", "unix:/run/x"), ("connect", "tcp:example.org:443"),
+        ("connect", "tcp:localhost:1"), ("connect", "tcp:*:443"),
+    ],
+)  # fmt: skip
+def test_a_grant_without_a_wall_is_refused_at_its_place(right: str, target: str) -> None:
+    with pytest.raises(PolicyError, match=r"^policy\.toml:2: .*: no wall enforces this yet"):
+        check(Policy(grants=(Grant(right, target, "policy.toml:2"),)))
