@@ -2,7 +2,7 @@
  * would, so that libraries fall back; what is named as refused answers EPERM or EACCES, so that
  * Python raises PermissionError; another machine's calling convention ends the process.
  * Reasons for the refusals stand beside them. seccomp(2), Documentation/userspace-api/seccomp_filter.rst */
-#include "keeper.h"
+#include "filter.h"
 
 #include <asm/unistd.h>
 #include <errno.h>
@@ -10,15 +10,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,59 +36,6 @@ static const int ALLOWED[] = {
 static const int REFUSED[] = {
 #include "syscalls_refused.h"
 };
-
-enum { MAX_FILTER = 2000 };
-struct filter { struct sock_filter code[MAX_FILTER]; unsigned short n; };
-
-static void emit(struct filter *f, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
-{
-    if (f->n == MAX_FILTER)
-        fail("seccomp", E2BIG, "filter");
-    f->code[f->n++] = (struct sock_filter){code, jt, jf, k};
-}
-
-static void load(struct filter *f, uint32_t offset) { emit(f, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
-static void answer(struct filter *f, uint32_t what) { emit(f, BPF_RET | BPF_K, what, 0, 0); }
-static void load_nr(struct filter *f) { load(f, offsetof(struct seccomp_data, nr)); }
-static void low(struct filter *f, int arg) { load(f, (uint32_t)offsetof(struct seccomp_data, args) + 8 * (uint32_t)arg); }
-static void high(struct filter *f, int arg) { load(f, (uint32_t)offsetof(struct seccomp_data, args) + 8 * (uint32_t)arg + 4); }
-
-#define ERRNO(e) (SECCOMP_RET_ERRNO | (e))
-
-/* if (nr == call) return what; */
-static void on_call(struct filter *f, int call, uint32_t what)
-{
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1);
-    answer(f, what);
-}
-
-/* if (nr == call) { <body up to done()> }: returns where to patch the jump over it */
-static unsigned begin(struct filter *f, int call)
-{
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 0);
-    return f->n - 1u;
-}
-
-static void done(struct filter *f, unsigned start)
-{
-    unsigned over = f->n - start - 1;
-    if (over > 255)
-        fail("seccomp", E2BIG, "jump");
-    f->code[start].jf = (uint8_t)over;
-}
-
-/* within begin/done: if (A & bits) return no */
-static void refuse_bits(struct filter *f, uint32_t bits, uint32_t no)
-{
-    emit(f, BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1);
-    answer(f, no);
-}
-
-static void allow_value(struct filter *f, uint32_t value)
-{
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-    answer(f, SECCOMP_RET_ALLOW);
-}
 
 /* set-id modes: a set-uid file planted through a write grant would be one on the host */
 static void mode_call(struct filter *f, int call, int arg, uint32_t good)
@@ -156,8 +101,20 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     /* limits only of oneself: 0, because a number could be another process of the same user */
     b = begin(f, __NR_prlimit64);
     low(f, 0);
-    allow_value(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
     answer(f, ERRNO(EPERM));
+    low(f, 1); /* a core limit of 0 would feed a core_pattern pipe again (core(5)) */
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 3);
+    low(f, 2);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    answer(f, ERRNO(EPERM));
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
+    b = begin(f, __NR_setrlimit);
+    low(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 1);
+    answer(f, ERRNO(EPERM));
+    answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
     if (plan->tier == TIER_LANDLOCK) { /* no PID namespace: only itself can be signalled */
         static const int KILLS[] = {__NR_kill, __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo};
@@ -187,87 +144,6 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     for (size_t i = 0; i < sizeof OPERATIONS / sizeof *OPERATIONS; i++)
         allow_value(f, (uint32_t)OPERATIONS[i]);
     answer(f, ERRNO(EINVAL));
-    done(f, b);
-}
-
-static void stream_types(struct filter *f)
-{
-    low(f, 1);
-    emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0); /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
-    allow_value(f, SOCK_STREAM);
-    allow_value(f, SOCK_SEQPACKET);
-}
-
-static void network_calls(struct filter *f, const struct plan *plan)
-{
-    /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
-     * socket in a granted directory. Without a network namespace: none but pairs. */
-    unsigned b = begin(f, __NR_socket);
-    if (plan->allow_inet) {
-        low(f, 2); /* 0, TCP and UDP, and no cousin of theirs (MPTCP, UDP-Lite, SCTP, SMC) */
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 1, 0);
-        answer(f, ERRNO(EACCES));
-        low(f, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0);
-        answer(f, ERRNO(EACCES));
-        emit(f, BPF_JMP | BPF_JA, 1, 0, 0); /* internet: over the next */
-        emit(f, BPF_JMP | BPF_JA, 4, 0, 0); /* Unix: over the datagrams */
-        low(f, 1);
-        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
-        allow_value(f, SOCK_DGRAM);
-        stream_types(f);
-    }
-    answer(f, ERRNO(EACCES));
-    done(f, b);
-    b = begin(f, __NR_socketpair);
-    low(f, 0);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
-    answer(f, ERRNO(EACCES));
-    stream_types(f);
-    answer(f, ERRNO(EACCES));
-    done(f, b);
-    on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
-    static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
-    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
-        on_call(f, SERVING[i], ERRNO(EACCES));
-    /* an address given to sendto would leave by an injected socket or, without a network
-     * namespace, to any datagram socket of the host; sendmsg hides its address in memory */
-    b = begin(f, __NR_sendto);
-    low(f, 3);
-    refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-    low(f, 4);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-    answer(f, ERRNO(EACCES));
-    high(f, 4);
-    allow_value(f, 0);
-    answer(f, ERRNO(EACCES));
-    done(f, b);
-    /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
-    static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
-    for (size_t i = 0; i < sizeof SENDING / sizeof *SENDING; i++) {
-        b = begin(f, SENDING[i].call);
-        low(f, SENDING[i].flags);
-        refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-        answer(f, SECCOMP_RET_ALLOW);
-        done(f, b);
-    }
-    /* options that turn a connected socket of the host's into another thing */
-    static const unsigned OPTIONS[] = {TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_ULP, TCP_REPAIR,
-                                       TCP_REPAIR_QUEUE, TCP_REPAIR_OPTIONS, TCP_MD5SIG};
-    b = begin(f, __NR_setsockopt);
-    low(f, 1);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 1, 0);
-    answer(f, SECCOMP_RET_ALLOW);
-    low(f, 2);
-    for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, OPTIONS[i], 0, 1);
-        answer(f, ERRNO(EPERM));
-    }
-    answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
 }
 
@@ -304,6 +180,11 @@ static void file_calls(struct filter *f, const struct plan *plan)
     mode_call(f, 452 /* fchmodat2 */, 2, metadata);
     mode_call(f, __NR_mkdirat, 2, SECCOMP_RET_ALLOW);
     mode_call(f, __NR_mknodat, 2, SECCOMP_RET_ALLOW);
+    unsigned b = begin(f, __NR_renameat2);
+    low(f, 4);
+    refuse_bits(f, 4 /* RENAME_WHITEOUT: leaves a device behind */, ERRNO(EINVAL));
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
     static const int METADATA[] = {__NR_fchown, __NR_fchownat, __NR_utimensat};
     for (size_t i = 0; i < sizeof METADATA / sizeof *METADATA; i++)
         on_call(f, METADATA[i], metadata);
@@ -341,6 +222,20 @@ static void allow_ranges(struct filter *f)
     }
 }
 
+/* Landlock has no right for these, and without mounts every path of the host can be named. */
+static void refuse_what_landlock_misses(struct filter *f)
+{
+    static const int CALLS[] = {
+#ifdef __NR_inotify_init
+        __NR_inotify_init,
+#endif
+        __NR_inotify_init1, __NR_inotify_add_watch, __NR_getxattr, __NR_lgetxattr, __NR_fgetxattr,
+        __NR_listxattr, __NR_llistxattr, __NR_flistxattr, __NR_statfs,
+    };
+    for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++)
+        on_call(f, CALLS[i], ERRNO(EPERM));
+}
+
 int apply_seccomp(const struct plan *plan, const void *secret)
 {
     static struct filter f;
@@ -357,6 +252,8 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     opens(&f, __NR_openat, 2);
     device_calls(&f);
     memory_calls(&f);
+    if (plan->tier == TIER_LANDLOCK)
+        refuse_what_landlock_misses(&f);
     allow_ranges(&f); /* early, because the kernel tries every call on the filter at the start */
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);

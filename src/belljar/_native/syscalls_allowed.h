@@ -96,9 +96,6 @@
 #ifdef __NR_renameat
     __NR_renameat,
 #endif
-#ifdef __NR_renameat2
-    __NR_renameat2,
-#endif
 #ifdef __NR_rmdir
     __NR_rmdir,
 #endif
@@ -409,9 +406,6 @@
 #endif
 #ifdef __NR_getrlimit
     __NR_getrlimit,
-#endif
-#ifdef __NR_setrlimit
-    __NR_setrlimit,
 #endif
 #ifdef __NR_sysinfo
     __NR_sysinfo,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from belljar.sandbox.result import Denial, Result
 
 _MOST_SHOWN = 20
+_MOST_POLICY = 1 << 20
 _OURS = ("policy", "python", "fail-on", "result", "name")
 _SWITCHES = ("quiet", "receipt", "no-policy")
 FAILED_ON = 123
@@ -59,10 +60,11 @@ def main(argv: list[str]) -> int:
     shown = _Shown(_guest_name(options), "quiet" in options.switches)
     session = Session(policy, program, shown.tell)
     _on_signals(session.interrupt)
+    place = _result_place(options.values.get("result"))
     result = session.run()
     shown.end(result, policy, "receipt" in options.switches)
-    if "result" in options.values:
-        _write_result(options.values["result"], result)
+    if place is not None:
+        _write_result(place, result)
     if ("denial" in fail_on and result.denials) or ("alert" in fail_on and result.alerts):
         return result.status or FAILED_ON
     return result.status
@@ -143,21 +145,28 @@ def _policy(path: str | None, options: Options, cwd: str) -> Policy:
 
 
 def _project_policy(cwd: str) -> str | None:
-    """`pyproject.toml` of the working directory, where it has a `[tool.belljar]`."""
+    """`pyproject.toml` of the working directory, where it has a `[tool.belljar]`.
+
+    It is found, not named, so nothing in the directory is trusted: not to be a file, to be
+    small, or to be its owner's.
+    """
+    path = os.path.join(cwd, "pyproject.toml")
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with open(os.path.join(cwd, "pyproject.toml"), encoding="utf-8") as file:
-            found = "[tool.belljar" in file.read()
+        with open(os.open(path, flags), "rb") as file:
+            if not os.fstat(file.fileno()).st_mode & 0o170000 == 0o100000:
+                raise PolicyError("pyproject.toml", "is not a file; or give --no-policy")
+            found = b"[tool.belljar" in file.read(_MOST_POLICY)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError("pyproject.toml", f"{error}; or give --no-policy") from error
+    except OSError as error:
+        raise PolicyError("pyproject.toml", f"{error.strerror}; or give --no-policy") from error
     if not found:
         return None
     from belljar.confine.cache import cache_directory
-    from belljar.confine.sensitive import distrust
+    from belljar.confine.distrust import distrust
 
-    remedy = "name it with --policy, or give --no-policy"
-    distrust(cache_directory(), os.path.join(cwd, "pyproject.toml"), remedy)
+    distrust(cache_directory(), path, "name it with --policy, or give --no-policy")
     return "pyproject.toml"
 
 
@@ -265,18 +274,30 @@ class _Shown:
                 say(f"record: {where} run {which}, {result.usage.events} events")
 
 
-def _write_result(path: str, result: Result) -> None:
-    from belljar.report.result import as_json
-
-    # the guest may be able to write there: a name it cannot guess, and never through a link
-    temporary = f"{path}.{os.urandom(8).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+def _result_place(path: str | None) -> tuple[int, str] | None:
+    """The directory, opened before the guest can exchange it for another, and the name in it."""
+    if path is None:
+        return None
+    folder, name = os.path.split(path)
     try:
-        with open(os.open(temporary, flags, 0o644), "w", encoding="utf-8") as file:
-            file.write(as_json(result) + "\n")
-        os.replace(temporary, path)
+        return os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name
     except OSError as error:
         raise PolicyError("--result", f"{path}: {error.strerror}") from error
+
+
+def _write_result(place: tuple[int, str], result: Result) -> None:
+    from belljar.report.result import as_json
+
+    folder, name = place
+    # the guest may be able to write there: a name it cannot guess, and never through a link
+    temporary = f"{name}.{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(temporary, flags, 0o644, dir_fd=folder), "w", encoding="utf-8") as file:
+            file.write(as_json(result) + "\n")
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        raise PolicyError("--result", f"{name}: {error.strerror}") from error
 
 
 def usage() -> str:

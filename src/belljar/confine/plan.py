@@ -42,6 +42,7 @@ class Plan(Value):
     implicit: tuple[Grant, ...]
     box: str
     runtime: Runtime
+    places: tuple[sensitive.Place, ...]  # shielded where they exist
     sealed: bool  # the host waits for the keeper's word that the interpreter cannot run again
     mapped: tuple[tuple[str, str], ...]  # guest path -> host path, where they differ
 
@@ -90,8 +91,12 @@ def make(
         view.bind(runtime.program, START, "x", "rx")
         view.add("bind", runtime.program, runtime.program, "-", "0", "0")  # over it: noexec
     found = add_grants(view, policy.grants)
-    for path in sensitive.places(tuple(found), program.cwd, program.protect):
-        shield(view, path)
+    own = sensitive.ours(runtime.site, runtime.program)
+    places = sensitive.places(tuple(found), program.cwd, (*program.protect, *own))
+    if not view.isolated:
+        sensitive.check_own(policy.grants, own)
+    for place in sorted(places, key=lambda p: p.guest):
+        shield(view, place)
     view.allow(table, "r")
     text = view.window_text()
     if view.isolated:
@@ -148,6 +153,7 @@ def make(
         + tuple(Grant("run", path, "runtime") for path in programs),
         box=box,
         runtime=runtime,
+        places=tuple(places),
         sealed=start,
         mapped=_mapped(view, program, found),
     )

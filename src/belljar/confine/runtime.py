@@ -34,7 +34,7 @@ def for_program(program: Program, cache: str | None) -> Runtime:
     when a `.venv` that nobody named was written by a guest."""
     python = choose(program.python, program.cwd)
     if program.python is None and python.startswith(program.cwd + "/.venv/"):
-        from belljar.confine.sensitive import distrust
+        from belljar.confine.distrust import distrust
 
         distrust(cache, program.cwd + "/.venv", "name it with --python")
     return describe(python)
@@ -91,7 +91,9 @@ def describe(python: str) -> Runtime:
         os.path.join(base, "lib", "python3", "dist-packages"),
         os.path.join("/usr/local/lib", short, "dist-packages") if base == "/usr" else "",
     ]
-    bases = [os.path.realpath(p) for p in bases if p and os.path.isdir(p)]
+    bases = [p for p in bases if p and os.path.isdir(p)]
+    _contained(base, *bases)
+    bases = [os.path.realpath(p) for p in bases]
     hidden: list[str] = []
     if settings is None:
         site = bases
@@ -119,10 +121,10 @@ def _contained(home: str, *paths: str) -> None:
 
 def _libraries(base: str) -> tuple[str, ...]:
     folder = os.path.join(base, "lib")
+    if base == "/usr" or not os.path.isdir(folder) or os.path.islink(folder):
+        return ()  # the system's library directories are shown anyway
     if os.path.isdir(os.path.join(base, "conda-meta")):
         return (os.path.realpath(folder),)  # everything there finds everything there
-    if base == "/usr" or not os.path.isdir(folder):
-        return ()  # the system's library directories are shown anyway
     names = [n for n in os.listdir(folder) if n.startswith("libpython") and ".so" in n]
     paths = (os.path.join(folder, name) for name in sorted(names))
     return tuple(path for path in paths if not os.path.islink(path))

@@ -1,43 +1,78 @@
 """Files inside a write grant that something outside will later obey or execute.
 
-A guest that may write a project must not thereby write the project's git hooks, its interpreter
-or the policy of its own next run. What exists is shown read-only unless a grant names it; what
-does not exist cannot be covered by a mount, so the end of the run tells what appeared.
+A guest that may write a project must not thereby write the project's git hooks, its interpreter,
+Belljar itself or the policy of its own next run. What exists is shown read-only unless a grant
+names it; what does not exist cannot be covered by a mount, so the end of the run tells what
+appeared. `confine/distrust.py` keeps later runs from obeying it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from belljar.errors import PolicyError
-from belljar.model import Grant
+from belljar.model import Grant, Value
 
 #: Looked for in the top directory of every write grant, and in the working directory.
 NAMES = (
-    ".git/hooks", ".git/config", ".venv", "venv", "pyproject.toml", ".pre-commit-config.yaml",
+    ".git", ".venv", "venv", "pyproject.toml", ".pre-commit-config.yaml",
     "Makefile", "conftest.py", "sitecustomize.py", ".envrc", ".vscode", ".github",
 )  # fmt: skip
 
 
-def places(grants: tuple[Grant, ...], cwd: str, also: tuple[str, ...] = ()) -> list[str]:
-    """Absolute host paths to protect, whether they exist or not; none that a grant names."""
-    roots = [g.target for g in grants if g.right == "write" and g.source in ("", g.target)]
-    found: dict[str, None] = {}
-    for root in roots:
-        folders = [root]
-        if beneath(cwd, root):
-            folders.append(cwd)
-        for folder in folders:
-            for name in NAMES:
-                found[os.path.join(folder, name)] = None
-        for path in also:
-            if beneath(path, root):
-                found[path] = None
-    return [path for path in found if not any(beneath(root, path) for root in roots)]
+class Place(Value):
+    """A path by the guest's name and by the host's, and the host's directories above it, down
+    from the grant that holds it, each as (guest, host)."""
+
+    guest: str
+    host: str
+    above: tuple[tuple[str, str], ...]
+
+
+def places(grants: tuple[Grant, ...], cwd: str, also: tuple[str, ...] = ()) -> list[Place]:
+    """What is to be protected, whether it exists or not; nothing that a grant names."""
+    roots = [
+        (g.target, os.path.realpath(g.source or g.target)) for g in grants if g.right == "write"
+    ]
+    found: dict[str, Place] = {}
+    here = os.path.realpath(cwd)
+    for target, root in roots:
+        folders = [root] + ([here] if beneath(here, root) else [])
+        hosts = [os.path.join(folder, name) for folder in folders for name in NAMES]
+        hosts += [path for path in map(os.path.realpath, also) if beneath(path, root)]
+        for host in hosts:
+            relative = os.path.relpath(host, root)
+            guest = target if relative == "." else os.path.join(target, relative)
+            if not any(beneath(named, guest) for named, _ in roots):
+                found[guest] = Place(guest, host, _between(target, root, relative))
+    return list(found.values())
+
+
+def _between(target: str, root: str, relative: str) -> tuple[tuple[str, str], ...]:
+    parts = relative.split("/")[:-1]
+    steps = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    return tuple((os.path.join(target, step), os.path.join(root, step)) for step in steps)
+
+
+def ours(runtime_site: tuple[str, ...], program: str) -> tuple[str, ...]:
+    """What runs outside the sandbox or is the runtime of the next one: Belljar, the environment
+    it is installed in, and the environment that the guest runs on."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    base = sys.base_prefix
+    own = [package, os.path.dirname(program), *runtime_site, os.path.dirname(os.__file__)]
+    for site in (*runtime_site, package):  # .../ENV/lib/python3.X/site-packages
+        top = os.path.dirname(os.path.dirname(os.path.dirname(site)))
+        if os.path.exists(os.path.join(top, "pyvenv.cfg")):
+            own.append(top)
+    if sys.prefix != base:
+        own.append(sys.prefix)
+    return tuple(own)
 
 
 def check_own(grants: tuple[Grant, ...], own: tuple[str, ...]) -> None:
-    """Raise `PolicyError` where a write grant covers a directory of Belljar's own."""
+    """Raise `PolicyError` where a write grant covers, or lies in, a directory that no guest may
+    write: Belljar's record, cache and channel; without mounts also Belljar and the runtime."""
     for grant in grants:
         if grant.right == "write":
             source = os.path.realpath(grant.source or grant.target)
@@ -47,7 +82,8 @@ def check_own(grants: tuple[Grant, ...], own: tuple[str, ...]) -> None:
                     raise PolicyError(
                         grant.origin,
                         f"write = {grant.target}: holds Belljar's own files ({real}), which no "
-                        f"guest may write; grant less, or move them (--ledger, XDG_CACHE_HOME)",
+                        f"guest may write; grant less, or move them (--ledger, TMPDIR, "
+                        f"XDG_CACHE_HOME)",
                     )
 
 
@@ -62,40 +98,4 @@ def signature(path: str) -> tuple[int, ...] | None:
         stat = os.lstat(path)
     except OSError:
         return None
-    return (
-        stat.st_dev,
-        stat.st_ino,
-        stat.st_mode,
-        stat.st_size,
-        stat.st_mtime_ns,
-        stat.st_ctime_ns,
-    )
-
-
-def remember(cache: str, path: str) -> None:
-    """Note that a guest wrote `path`, so that no later run takes it for its owner's."""
-    stat = os.lstat(path)
-    with open(_note(cache, path), "w", encoding="ascii") as file:
-        file.write(f"{stat.st_dev}:{stat.st_ino}")
-
-
-def distrust(cache: str | None, path: str, remedy: str) -> None:
-    """Raise `PolicyError` when `path`, found and not named, was written by a guest."""
-    if cache is None:
-        return
-    if not any(name.startswith("planted-") for name in os.listdir(cache)):
-        return
-    try:
-        with open(_note(cache, path), encoding="ascii") as file:
-            noted = file.read()
-        stat = os.lstat(path)
-    except FileNotFoundError:
-        return  # no guest wrote it, or it is gone
-    if noted == f"{stat.st_dev}:{stat.st_ino}":
-        raise PolicyError(path, f"written by a guest in an earlier run; review it, then {remedy}")
-
-
-def _note(cache: str, path: str) -> str:
-    import hashlib  # rarely needed: only after a guest wrote such a file
-
-    return os.path.join(cache, "planted-" + hashlib.sha256(os.fsencode(path)).hexdigest())
+    return (stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_ctime_ns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from belljar.confine.sensitive import Place, beneath
 from belljar.errors import PolicyError
 from belljar.model import Grant
 
@@ -23,6 +24,7 @@ class View:
         self.words: list[str] = []
         self.land: dict[str, str] = {}
         self.window: dict[str, str] = {}
+        self.held: set[str] = set()  # directories that are mounts only so as not to be renamed
 
     def add(self, *words: str) -> None:
         self.words.extend(words)
@@ -130,15 +132,26 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
     return found
 
 
-def shield(view: View, path: str) -> None:
-    """Show what exists at `path`, inside a writable grant, read-only there."""
-    real = os.path.realpath(path)
-    if not view.isolated or not os.path.lexists(path) or real != path:
-        return  # a link is what it points to: not beneath the grant, or shielded by its own name
-    stat = os.stat(real)
-    view.bind(real, path, "o", "", stat)
-    above = max((p for p in view.window if path.startswith(p.rstrip("/") + "/")), key=len)
-    view.window[path] = view.window[above].replace("w", "") or "-"
+def shield(view: View, place: Place) -> None:
+    """Show what exists at `place`, inside a writable grant, read-only there."""
+    if not view.isolated or os.path.realpath(place.host) != place.host:
+        return  # a link is what it points to; that it is replaced is told at the end
+    try:
+        stat = os.stat(place.host)
+    except OSError:
+        return
+    # a mount point cannot be renamed: else its parent would be moved away and made anew
+    for guest, host in place.above:
+        if guest not in view.held:
+            view.held.add(guest)
+            view.add("bind", host, guest, "wi", *_identity(os.stat(host)))
+    view.add("bind", place.host, place.guest, "o", *_identity(stat))
+    above = max((p for p in view.window if beneath(place.guest, p)), key=len)
+    view.window[place.guest] = view.window[above].replace("w", "").replace(".", "") or "-"
+
+
+def _identity(stat: os.stat_result) -> tuple[str, str]:
+    return str(stat.st_dev), str(stat.st_ino)
 
 
 def _check_place(grant: Grant) -> None:

@@ -112,6 +112,7 @@ class Session:
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
+        from belljar.confine.distrust import remember, remember_roots
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
 
@@ -121,10 +122,10 @@ class Session:
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
             )  # fmt: skip
-            watched = sensitive.places(
-                self._policy.grants, self._program.cwd, self._program.protect
-            )
-            before = {path: sensitive.signature(path) for path in watched}
+            before = {place.host: sensitive.signature(place.host) for place in plan.places}
+            sensitive.check_own(self._policy.grants, (collector.directory,))
+            if self._cache is not None:
+                remember_roots(self._cache, self._policy.grants, facts.tier != "landlock")
             self._unsealed = plan.sealed
             keeper.build(plan.words)
             judge, receipt = self._prepare(plan, facts)
@@ -137,8 +138,8 @@ class Session:
             )
         planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
         for path in planted:
-            if self._cache is not None and before[path] is None:
-                sensitive.remember(self._cache, path)
+            if self._cache is not None:
+                remember(self._cache, path)
         return self._result(judge, receipt, missed, planted)
 
     def _prepare(self, plan: Plan, facts: Facts) -> tuple[Judge, Status]:
@@ -374,9 +375,9 @@ class _Scratch:
 
     def __exit__(self, *_exception: object) -> None:
         if self.path:
-            import shutil
+            from belljar.watch.remove import remove_tree
 
-            shutil.rmtree(self.path)
+            remove_tree(self.path)
             if os.path.exists(self._window):
                 os.unlink(self._window)
 

@@ -29,7 +29,8 @@ class Streams:
 
     def _input(self, policy: Policy) -> int:
         if policy.stdin == "inherit":
-            return 0
+            # reading only: a terminal's descriptor could be written to, past the cap on output
+            return self._file(policy, "stdin", "/proc/self/fd/0", os.O_RDONLY | os.O_NOCTTY)
         path = "/dev/null" if policy.stdin == "null" else policy.stdin
         return self._file(policy, "stdin", path, os.O_RDONLY)
 

@@ -43,9 +43,9 @@ def _remove(directory: str) -> None:
             hold(channel)
             for name in os.listdir(directory):
                 if name == SCRATCH:
-                    import shutil
+                    from belljar.watch.remove import remove_tree
 
-                    shutil.rmtree(f"{directory}/{name}")  # what a guest left in its own
+                    remove_tree(f"{directory}/{name}")  # what a guest left in its own
                 else:
                     os.unlink(f"{directory}/{name}")
             os.rmdir(directory)

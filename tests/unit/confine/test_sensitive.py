@@ -48,6 +48,11 @@ def test_what_a_write_grant_names_is_meant() -> None:
     assert "/p/.git/hooks" in found
 
 
+def test_a_grant_of_one_file_inside_leaves_the_rest_protected() -> None:
+    found = places((write("/p"), write("/p/.github/notes.md")), "/")
+    assert "/p/.github" in found  # .github/workflows is named by no grant
+
+
 def test_other_rights_need_no_protection() -> None:
     assert places((Grant("read", "/p", "--read"),), "/p", ("/p/policy.toml",)) == []
 

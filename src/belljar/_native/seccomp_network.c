@@ -1,0 +1,104 @@
+/* The part of the filter that deals with sockets. */
+#include "filter.h"
+
+#include <asm/unistd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+static void stream_types(struct filter *f)
+{
+    low(f, 1);
+    emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0); /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
+    allow_value(f, SOCK_STREAM);
+    allow_value(f, SOCK_SEQPACKET);
+}
+
+static const unsigned SOCKET_OPTIONS[] = {
+    SO_REUSEADDR, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE, SO_LINGER, SO_REUSEPORT, SO_RCVLOWAT,
+    SO_RCVTIMEO, SO_SNDTIMEO, 66 /* SO_RCVTIMEO_NEW */, 67 /* SO_SNDTIMEO_NEW */, SO_PASSCRED, SO_BROADCAST,
+};
+static const unsigned TCP_OPTIONS[] = {
+    TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2,
+    TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK, TCP_USER_TIMEOUT, 25 /* TCP_NOTSENT_LOWAT */,
+};
+
+/* within begin/done, with the level loaded: if (level == this) only these options; reloads it */
+static void option_level(struct filter *f, int level, const unsigned *options, size_t count)
+{
+    unsigned b = begin(f, level);
+    low(f, 2);
+    for (size_t i = 0; i < count; i++)
+        allow_value(f, options[i]);
+    answer(f, ERRNO(ENOPROTOOPT));
+    done(f, b);
+}
+
+void network_calls(struct filter *f, const struct plan *plan)
+{
+    /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
+     * socket in a granted directory. Without a network namespace: none but pairs. */
+    unsigned b = begin(f, __NR_socket);
+    if (plan->allow_inet) {
+        low(f, 2); /* 0, TCP and UDP, and no cousin of theirs (MPTCP, UDP-Lite, SCTP, SMC) */
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 1, 0);
+        answer(f, ERRNO(EACCES));
+        low(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0);
+        answer(f, ERRNO(EACCES));
+        emit(f, BPF_JMP | BPF_JA, 1, 0, 0); /* internet: over the next */
+        emit(f, BPF_JMP | BPF_JA, 4, 0, 0); /* Unix: over the datagrams */
+        low(f, 1);
+        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
+        allow_value(f, SOCK_DGRAM);
+        stream_types(f);
+    }
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    b = begin(f, __NR_socketpair);
+    low(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
+    answer(f, ERRNO(EACCES));
+    stream_types(f);
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
+    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
+        on_call(f, SERVING[i], ERRNO(EACCES));
+    /* an address given to sendto would leave by an injected socket or, without a network
+     * namespace, to any datagram socket of the host; sendmsg hides its address in memory */
+    b = begin(f, __NR_sendto);
+    low(f, 3);
+    refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
+    low(f, 4);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    answer(f, ERRNO(EACCES));
+    high(f, 4);
+    allow_value(f, 0);
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
+    static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
+    for (size_t i = 0; i < sizeof SENDING / sizeof *SENDING; i++) {
+        b = begin(f, SENDING[i].call);
+        low(f, SENDING[i].flags);
+        refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
+        answer(f, SECCOMP_RET_ALLOW);
+        done(f, b);
+    }
+    /* A connected socket is the host's: only options that tune the connection itself, none that
+     * turn it into another thing (fast open, ULP, repair) or act on the host (multicast, devices) */
+    b = begin(f, __NR_setsockopt);
+    low(f, 1);
+    option_level(f, SOL_SOCKET, SOCKET_OPTIONS, sizeof SOCKET_OPTIONS / sizeof *SOCKET_OPTIONS);
+    option_level(f, IPPROTO_TCP, TCP_OPTIONS, sizeof TCP_OPTIONS / sizeof *TCP_OPTIONS);
+    option_level(f, IPPROTO_IP, (const unsigned[]){IP_TOS}, 1);
+    option_level(f, IPPROTO_IPV6, (const unsigned[]){IPV6_V6ONLY, IPV6_TCLASS}, 2);
+    answer(f, ERRNO(ENOPROTOOPT));
+    done(f, b);
+}
