@@ -129,11 +129,12 @@ static void attach(const struct view *v, int tree)
     struct stat st;
     if (fstat(tree, &st) < 0)
         fail("mounts", errno, v->path);
-    if (S_ISDIR(st.st_mode)) {
-        if (mkdir(v->path, 0755) < 0 && errno != EEXIST && errno != EROFS)
+    struct stat there; /* made only where there is none: a parent may be the host's, writable */
+    if (stat(v->path, &there) < 0) {
+        if (!S_ISDIR(st.st_mode))
+            make_file(v->path, "");
+        else if (mkdir(v->path, 0755) < 0)
             fail("mounts", errno, v->path);
-    } else {
-        make_file(v->path, "");
     }
     if (syscall(SYS_move_mount, tree, "", AT_FDCWD, v->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         fail("mounts", errno, v->path);

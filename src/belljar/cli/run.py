@@ -42,7 +42,10 @@ def main(argv: list[str]) -> int:
         print(usage())
         return 0
     options = parse(argv)
-    cwd = os.getcwd()
+    try:
+        cwd = os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("run: the working directory does not exist any more") from None
     path = options.values.get("policy")
     if path is None and "no-policy" not in options.switches:
         path = _project_policy(cwd)
@@ -242,7 +245,10 @@ class _Shown:
         from belljar.report.text import say
 
         if self._count > _MOST_SHOWN and not self._quiet:
-            say(f"belljar: {self._count - _MOST_SHOWN} more denials and alerts: belljar log tail")
+            from belljar.report.text import printable
+
+            where = f"; all are in the record {printable(result.ledger)}" if result.ledger else ""
+            say(f"belljar: {self._count - _MOST_SHOWN} more denials and alerts{where}")
         limits = {
             "wall": f"wall clock: over {policy.limits.wall:g}s (--wall)",
             "cpu": f"processor time: over {policy.limits.cpu:g}s (--cpu)",

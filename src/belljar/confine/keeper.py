@@ -11,7 +11,11 @@ from belljar.errors import BelljarError, InternalError, Unenforceable
 #: What a failed step of the keeper means: the protection, and what to do.
 STEPS = {
     "user-namespace": ("files", "allow unprivileged user namespaces, or accept the landlock tier"),
-    "namespaces": ("files", "allow user, mount, PID and network namespaces"),
+    "namespaces": (
+        "files",
+        "allow user namespaces (sysctl user.max_user_namespaces; on Ubuntu "
+        "kernel.apparmor_restrict_unprivileged_userns)",
+    ),
     "idmap": ("files", "run as the files' owner instead of as root, or use another file system"),
     "mounts": ("files", "check the granted path and its file system"),
     "landlock": ("files", "use a kernel with Landlock (5.13 or newer, lsm=landlock)"),

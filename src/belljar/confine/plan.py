@@ -12,6 +12,7 @@ from belljar._native import RECORDER
 from belljar.confine import sensitive
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, boot_file
+from belljar.confine.settings import addresses, environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
@@ -30,7 +31,6 @@ _ETC = {
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
-_GIB = 1 << 30
 START = "/belljar/start"
 
 
@@ -89,7 +89,7 @@ def make(
     start = bool(programs) and runtime.program not in programs
     if start:
         view.bind(runtime.program, START, "x", "rx")
-        view.add("bind", runtime.program, runtime.program, "-", "0", "0")  # over it: noexec
+        view.mount(runtime.program, "bind", runtime.program, runtime.program, "-", "0", "0")
     found = add_grants(view, policy.grants)
     own = sensitive.ours(runtime.site, runtime.program)
     places = sensitive.places(tuple(found), program.cwd, (*program.protect, *own))
@@ -106,9 +106,9 @@ def make(
             file.write(text)
 
     cwd = _working_directory(program.cwd, found, box)
-    words = view.words + view.rules()
-    words += _limits(policy, tier)
-    words += _addresses(policy)
+    words = view.plan() + view.rules()
+    words += limits(policy, tier)
+    words += addresses(policy)
     if view.isolated:
         words += ("allow", "metadata", "allow", "inet")
     if policy.limits.processes > 1 or programs:
@@ -121,7 +121,7 @@ def make(
         words += ("start", START)
     for argument in (runtime.program, "-I", "-S", "-B", "-X", "utf8", boot):
         words += ("arg", argument)
-    for name, value in _environment(policy, temporary):
+    for name, value in environment(policy, temporary):
         words += ("env", f"{name}={value}")
     for name, value in (
         ("LD_PRELOAD", recorder),
@@ -136,6 +136,7 @@ def make(
         words=encode(words),
         boot={
             "kind": program.kind,
+            "lines": policy.stdout == "capture" and os.isatty(1),
             "beside": {} if view.isolated else _modules(view, box),
             "target": target,
             "argv": list(program.args),
@@ -181,7 +182,9 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
         return
     for path, text in _ETC.items():
         view.file(path, text)
-    view.add("tmpfs", temporary, f"size={policy.limits.disk},nr_inodes=65536,mode=1777")
+    view.mount(
+        temporary, "tmpfs", temporary, f"size={policy.limits.disk},nr_inodes=65536,mode=1777"
+    )
     view.allow(temporary, "rlwp")
     view.link("/dev/shm", temporary)
     view.window["/dev/shm"] = "rlw"
@@ -202,7 +205,7 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
         view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
     for path in runtime.hidden:
         if path.startswith(runtime.stdlib + "/") and view.isolated:
-            view.add("tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
+            view.mount(path, "tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
     for path in runtime.site:
         view.bind(path, path, "x" if policy.extensions == "all" else "", "rl")
     names = [g for g in policy.grants if g.right == "import"]
@@ -218,8 +221,11 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
         granted = {g.target.partition(".")[0] for g in names}
         for file in sorted(os.listdir(runtime.dynload)):
             module = file.partition(".")[0]
+            if module == "_ctypes" and named:
+                continue  # a distribution with native code may need it; the guard asks who imports
             if module in UNSAFE_EXTENSIONS and not {module, module.lstrip("_")} & granted:
-                view.add("bind", empty, f"{runtime.dynload}/{file}", "-", "0", "0")
+                covered = f"{runtime.dynload}/{file}"
+                view.mount(covered, "bind", empty, covered, "-", "0", "0")
     return named
 
 
@@ -340,62 +346,6 @@ def _working_directory(cwd: str, found: list[Grant], box: str) -> str:
         if inside or grant.target.startswith(cwd.rstrip("/") + "/"):
             return cwd
     return box
-
-
-def _limits(policy: Policy, tier: str) -> list[str]:
-    limits = policy.limits
-    cpu = max(1, int(limits.cpu) + (limits.cpu > int(limits.cpu)))
-    rows: list[tuple[str, int, int]] = [
-        ("data", limits.memory, limits.memory),
-        # shared mappings are not data: this is the second fence
-        ("as", 4 * limits.memory + _GIB, 4 * limits.memory + _GIB),
-        ("cpu", cpu, cpu + 1),
-        ("nofile", limits.open_files, limits.open_files),
-        ("fsize", limits.disk, limits.disk),
-        ("core", 1, 1),  # 0 would still feed a core_pattern pipe (core(5))
-        ("memlock", 1 << 20, 1 << 20),
-        ("msgqueue", 0, 0),
-    ]
-    if tier != "landlock":  # elsewhere it would count the user's processes outside, too
-        tasks = limits.threads + limits.processes  # init is one of them
-        rows.append(("nproc", tasks, tasks))
-    return [word for name, soft, hard in rows for word in ("limit", name, str(soft), str(hard))]
-
-
-def _addresses(policy: Policy) -> list[str]:
-    words: list[str] = []
-    for grant in policy.grants:
-        if grant.right != "connect":
-            continue
-        from ipaddress import ip_network
-
-        host, _, port = grant.target.removeprefix("tcp:").rpartition(":")
-        network = ip_network(host.strip("[]"), strict=False)
-        family = "2" if network.version == 4 else "10"
-        number = "0" if port == "*" else port
-        words += (
-            "connect",
-            family,
-            network.network_address.packed.hex(),
-            str(network.prefixlen),
-            number,
-        )
-    return words
-
-
-def _environment(policy: Policy, temporary: str) -> list[tuple[str, str]]:
-    variables = {} if temporary == "/tmp" else {"TMPDIR": temporary}
-    for name, value in policy.env:
-        if value is True:
-            host = os.environ.get(name)
-            if host is not None:
-                variables[name] = host
-        elif isinstance(value, str):
-            variables[name] = value
-    for name in variables:
-        if name.startswith(("LD_", "BELLJAR_")):
-            raise PolicyError(policy.origin("process.env"), f"env: {name} is Belljar's own to set")
-    return list(variables.items())
 
 
 def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> dict[str, object]:

@@ -53,7 +53,8 @@ def choose(python: str | None, cwd: str) -> str:
                 if os.access(candidate, os.X_OK):
                     return candidate
         return sys.executable
-    path = python if "/" in python else _which(python)
+    here = "/" in python or os.path.isdir(os.path.join(cwd, python))
+    path = python if here else _which(python)
     path = os.path.join(cwd, path) if path else ""
     if os.path.isdir(path) and os.access(os.path.join(path, "bin", "python"), os.X_OK):
         path = os.path.join(path, "bin", "python")  # a virtual environment was named

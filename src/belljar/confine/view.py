@@ -6,6 +6,7 @@ cannot disagree: one call grants a path in all of them.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from belljar.confine.sensitive import Place, beneath
@@ -22,12 +23,33 @@ class View:
     def __init__(self, isolated: bool) -> None:
         self.isolated = isolated
         self.words: list[str] = []
+        self.mounts: list[tuple[str, list[str]]] = []  # by path: parents are attached first
+        self.executable: set[str] = set()
+        self.links: dict[str, str] = {}
         self.land: dict[str, str] = {}
         self.window: dict[str, str] = {}
         self.held: set[str] = set()  # directories that are mounts only so as not to be renamed
 
     def add(self, *words: str) -> None:
         self.words.extend(words)
+
+    def mount(self, path: str, *words: str) -> None:
+        """Something attached at `path`, above whatever lies there."""
+        self.mounts.append((path, list(words)))
+
+    def placed(self, path: str) -> str:
+        """Where `path` lies in the guest, behind the links of the root (`/lib` to `/usr/lib`)."""
+        for link, target in self.links.items():
+            if self.isolated and beneath(path, link):
+                return target + path[len(link) :]
+        return path
+
+    def plan(self) -> list[str]:
+        """All words: what the root holds, then the mounts, each after those above it."""
+        words = list(self.words)
+        for _, more in sorted(self.mounts, key=lambda m: m[0].split("/")):
+            words += more
+        return words
 
     def directory(self, path: str) -> None:
         if self.isolated:
@@ -42,6 +64,7 @@ class View:
     def link(self, path: str, target: str) -> None:
         if self.isolated:
             self.add("link", path, target)
+            self.links[path] = os.path.join("/", target)
 
     def bind(
         self, source: str, path: str, flags: str, rights: str, checked: os.stat_result | None = None
@@ -49,7 +72,9 @@ class View:
         """Show `source` of the host at `path`; `checked` pins the object that was looked at."""
         device, inode = (checked.st_dev, checked.st_ino) if checked else (0, 0)
         if self.isolated:
-            self.add("bind", source, path, flags or "-", str(device), str(inode))
+            self.mount(path, "bind", source, path, flags or "-", str(device), str(inode))
+            if "x" in flags:
+                self.executable.add(path)
         if self.isolated and "w" not in flags and "r" in rights:
             rights += "t"  # see landlock.c: harmless on a read-only mount, and saves a walk
         self.allow(path if self.isolated else source, rights)
@@ -78,6 +103,22 @@ def _union(a: str, b: str) -> str:
     return a + "".join(letter for letter in b if letter not in a)
 
 
+def _covers_runtime(view: View, grant: Grant, path: str, writable: bool) -> bool:
+    """True when `path` is a mount of the runtime's own. What lies beneath a grant is attached
+    above it; a grant that cannot be had together with the runtime is refused."""
+    if not view.isolated:
+        return False
+    if (grant.source or grant.target) != grant.target:
+        for below in view.executable:
+            if beneath(below, path):
+                raise PolicyError(grant.origin, f"{path}: the runtime's own {below} lies there")
+    if path not in view.executable:
+        return False
+    if writable:
+        raise PolicyError(grant.origin, f"write = {path}: is executable in the guest; grant less")
+    return True
+
+
 _LETTERS = {"read": "rl", "write": "w", "list": "l"}
 
 
@@ -101,35 +142,48 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
     for path in sorted(sources):
         source, grant = sources[path]
         real = os.path.realpath(source)
-        try:
-            checked = os.stat(real)
-        except OSError as error:
-            if grant.optional and isinstance(error, FileNotFoundError):
-                continue
-            hint = "; prefix it with - if it may be missing" if error.errno == 2 else ""
-            raise PolicyError(
-                grant.origin, f"{grant.right} = {source}: {error.strerror}{hint}"
-            ) from error
+        checked = _look(grant, source, real)
+        if checked is None:
+            continue
         if not view.isolated and real != path:
             raise PolicyError(
                 grant.origin,
                 f"{grant.right} = {source}: without mount namespaces a path cannot be renamed, "
                 f"and this one is a link or mapped; grant {real} itself",
             )
-        if (checked.st_mode & 0o170000) not in (0o040000, 0o100000):
-            raise PolicyError(
-                grant.origin, f"{grant.right} = {source}: neither a file nor a directory"
-            )
         letters = rights[path]
         for above, more in rights.items():
             if path.startswith(above.rstrip("/") + "/"):
                 letters = _union(letters, more)
         writable = "w" in letters
-        view.bind(
-            real, path, ("w" if writable else "") + ("i" if writable else "o"), letters, checked
-        )
+        if _covers_runtime(view, grant, view.placed(path), writable):
+            view.allow(path, letters)  # it is shown already, and has to stay executable
+            found += [g for g in files if g.target == path]
+            continue
+        placed = view.placed(path)
+        view.bind(real, placed, "wi" if writable else "o", letters, checked)
+        view.window[path] = view.window.get(path if not view.isolated else placed, letters)
         found += [g for g in files if g.target == path]
     return found
+
+
+def _look(grant: Grant, source: str, real: str) -> os.stat_result | None:
+    """The object that is granted; None when it is missing and may be."""
+    try:
+        checked = os.stat(real)
+    except OSError as error:
+        if grant.optional and isinstance(error, FileNotFoundError):
+            return None
+        hint = ""
+        if error.errno == errno.ENOENT and grant.right == "write":
+            hint = "; what does not exist yet is granted by its directory"
+        elif error.errno == errno.ENOENT:
+            hint = "; prefix it with - if it may be missing"
+        place = f"{grant.right} = {source}"
+        raise PolicyError(grant.origin, f"{place}: {error.strerror}{hint}") from error
+    if (checked.st_mode & 0o170000) not in (0o040000, 0o100000):
+        raise PolicyError(grant.origin, f"{grant.right} = {source}: neither a file nor a directory")
+    return checked
 
 
 def shield(view: View, place: Place) -> None:
@@ -144,8 +198,9 @@ def shield(view: View, place: Place) -> None:
     for guest, host in place.above:
         if guest not in view.held:
             view.held.add(guest)
-            view.add("bind", host, guest, "wi", *_identity(os.stat(host)))
-    view.add("bind", place.host, place.guest, "o", *_identity(stat))
+            view.mount(guest, "bind", host, guest, "wi", *_identity(os.stat(host)))
+    if place.guest not in view.executable:
+        view.mount(place.guest, "bind", place.host, place.guest, "o", *_identity(stat))
     above = max((p for p in view.window if beneath(place.guest, p)), key=len)
     view.window[place.guest] = view.window[above].replace("w", "").replace(".", "") or "-"
 

@@ -30,7 +30,9 @@ def render(
     if event.stack:
         frame = event.stack[0]
         where = f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
-    asked = f"asked as {printable(event.asked)}" if event.asked and event.asked != target else ""
+    asked = ""
+    if event.asked and event.asked != target and event.target == target:
+        asked = f"asked as {printable(event.asked)}"
     lines.append(_two("at", where, asked))
     near = ""
     if decision.grant is not None and _is_near(decision.grant, target):

@@ -30,6 +30,10 @@ _MAX_MEMO = 50_000
 #: thousands and measure by the back pressure whether a file exists; the rest is looked at later.
 _LIVE = 32
 _BEGIN = b"belljar.begin"
+#: What these change is the directory: a grant of the file itself would not do.
+_OF_THE_DIRECTORY = frozenset(
+    ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink")
+)
 _PATHS = frozenset(("read", "list", "write", "append", "execute"))
 
 
@@ -173,7 +177,7 @@ class Judge:
         self._tell(denial)
 
 
-def _practical(decision: Decision, right: str, target: str) -> Decision:
+def _practical(name: str, decision: Decision, right: str, target: str) -> Decision:
     """`decision` without remedies that would not work as they stand."""
     flag = decision.remedy.partition(" ")[0]
     host = target.rpartition(":")[0]
@@ -184,7 +188,8 @@ def _practical(decision: Decision, right: str, target: str) -> Decision:
     if flag in ("--write", "--append") and right in _PATHS:
         from belljar.policy.deciding import quote
 
-        there = target if os.path.lexists(target) else os.path.dirname(target)
+        whole = os.path.lexists(target) and name not in _OF_THE_DIRECTORY
+        there = target if whole else os.path.dirname(target)
         return decision.replace(remedy=f"--write {quote(there)}")
     return decision
 
@@ -236,7 +241,7 @@ def _refused(
                 continue
         if right in _PATHS and not _on_host(target, right, mapped):
             continue
-        rows.append((right, target, _practical(why, right, target)))
+        rows.append((right, target, _practical(event.name, why, right, target)))
     return tuple(rows)
 
 

@@ -41,7 +41,7 @@ _NAP = 0.002
 _PATIENCE = 5
 _DOZE = 0.5
 #: Denials wait for so long a pause in the guest's own output: not in the middle of a traceback.
-_PAUSE = 0.05
+_PAUSE = 0.25
 
 
 class Session:
@@ -291,7 +291,7 @@ class Session:
             try:
                 if not pass_on(number, data, self._deadline):
                     self._end("wall")
-            except BrokenPipeError:
+            except OSError:  # no reader, or no room
                 self._end("reader")
 
     def _end(self, why: str) -> None:

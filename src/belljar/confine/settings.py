@@ -1,0 +1,66 @@
+"""The plan's limits, addresses and environment: words from a policy, no files involved."""
+
+from __future__ import annotations
+
+import os
+
+from belljar.errors import PolicyError
+from belljar.model import Policy
+
+_GIB = 1 << 30
+
+
+def limits(policy: Policy, tier: str) -> list[str]:
+    given = policy.limits
+    cpu = max(1, int(given.cpu) + (given.cpu > int(given.cpu)))
+    rows: list[tuple[str, int, int]] = [
+        ("data", given.memory, given.memory),
+        # shared mappings are not data: this is the second fence
+        ("as", 4 * given.memory + _GIB, 4 * given.memory + _GIB),
+        ("cpu", cpu, cpu + 1),
+        ("nofile", given.open_files, given.open_files),
+        ("fsize", given.disk, given.disk),
+        ("core", 1, 1),  # 0 would still feed a core_pattern pipe (core(5))
+        ("memlock", 1 << 20, 1 << 20),
+        ("msgqueue", 0, 0),
+    ]
+    if tier != "landlock":  # elsewhere it would count the user's processes outside, too
+        tasks = given.threads + given.processes  # init is one of them
+        rows.append(("nproc", tasks, tasks))
+    return [word for name, soft, hard in rows for word in ("limit", name, str(soft), str(hard))]
+
+
+def addresses(policy: Policy) -> list[str]:
+    words: list[str] = []
+    for grant in policy.grants:
+        if grant.right != "connect":
+            continue
+        from ipaddress import ip_network
+
+        host, _, port = grant.target.removeprefix("tcp:").rpartition(":")
+        network = ip_network(host.strip("[]"), strict=False)
+        family = "2" if network.version == 4 else "10"
+        number = "0" if port == "*" else port
+        words += (
+            "connect",
+            family,
+            network.network_address.packed.hex(),
+            str(network.prefixlen),
+            number,
+        )
+    return words
+
+
+def environment(policy: Policy, temporary: str) -> list[tuple[str, str]]:
+    variables = {} if temporary == "/tmp" else {"TMPDIR": temporary}
+    for name, value in policy.env:
+        if value is True:
+            host = os.environ.get(name)
+            if host is not None:
+                variables[name] = host
+        elif isinstance(value, str):
+            variables[name] = value
+    for name in variables:
+        if name.startswith(("LD_", "BELLJAR_")):
+            raise PolicyError(policy.origin("process.env"), f"env: {name} is Belljar's own to set")
+    return list(variables.items())
