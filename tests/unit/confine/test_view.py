@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from belljar.confine.sensitive import Place
 from belljar.confine.view import View, add_grants, shield
 from belljar.errors import PolicyError
 from belljar.model import Grant
@@ -33,15 +34,20 @@ def grant(right: str, path: object, source: str = "", optional: bool = False) ->
 
 def flags(view: View, path: object) -> str:
     """Those of the last mount at `path`: it lies on top."""
-    assert view.words[::6] == ["bind"] * (len(view.words) // 6)
-    return dict(zip(view.words[2::6], view.words[3::6], strict=True))[str(path)]
+    words = view.plan()
+    assert words[::6] == ["bind"] * (len(words) // 6)
+    return dict(zip(words[2::6], words[3::6], strict=True))[str(path)]
+
+
+def place(path: object, *above: object) -> Place:
+    return Place(str(path), str(path), tuple((str(a), str(a)) for a in above))
 
 
 def test_a_read_grant_is_a_read_only_mount(tree: Path) -> None:
     view = granted(grant("read", tree / "data"))
     stat = os.stat(tree / "data")
     path = str(tree / "data")
-    assert view.words == ["bind", path, path, "o", str(stat.st_dev), str(stat.st_ino)]
+    assert view.plan() == ["bind", path, path, "o", str(stat.st_dev), str(stat.st_ino)]
     assert view.land == {path: "rlt"}
     assert view.window == {path: "rl"}
 
@@ -96,7 +102,7 @@ def test_a_neighbour_with_the_same_beginning_is_not_inside(tree: Path) -> None:
 
 def test_outer_mounts_come_before_inner_ones(tree: Path) -> None:
     view = granted(grant("read", tree / "data/inner"), grant("write", tree / "data"))
-    assert view.words[2::6] == [str(tree / "data"), str(tree / "data/inner")]
+    assert view.plan()[2::6] == [str(tree / "data"), str(tree / "data/inner")]
 
 
 def test_a_missing_path_is_refused_with_its_place_and_the_remedy(tree: Path) -> None:
@@ -158,7 +164,7 @@ def test_our_own_places_in_the_guest_are_refused(
 
 def test_a_place_that_only_begins_like_ours_is_free(tree: Path) -> None:
     view = granted(grant("read", "/boxes", str(tree / "data")))
-    assert view.words[:3] == ["bind", str(tree / "data"), "/boxes"]
+    assert view.plan()[:3] == ["bind", str(tree / "data"), "/boxes"]
 
 
 def test_one_path_from_two_sources_is_refused(tree: Path) -> None:
@@ -172,7 +178,7 @@ def test_a_link_is_resolved_once_and_pinned(tree: Path) -> None:
     (tree / "alias").symlink_to("data")
     view = granted(grant("read", tree / "alias"))
     stat = os.stat(tree / "data")
-    assert view.words == [
+    assert view.plan() == [
         "bind", str(tree / "data"), str(tree / "alias"), "o", str(stat.st_dev), str(stat.st_ino)
     ]  # fmt: skip
 
@@ -183,19 +189,19 @@ def test_without_namespaces_links_and_mapped_paths_are_refused(tree: Path) -> No
         with pytest.raises(PolicyError, match=rf"grant {tree}/data itself$"):
             granted(asked, isolated=False)
     view = granted(grant("read", tree / "data"), isolated=False)
-    assert (view.words, view.land) == ([], {str(tree / "data"): "rl"})
+    assert (view.plan(), view.land) == ([], {str(tree / "data"): "rl"})
 
 
 def test_rights_that_are_no_files_are_left_alone() -> None:
     view = View(isolated=True)
     assert add_grants(view, (Grant("connect", "tcp:1.2.3.4:5", ""), Grant("run", "/x", ""))) == []
-    assert (view.words, view.land) == ([], {})
+    assert (view.plan(), view.land) == ([], {})
 
 
 def test_a_shield_takes_the_write_and_leaves_the_rest(tree: Path) -> None:
     inner = tree / "data/inner"
     view = granted(grant("read", tree / "data"), grant("write", tree / "data"))
-    shield(view, str(inner))
+    shield(view, place(inner))
     assert flags(view, inner) == "o"
     assert view.window[str(inner)] == "rl"
     assert set(view.window[str(tree / "data")]) == set("rlw")
@@ -203,17 +209,55 @@ def test_a_shield_takes_the_write_and_leaves_the_rest(tree: Path) -> None:
 
 def test_a_shield_in_what_may_only_be_written_leaves_nothing(tree: Path) -> None:
     view = granted(grant("write", tree / "data"))
-    shield(view, str(tree / "data/inner"))
+    shield(view, place(tree / "data/inner"))
     assert view.window[str(tree / "data/inner")] == "-"
 
 
 def test_what_does_not_exist_or_is_a_link_is_not_shielded(tree: Path) -> None:
     (tree / "data/alias").symlink_to("inner")
     view = granted(grant("write", tree / "data"))
-    before = list(view.words)
-    shield(view, str(tree / "data/none"))
-    shield(view, str(tree / "data/alias"))
-    assert view.words == before
+    before = view.plan()
+    shield(view, place(tree / "data/none"))
+    shield(view, place(tree / "data/alias"))
+    assert view.plan() == before
+
+
+def test_what_is_above_a_shield_is_held_in_its_place(tree: Path) -> None:
+    view = granted(grant("write", tree))
+    for name in ("file", "file2"):
+        (tree / "data/inner" / name).touch()
+        shield(view, place(tree / "data/inner" / name, tree / "data", tree / "data/inner"))
+    assert flags(view, tree / "data") == flags(view, tree / "data/inner") == "wi"
+    assert flags(view, tree / "data/inner/file") == "o"
+    mounted = view.plan()[2::6]
+    assert len(mounted) == len(set(mounted))
+    assert mounted.index(str(tree / "data")) < mounted.index(str(tree / "data/inner"))
+
+
+def test_mounts_are_attached_after_those_above_them() -> None:
+    view = View(isolated=True)
+    for path in ("/a/b", "/a-b", "/a", "/a/b/c"):
+        view.bind("/x", path, "", "r")
+    view.directory("/box")
+    assert view.plan()[:2] == ["dir", "/box"]
+    order = view.plan()[4::6]
+    assert order.index("/a") < order.index("/a/b") < order.index("/a/b/c")
+
+
+def test_a_grant_over_the_runtimes_own_mount_keeps_it_executable(tree: Path) -> None:
+    view = View(isolated=True)
+    view.bind(str(tree / "data"), str(tree / "data"), "x", "r")
+    assert add_grants(view, (grant("read", tree / "data"),)) != []
+    assert flags(view, tree / "data") == "x"
+    with pytest.raises(PolicyError, match=r"is executable in the guest; grant less$"):
+        add_grants(view, (grant("write", tree / "data"),))
+
+
+def test_a_mapped_grant_over_the_runtime_is_refused(tree: Path) -> None:
+    view = View(isolated=True)
+    view.bind(str(tree / "data"), "/usr/lib/python", "x", "r")
+    with pytest.raises(PolicyError, match=r"the runtime's own /usr/lib/python lies there$"):
+        add_grants(view, (grant("read", "/usr/lib", str(tree / "other")),))
 
 
 def test_the_table_of_the_window_skips_what_would_be_another_line() -> None:
@@ -237,4 +281,4 @@ def test_without_namespaces_nothing_is_generated() -> None:
     view.file("/etc/x", "text")
     view.link("/a", "/b")
     view.directory("/box")
-    assert (view.words, view.land, view.window) == ([], {}, {})
+    assert (view.plan(), view.land, view.window) == ([], {}, {})
