@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from belljar.confine.sensitive import (
-    NAMES,
-    beneath,
-    check_own,
-    distrust,
-    places,
-    remember,
-    signature,
-)
+from belljar.confine.sensitive import NAMES, Place, beneath, check_own, ours, places, signature
 from belljar.errors import PolicyError
 from belljar.model import Grant
 
@@ -24,44 +17,87 @@ def write(path: object, source: str = "") -> Grant:
     return Grant("write", str(path), "policy.toml:3", source)
 
 
+def guests(*grants: Grant, cwd: str = "/", also: tuple[str, ...] = ()) -> list[str]:
+    """What is protected, by the guest's names."""
+    return [place.guest for place in places(grants, cwd, also)]
+
+
 def test_every_name_is_looked_for_in_the_top_of_a_write_grant() -> None:
-    assert places((write("/p"),), "/elsewhere") == [f"/p/{name}" for name in NAMES]
-    for name in (".git/hooks", ".venv", "pyproject.toml", "conftest.py"):
-        assert f"/p/{name}" in places((write("/p"),), "/")
+    assert guests(write("/p")) == [f"/p/{name}" for name in NAMES]
+    for name in (".git", ".venv", "pyproject.toml", "conftest.py"):
+        assert f"/p/{name}" in guests(write("/p"))
 
 
 def test_the_working_directory_inside_a_write_grant_is_looked_at_too() -> None:
-    found = places((write("/p"),), "/p/sub")
-    assert {"/p/.venv", "/p/sub/.venv"} <= set(found)
-    assert "/pub/.venv" not in places((write("/p"),), "/pub")
+    assert {"/p/.venv", "/p/sub/.venv"} <= set(guests(write("/p"), cwd="/p/sub"))
+    assert "/pub/.venv" not in guests(write("/p"), cwd="/pub")
 
 
 def test_a_working_directory_that_is_the_grant_is_named_once() -> None:
-    found = places((write("/p"),), "/p")
+    found = guests(write("/p"), cwd="/p")
     assert len(found) == len(set(found)) == len(NAMES)
 
 
 def test_what_a_write_grant_names_is_meant() -> None:
-    found = places((write("/p"), write("/p/.git/config"), write("/p/.venv")), "/")
-    assert "/p/.git/config" not in found
-    assert "/p/.venv" not in found
-    assert "/p/.git/hooks" in found
+    found = guests(write("/p"), write("/p/.git"), write("/p/.venv"))
+    assert {"/p/.git", "/p/.venv"}.isdisjoint(found)
+    assert {"/p/venv", "/p/.github"} <= set(found)
 
 
 def test_a_grant_of_one_file_inside_leaves_the_rest_protected() -> None:
-    found = places((write("/p"), write("/p/.github/notes.md")), "/")
-    assert "/p/.github" in found  # .github/workflows is named by no grant
+    found = guests(write("/p"), write("/p/.git/index"))
+    assert "/p/.git" in found  # its hooks and its configuration are named by no grant
 
 
 def test_other_rights_need_no_protection() -> None:
-    assert places((Grant("read", "/p", "--read"),), "/p", ("/p/policy.toml",)) == []
+    assert guests(Grant("read", "/p", "--read"), cwd="/p", also=("/p/policy.toml",)) == []
 
 
 def test_the_policy_itself_is_protected_inside_a_write_grant() -> None:
-    also = ("/p/rules/policy.toml", "/q/policy.toml")
-    found = places((write("/p"),), "/", also)
+    found = guests(write("/p"), also=("/p/rules/policy.toml", "/q/policy.toml"))
     assert "/p/rules/policy.toml" in found
     assert "/q/policy.toml" not in found
+
+
+def test_directories_between_the_grant_and_what_it_holds_are_told() -> None:
+    found = places((write("/p"),), "/", ("/p/a/b/policy.toml",))
+    above = (("/p/a", "/p/a"), ("/p/a/b", "/p/a/b"))
+    assert Place("/p/a/b/policy.toml", "/p/a/b/policy.toml", above) in found
+    assert Place("/p/.git", "/p/.git", ()) in found
+
+
+def test_what_a_mapped_grant_holds_is_known_by_both_names(tmp_path: Path) -> None:
+    found = places((write("/out", str(tmp_path)),), "/", (f"{tmp_path}/sub/policy.toml",))
+    assert Place("/out/.git", f"{tmp_path}/.git", ()) in found
+    assert found[-1] == Place(
+        "/out/sub/policy.toml", f"{tmp_path}/sub/policy.toml", (("/out/sub", f"{tmp_path}/sub"),)
+    )
+
+
+def test_a_grant_through_a_link_protects_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "alias").symlink_to("real")
+    found = places((write(tmp_path / "alias"),), "/")
+    assert Place(f"{tmp_path}/alias/.venv", f"{tmp_path}/real/.venv", ()) in found
+
+
+def test_a_policy_file_that_is_granted_itself_is_meant(tmp_path: Path) -> None:
+    path = str(tmp_path / "policy.toml")
+    assert path not in guests(write(path), also=(path,))
+
+
+def test_belljar_and_the_environments_are_ours(tmp_path: Path) -> None:
+    site = tmp_path / "env/lib/python3.11/site-packages"
+    site.mkdir(parents=True)
+    (tmp_path / "env/pyvenv.cfg").touch()
+    found = ours((str(site),), "/base/bin/python3.11")
+    assert {str(site), str(tmp_path / "env"), "/base/bin", os.path.dirname(os.__file__)} <= set(
+        found
+    )
+    package = os.path.dirname(
+        os.path.dirname(os.path.abspath(sys.modules[beneath.__module__].__file__ or ""))
+    )
+    assert package in found
 
 
 def test_a_write_grant_over_our_own_files_is_refused(tmp_path: Path) -> None:
@@ -110,49 +146,3 @@ def test_a_signature_changes_with_the_file(tmp_path: Path) -> None:
     path.unlink()
     path.symlink_to("longer")
     assert len({first, second, signature(str(path))}) == 3
-
-
-def test_what_a_guest_wrote_is_distrusted(tmp_path: Path) -> None:
-    cache, path = tmp_path / "cache", tmp_path / "pyproject.toml"
-    cache.mkdir()
-    path.touch()
-    remember(str(cache), str(path))
-    with pytest.raises(PolicyError) as caught:
-        distrust(str(cache), str(path), "name it")
-    assert str(caught.value) == (
-        f"{path}: written by a guest in an earlier run; review it, then name it"
-    )
-
-
-def test_a_directory_and_a_link_are_distrusted_too(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / "link").symlink_to("nowhere")
-    for name in (".venv", "link"):
-        remember(str(cache), str(tmp_path / name))
-        with pytest.raises(PolicyError):
-            distrust(str(cache), str(tmp_path / name), "name it")
-
-
-def test_what_its_owner_put_in_its_place_is_trusted(tmp_path: Path) -> None:
-    cache, path = tmp_path / "cache", tmp_path / "file"
-    cache.mkdir()
-    path.touch()
-    remember(str(cache), str(path))
-    (tmp_path / "new").touch()
-    os.replace(tmp_path / "new", path)
-    distrust(str(cache), str(path), "name it")
-    path.unlink()
-    distrust(str(cache), str(path), "name it")
-
-
-def test_only_the_file_that_was_noted_is_distrusted(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    for name in ("one", "two"):
-        (tmp_path / name).touch()
-    distrust(str(cache), str(tmp_path / "one"), "name it")
-    remember(str(cache), str(tmp_path / "one"))
-    distrust(str(cache), str(tmp_path / "two"), "name it")
-    distrust(None, str(tmp_path / "one"), "name it")
