@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from belljar.confine.distrust import remember
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, boot_file, choose, describe, for_program
-from belljar.confine.sensitive import remember
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 
 SHORT = "python3.9"
