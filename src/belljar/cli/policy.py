@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     >>> main(["check", "no-such-policy.toml"])
     1
     """
-    if argv[:1] in (["-h"], ["--help"]):
+    if {"-h", "--help"} & set(argv):
         print(USAGE, end="")
         return 0
     if argv == ["schema"]:
@@ -45,7 +45,12 @@ def _check(path: str) -> int:
     from belljar.policy import digest, load
     from belljar.report.text import printable
 
+    from belljar.confine import available
+    from belljar.confine.view import View, add_grants
+
     policy = load(path)
+    available.check(policy)  # what `run` would refuse is not right, however well it is written
+    add_grants(View(isolated=True), policy.grants)
     grants = f"{len(policy.grants)} grant{'' if len(policy.grants) == 1 else 's'}"
     print(f"ok: {printable(path)}: {grants}, digest {digest(policy)}")
     return 0

@@ -108,11 +108,24 @@ def main(argv: list[str]) -> int:
         return 125
 
 
+def _check_script(script: str) -> None:
+    """Say what a shell would say; the interpreter's own status for a missing script is 2."""
+    from belljar.errors import ProgramNotExecutable, ProgramNotFound
+
+    if script in ("-c", "-m", "-"):
+        return
+    if not os.path.exists(script):
+        raise ProgramNotFound(f"cannot run {script}: no such file")
+    if os.path.isdir(script) and not os.path.exists(os.path.join(script, "__main__.py")):
+        raise ProgramNotExecutable(f"cannot run {script}: it is a directory")
+
+
 def _run(options: Options) -> int:
     from belljar.watch import command, run
     from belljar.watch.record import Record
 
     if options.is_python:
+        _check_script(options.command[0])
         words = [command.python(options.python, os.environ), *options.command]
     else:
         words = list(options.command)

@@ -15,6 +15,7 @@ from belljar.errors import PolicyError
 from belljar.model import Grant
 
 _ROOTS = "written-roots"
+_TICK = 100_000_000  # the clock of files may lag by a tick or two
 
 
 def remember(cache: str, path: str) -> None:
@@ -34,7 +35,8 @@ def remember_roots(cache: str, grants: tuple[Grant, ...], shielded: bool) -> Non
     flag = "shielded" if shielded else "open"
     new = [root for root in sorted(roots) if (root, flag) not in known and "\n" not in root]
     if new:
-        lines = "".join(f"{time.time_ns()} {flag} {root}\n" for root in new)
+        now = time.time_ns() - _TICK
+        lines = "".join(f"{now} {flag} {root}\n" for root in new)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         fd = os.open(os.path.join(cache, _ROOTS), flags, 0o600)
         try:

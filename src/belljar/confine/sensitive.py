@@ -35,6 +35,7 @@ def places(grants: tuple[Grant, ...], cwd: str, also: tuple[str, ...] = ()) -> l
     roots = [
         (g.target, os.path.realpath(g.source or g.target)) for g in grants if g.right == "write"
     ]
+    named = {target for target, _ in roots}
     found: dict[str, Place] = {}
     here = os.path.realpath(cwd)
     for target, root in roots:
@@ -44,7 +45,7 @@ def places(grants: tuple[Grant, ...], cwd: str, also: tuple[str, ...] = ()) -> l
         for host in hosts:
             relative = os.path.relpath(host, root)
             guest = target if relative == "." else os.path.join(target, relative)
-            if not any(beneath(named, guest) for named, _ in roots):
+            if guest not in named:  # a grant of one thing inside leaves the rest protected
                 found[guest] = Place(guest, host, _between(target, root, relative))
     return list(found.values())
 

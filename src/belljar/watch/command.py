@@ -17,6 +17,9 @@ def python(chosen: str | None, environ: Mapping[str, str]) -> str:
     environment, of `./.venv`, or ours. Raises `ProgramNotFound`, `ProgramNotExecutable`.
     """
     if chosen:
+        inside = os.path.join(chosen, "bin", "python")  # a virtual environment was named
+        if os.path.isdir(chosen) and os.access(inside, os.X_OK):
+            return os.path.abspath(inside)
         return program(chosen, environ)
     for root in (environ.get("VIRTUAL_ENV"), os.path.abspath(".venv")):
         if root:

@@ -14,7 +14,8 @@ def test_a_right_policy_is_ok_and_a_wrong_one_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("p.toml").write_text('schema = 1\n[files]\nread = ["/data"]\n')
+    Path("data").mkdir()
+    Path("p.toml").write_text('schema = 1\n[files]\nread = ["data"]\n')
     assert main(["check", "p.toml"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("ok: p.toml: 1 grant, digest ")
