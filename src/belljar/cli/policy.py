@@ -42,11 +42,10 @@ def main(argv: list[str]) -> int:
 
 
 def _check(path: str) -> int:
-    from belljar.policy import digest, load
-    from belljar.report.text import printable
-
     from belljar.confine import available
     from belljar.confine.view import View, add_grants
+    from belljar.policy import digest, load
+    from belljar.report.text import printable
 
     policy = load(path)
     available.check(policy)  # what `run` would refuse is not right, however well it is written

@@ -15,7 +15,7 @@ from belljar.errors import PolicyError
 from belljar.model import Grant
 
 _ROOTS = "written-roots"
-_TICK = 100_000_000  # the clock of files may lag by a tick or two
+_TICK = 10_000_000  # the clock of files may lag by a tick or two
 
 
 def remember(cache: str, path: str) -> None:

@@ -15,6 +15,12 @@ from belljar.model import Grant
 LATER = 1 << 62
 
 
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These files are made and noted within one tick."""
+    monkeypatch.setattr("belljar.confine.distrust._TICK", 0)
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> str:
     (tmp_path / "cache").mkdir()

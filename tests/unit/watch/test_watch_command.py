@@ -58,7 +58,7 @@ def test_output_input_and_status_are_the_programs_own(watch):
         (["--", "/no/such/program"], 127),
         (["--", "/etc/hostname"], 126),
         (["--", "/etc"], 126),
-        (["no-such-script.py"], 2),
+        (["no-such-script.py"], 127),
         (["--python", "/no/python", "-c", "pass"], 127),
         (["--bogus"], 2),
         ([], 2),
