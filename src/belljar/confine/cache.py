@@ -7,7 +7,9 @@ import os
 
 def cache_directory() -> str | None:
     """A private directory for answers, or None where none can be had."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):  # the specification: relative ones are to be ignored
+        base = os.path.expanduser("~/.cache")
     path = os.path.join(base, "belljar")
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)

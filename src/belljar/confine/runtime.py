@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from belljar.confine.program import Program
 
 
+_MOST_SETTINGS = 1 << 16
+
+
 class Runtime(Value):
     """An interpreter and its environment, as absolute host paths without symlinks."""
 
@@ -160,11 +163,14 @@ def _own_dynload() -> str:
 
 
 def _settings(path: str) -> dict[str, str] | None:
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+    try:  # a guest may have made it: no device, no pipe, no flood
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    with open(fd, encoding="utf-8", errors="replace") as file:
+        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+            raise BelljarError(f"{path}: not a file")
+        lines = file.read(_MOST_SETTINGS).splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 

@@ -23,6 +23,7 @@ def limits(policy: Policy, tier: str) -> list[str]:
         ("core", 1, 1),  # 0 would still feed a core_pattern pipe (core(5))
         ("memlock", 1 << 20, 1 << 20),
         ("msgqueue", 0, 0),
+        ("sigpending", 1024, 1024),  # also bounds POSIX timers
     ]
     if tier != "landlock":  # elsewhere it would count the user's processes outside, too
         tasks = given.threads + given.processes  # init is one of them

@@ -181,9 +181,37 @@ def _look(grant: Grant, source: str, real: str) -> os.stat_result | None:
             hint = "; prefix it with - if it may be missing"
         place = f"{grant.right} = {source}"
         raise PolicyError(grant.origin, f"{place}: {error.strerror}{hint}") from error
+    for point, kind in _special_mounts():
+        if beneath(point, real):
+            raise PolicyError(
+                grant.origin, f"{grant.right} = {source}: {kind} is mounted at {point}; grant less"
+            )
     if (checked.st_mode & 0o170000) not in (0o040000, 0o100000):
         raise PolicyError(grant.origin, f"{grant.right} = {source}: neither a file nor a directory")
     return checked
+
+
+#: File systems that are windows into the kernel: a grant above one would open it.
+_SPECIAL = frozenset(
+    ("proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf",
+     "devtmpfs", "devpts", "mqueue", "binfmt_misc", "efivarfs", "fusectl", "pstore", "hugetlbfs")
+)  # fmt: skip
+_mounts: list[tuple[str, str]] = []
+
+
+def _special_mounts() -> list[tuple[str, str]]:
+    """(mount point, type) of the host's special file systems, read once (proc_pid_mountinfo(5))."""
+    if not _mounts:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                kind = after.split(" ", 1)[0]
+                if kind in _SPECIAL:
+                    point = before.split(" ")[4].encode("utf-8", "surrogateescape")
+                    _mounts.append(
+                        (os.fsdecode(point.decode("unicode_escape").encode("latin-1")), kind)
+                    )
+    return _mounts
 
 
 def shield(view: View, place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import time
@@ -15,6 +16,7 @@ class Streams:
 
     def __init__(self, policy: Policy) -> None:
         self._open: list[int] = []
+        self._flags: dict[int, int] = {}
         self.pipes: dict[int, int] = {}  # host's read end -> 1 or 2
         self.given: tuple[int, int, int] = (0, 1, 2)
         try:
@@ -37,6 +39,8 @@ class Streams:
     def _output(self, policy: Policy, name: str, number: int) -> int:
         setting = getattr(policy, name)
         if setting == "inherit":
+            # shared with whoever else holds it: the guest may change its flags for all of them
+            self._flags[number] = fcntl.fcntl(number, fcntl.F_GETFL)
             return number
         if setting != "capture":
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -62,7 +66,10 @@ class Streams:
         self._open.clear()
 
     def close(self) -> None:
-        """Everything that is still open."""
+        """Everything that is still open, and the flags of what was lent."""
+        for fd, flags in self._flags.items():
+            fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+        self._flags.clear()
         self.handed_over()
         for fd in self.pipes:
             os.close(fd)
