@@ -6,6 +6,13 @@ from belljar.errors import PolicyError
 from belljar.model import Policy
 
 
+#: Keys that refuse to start when they are given (the help marks them).
+NOT_YET = frozenset(
+    ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections",
+     "must-log", "sinks")
+)  # fmt: skip
+
+
 def check(policy: Policy) -> None:
     """Raise `PolicyError` for the first key that is asked for and cannot be enforced yet."""
     for key, asked, why in _unenforced(policy):
