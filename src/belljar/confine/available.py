@@ -5,7 +5,6 @@ from __future__ import annotations
 from belljar.errors import PolicyError
 from belljar.model import Policy
 
-
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
     ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections",
