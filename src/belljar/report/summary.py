@@ -49,6 +49,7 @@ class Summary:
         self._folded: Counter[str] = Counter()
         self._imports: Counter[str] = Counter()
         self._site: set[str] = set()
+        self._started: tuple[Any, ...] | None = None
 
     def hello(self) -> None:
         """One more process was seen to start."""
@@ -74,14 +75,23 @@ class Summary:
         elif right in ("connect", "bind", "resolve"):
             self._seen["network"][f"{right} {target}"] += 1
         elif right == "run":
-            if event.name not in _AGAIN or not _from(event, "/subprocess.py"):
-                self._seen["process"][_command(event)] += 1
+            self._run(event)
         elif event.name in ("os.fork", "os.forkpty"):
             self._seen["process"]["fork"] += 1
         elif right == "signal":
             self._seen["process"][f"signal to {target}"] += 1
         elif right == "native" and event.name != "import":
             self._seen["native"][f"{event.name} {target}"] += 1
+
+    def _run(self, event: Event) -> None:
+        """One start, which `subprocess` tells twice: by its event and by that of what it uses."""
+        started = (event.pid, event.thread, _command(event), event.stack[:1])
+        again = started == self._started or _from(event, "/subprocess.py")
+        if event.name in _AGAIN and again:
+            self._started = None
+            return
+        self._started = started if event.name == "subprocess.Popen" else None
+        self._seen["process"][_command(event)] += 1
 
     def lines(self, findings: Iterable[Any] = (), *, colour: bool = False) -> list[str]:
         """The screen: a headline, a block for each kind of thing that happened, the findings."""
