@@ -14,6 +14,8 @@ from belljar.model import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from belljar.model import Status
     from belljar.sandbox.result import Denial, Result
 
@@ -190,12 +192,12 @@ def _guest_name(options: Options) -> str:
     return name.removesuffix(".py")
 
 
-def _on_signals(act: object) -> None:
+def _on_signals(act: Callable[[], None]) -> None:
     """INT, TERM and HUP end the guest in order, so that the record gets its last entry."""
     import _signal
 
     def handle(_number: int, _frame: object) -> None:
-        act()  # type: ignore[operator]
+        act()
 
     for number in (1, 2, 15):
         if _signal.getsignal(number) != _signal.SIG_IGN:
