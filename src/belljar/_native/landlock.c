@@ -59,7 +59,7 @@ uint64_t landlock_rights(const char *letters, bool *ok)
                       L_REMOVE_FILE | L_REMOVE_DIR | L_REFER;
             break;
         /* On a read-only mount nothing can be truncated; but the kernel also asks for this right
-         * at every open, and walks up to the root when it is missing: 1 us each time. */
+         * at every open, and walks up to the root when it is missing. */
         case 't': rights |= L_TRUNCATE; break;
         case 'p': rights |= L_MAKE_FIFO | L_MAKE_SOCK; break; /* only in private places */
         default: *ok = false;

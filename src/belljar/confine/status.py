@@ -7,6 +7,8 @@ unless `accept-partial` names them; the rest may be partial and is told in the r
 
 from __future__ import annotations
 
+import sys
+
 from belljar.confine.probe import Facts
 from belljar.errors import PolicyError, Unenforceable
 from belljar.model import Policy, Protection, Status
@@ -170,6 +172,14 @@ def _threads(policy: Policy, isolated: bool) -> Protection:
 def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     if policy.extensions == "all":
         return Protection("extensions", "none", "", "granted by the policy")
+    named = [g.target for g in policy.grants if g.right == "import"]
+    if isolated and facts.refused("native") and set(named) - sys.stdlib_module_names:
+        return Protection(
+            "extensions",
+            "partial",
+            "noexec mounts but for the runtime and what is named",
+            "what is named may use ctypes, and the guest can reach it there",
+        )
     if isolated and facts.refused("native"):
         return Protection(
             "extensions", "full", "noexec mounts but for the runtime and what is named"

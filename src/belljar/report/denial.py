@@ -26,10 +26,7 @@ def render(
     verb = _WORDS.get(right, right)
     head = paint(f"denied[{right}]:", "red", colour)
     lines = [f'{head} guest "{printable(guest, 60)}" may not {verb} {printable(target)}']
-    where = "outside any Python frame"
-    if event.stack:
-        frame = event.stack[0]
-        where = f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
+    where = _where(event)
     asked = ""
     if event.asked and event.asked != target and event.target == target:
         asked = f"asked as {printable(event.asked)}"
@@ -57,6 +54,13 @@ _WALLS = {
     "connect": ("network",), "bind": ("network",), "run": ("processes",),
     "import": ("extensions",), "native": ("extensions",),
 }  # fmt: skip
+
+
+def _where(event: Event) -> str:
+    if not event.stack:
+        return "outside any Python frame"
+    frame = event.stack[0]
+    return f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
 
 
 def _is_near(grant: Grant, target: str) -> bool:
@@ -95,9 +99,7 @@ def render_alert(
     what = f" {printable(target)}" if target else ""
     lines = [f'{head} guest "{printable(guest, 60)}"{what}']
     if event.stack:
-        frame = event.stack[0]
-        where = f"{printable(frame.file, 120)}:{frame.line} in {printable(frame.function, 60)}"
-        lines.append(_two("at", where, ""))
+        lines.append(_two("at", _where(event), ""))
     rule = printable(decision.rule.origin) if decision.rule else ""
     lines.append(_two("because", f"rule {rule}", f"record #{number}" if number else "not recorded"))
     return "\n".join(lines)

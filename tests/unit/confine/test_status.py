@@ -179,3 +179,9 @@ def test_the_receipt_tells_the_tier_and_why_no_better_one() -> None:
     receipt = status(Policy(), seen)
     assert (receipt.tier, receipt.probed) == ("landlock", "user: refused; x: y")
     assert "Landlock ABI 6" in next(r.by for r in receipt.protections if r.name == "files")
+
+
+@pytest.mark.parametrize(("name", "level"), [("numpy", "partial"), ("ctypes", "full")])
+def test_a_distribution_may_bring_ctypes_and_the_receipt_says_so(name: str, level: str) -> None:
+    policy = Policy(grants=(Grant("import", name, "--import"),))
+    assert levels(policy, facts())["extensions"] == level
