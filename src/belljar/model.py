@@ -79,11 +79,15 @@ RIGHTS: Final = (
 
 
 class Frame(Value):
-    """Where in the guest's source an event was raised. Text from the guest: escape it."""
+    """Where in the guest's source an event was raised. Text from the guest: escape it.
+
+    `values` are local variables of simple types, by name, where they were asked for.
+    """
 
     file: str
     line: int
     function: str
+    values: tuple[tuple[str, Any], ...] = ()
 
 
 class Event(Value):
@@ -91,7 +95,9 @@ class Event(Value):
 
     `seq` counts per process from 1; `time` is nanoseconds since 1970 by the guest's clock;
     `asked` is the target as the code named it, `target` what that means (an absolute path, an
-    `address:port`, a module, a program) or None when the event does not tell.
+    `address:port`, a module, a program) or None when the event does not tell. `stack` holds the
+    one frame that answers for the event, `frames` the whole stack, innermost first, where it was
+    asked for; `package` is the distribution that caused it, filled in by the watching side.
     """
 
     seq: int
@@ -106,6 +112,8 @@ class Event(Value):
     stack: tuple[Frame, ...] = ()
     cwd: str | None = None
     refused: bool = False  # the window inside the guest already raised
+    frames: tuple[Frame, ...] = ()
+    package: str | None = None
 
 
 class Grant(Value):
@@ -137,13 +145,21 @@ class Limits(Value):
 
 
 class Rule(Value):
-    """A `[[rule]]`: glob patterns that must all match, and what follows."""
+    """A `[[rule]]`: glob patterns that must all match, and what follows.
+
+    `package` is compared with the distribution that caused the event, `stack` with every known
+    frame as `file:function`. `id` names a shipped rule, `origin` is where it was written.
+    """
 
     event: str = "*"
     target: str = "*"
     right: str = "*"
     then: str = "record"
     origin: str = ""
+    package: str = "*"
+    stack: str = "*"
+    id: str = ""
+    text: str = ""  # one line for a person: what it means when this fires
 
 
 class Policy(Value):
