@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "protections.md").read_text("utf-8")
 ATTEMPTS = (
     "read", "write", "create", "delete", "list", "name", "chmod", "tcp", "udp", "unix", "netlink",
     "fork", "exec", "signal", "memfd", "memory", "native", "descriptors", "privileges", "ptrace",
-    "namespace",
+    "namespace", "threads", "cpu", "filesize", "disk",
 )  # fmt: skip
 CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
 
@@ -28,7 +28,7 @@ def facts(tier: str) -> Facts:
     """What a machine answers when all is well: as seen on Linux 6.18."""
     tried = dict.fromkeys(ATTEMPTS, (0, 13))
     if tier == "landlock":
-        tried["name"] = (0, 0)
+        tried |= dict.fromkeys(("name", "threads", "disk"), (0, 0))
     return Facts(tier, 7, tried, (), 5)
 
 

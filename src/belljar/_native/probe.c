@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +182,80 @@ static int try_descriptors(const struct plan *p)
     return error;
 }
 
+static atomic_int attempt_over;
+
+static void *idle(void *unused)
+{
+    while (!attempt_over) /* no pthread_cancel: it loads a library, which the guest has not */
+        usleep(1000);
+    return unused;
+}
+
+static int try_threads(const struct plan *p)
+{
+    (void)p;
+    enum { MORE = 40 }; /* than the probe's sandbox may have; small stacks, not to meet RLIMIT_DATA */
+    pthread_t threads[MORE];
+    pthread_attr_t small;
+    int n = 0, error = pthread_attr_init(&small);
+    if (!error)
+        error = pthread_attr_setstacksize(&small, 64 << 10);
+    while (!error && n < MORE) {
+        error = pthread_create(&threads[n], &small, idle, NULL);
+        n += !error;
+    }
+    attempt_over = 1;
+    while (n)
+        pthread_join(threads[--n], NULL);
+    return error;
+}
+
+/* Waiting for the limit itself would take a second of the processor: what is tried is to have it
+ * raised. */
+static int try_cpu(const struct plan *p)
+{
+    (void)p;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CPU, &limit) < 0)
+        return errno;
+    if (limit.rlim_max != RLIM_INFINITY)
+        limit.rlim_max++;
+    limit.rlim_cur = limit.rlim_max;
+    return result(setrlimit(RLIMIT_CPU, &limit));
+}
+
+/* Writes `files` new files of `size` bytes each where this process may write; they are gone when
+ * they are closed. */
+static int fill(const struct plan *p, int files, size_t size)
+{
+    static const char block[1 << 16];
+    int fds[4], made = 0, error = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    while (made < files && !error) {
+        int fd = open(in_canary(p, "scratch/fill"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+        if (fd < 0) { /* with namespaces there is no such directory, but a private one */
+            strcpy(path, "/tmp/belljar-probe-XXXXXX");
+            fd = mkstemp(path);
+        }
+        if (fd < 0) {
+            error = errno;
+            break;
+        }
+        unlink(path);
+        fds[made++] = fd;
+        for (size_t at = 0; at < size && !error; at += sizeof block) {
+            ssize_t n = write(fd, block, sizeof block);
+            error = n < 0 ? errno : n < (ssize_t)sizeof block ? ENOSPC : 0;
+        }
+    }
+    while (made > 0)
+        close(fds[--made]);
+    return error;
+}
+
+static int try_filesize(const struct plan *p) { return fill(p, 1, 3 << 20); }
+static int try_disk(const struct plan *p) { return fill(p, 4, 3 << 19); }
+
 static int try_privileges(const struct plan *p)
 {
     (void)p; /* 0 would mean: new privileges can be had */
@@ -192,7 +268,8 @@ static const struct { const char *name; int (*attempt)(const struct plan *); } P
     {"udp", try_udp},         {"unix", try_unix},       {"netlink", try_netlink}, {"fork", try_fork},
     {"exec", try_exec},       {"signal", try_signal},   {"memfd", try_memfd},     {"memory", try_memory},
     {"native", try_native},   {"descriptors", try_descriptors}, {"privileges", try_privileges},
-    {"ptrace", try_ptrace},   {"namespace", try_namespace},
+    {"ptrace", try_ptrace},   {"namespace", try_namespace}, {"threads", try_threads},
+    {"cpu", try_cpu},         {"filesize", try_filesize}, {"disk", try_disk},
 };
 
 void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line))

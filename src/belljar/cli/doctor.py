@@ -51,6 +51,10 @@ ATTEMPTS = {
     "privileges": "gain privileges by executing",
     "ptrace": "trace a process",
     "namespace": "make a namespace of its own",
+    "threads": "start more threads than the limit",
+    "cpu": "have the limit of processor time raised",
+    "filesize": "write a longer file than the limit",
+    "disk": "write more than the private directory holds",
 }
 
 _TIERS = {

@@ -170,6 +170,9 @@ class _Canary:
         for name in ("secret", "victim", "doomed"):
             with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
                 file.write("canary\n")
+        scratch = os.path.join(self.path, "scratch")
+        os.mkdir(scratch)
+        os.chmod(scratch, 0o777)  # noqa: S103 (as above)
         self.sockets = [
             socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
         ]
@@ -193,12 +196,14 @@ class _Canary:
 def _words(tier: str, canary: _Canary) -> bytes:
     words: list[str] = []
     if tier == "landlock":
-        cwd = "/"  # no rule at all: not even the private directory of a real run
+        cwd = "/"  # and one rule, for what a real run has in its private directory
+        words += ("land", canary.path + "/scratch", "rlw")
     else:
-        words += ("tmpfs", "/tmp", "size=1m,mode=1777", "land", "/tmp", "rlw", "allow", "metadata")
-        words += ("allow", "inet")
+        words += ("tmpfs", "/tmp", "size=4m,mode=1777", "land", "/tmp", "rlw", "allow", "metadata")
+        words += ("allow", "inet", "limit", "nproc", "16", "16")
         cwd = "/tmp"
-    for name, value in (("data", 64 << 20), ("nofile", 32), ("core", 1)):
+    bounds = (("data", 64 << 20), ("nofile", 32), ("core", 1), ("cpu", 30), ("fsize", 2 << 20))
+    for name, value in bounds:
         words += ("limit", name, str(value), str(value))
     words += ("cwd", cwd, "probe", canary.path, str(canary.port))
     return encode(words)

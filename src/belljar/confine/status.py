@@ -32,18 +32,18 @@ def status(policy: Policy, facts: Facts) -> Status:
             "seccomp allow-list, no_new_privs, no capabilities",
         ),
         _row("wall", facts.ended_ms >= 0, "the host's clock ends init, and init's end all of it"),
-        _output(policy),
+        _output(policy, facts),
         Protection(
             "memory",
             "partial" if facts.refused("memory", "memfd") else "none",
             "RLIMIT_DATA, RLIMIT_AS; memfd refused",
             "no cgroup: shared mappings count only against four times the limit",
         ),
-        Protection("cpu", "partial", "RLIMIT_CPU", "no cgroup: counted for each process"),
-        _threads(policy, isolated),
+        _some("cpu", facts.refused("cpu"), "RLIMIT_CPU", "no cgroup: counted for each process"),
+        _threads(policy, facts, isolated),
         _row("open-files", facts.refused("descriptors"), "RLIMIT_NOFILE"),
-        Protection(
-            "disk", "partial",
+        _some(
+            "disk", facts.refused("filesize", *(("disk",) if isolated else ())),
             "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
             "bounds each file; the sum only of private ones" if isolated else "bounds each file",
         ),
@@ -98,6 +98,12 @@ def _row(name: str, full: bool, by: str, reason: str = "") -> Protection:
     )
 
 
+def _some(name: str, held: bool, by: str, reason: str) -> Protection:
+    if held:
+        return Protection(name, "partial", by, reason)
+    return Protection(name, "none", by, "the probe got through")
+
+
 def _files(facts: Facts, isolated: bool) -> Protection:
     by = (
         "pivoted root, read-only binds, Landlock ABI {}".format
@@ -150,23 +156,23 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
     return Protection("processes", "full", by)
 
 
-def _output(policy: Policy) -> Protection:
+def _output(policy: Policy, facts: Facts) -> Protection:
     loose = [n for n in ("stdout", "stderr") if getattr(policy, n) != "capture"]
     if loose:
         return Protection(
             "output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked"
         )
-    return Protection("output", "full", "the host counts and ends the guest")
+    return _row("output", facts.ended_ms >= 0, "the host counts and ends the guest")
 
 
-def _threads(policy: Policy, isolated: bool) -> Protection:
+def _threads(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     if not isolated:
         return Protection(
             "threads", "none", "", "RLIMIT_NPROC would count the user's other processes"
         )
-    if policy.limits.processes > 1:
+    if policy.limits.processes > 1 and facts.refused("threads"):
         return Protection("threads", "partial", "RLIMIT_NPROC", "counted together with processes")
-    return Protection("threads", "full", "RLIMIT_NPROC of a user namespace")
+    return _row("threads", facts.refused("threads"), "RLIMIT_NPROC of a user namespace")
 
 
 def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:

@@ -12,7 +12,7 @@ from belljar.model import Grant, Limits, Policy, Protection, Status
 TRIED = (
     "read", "write", "create", "delete", "list", "chmod", "tcp", "udp", "unix", "netlink", "fork",
     "exec", "signal", "privileges", "ptrace", "namespace", "memfd", "memory", "descriptors",
-    "native", "name",
+    "native", "name", "threads", "cpu", "filesize", "disk",
 )  # fmt: skip
 FULL = {"files", "network", "processes", "syscalls", "wall", "output", "open-files"}
 
