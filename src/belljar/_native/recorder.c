@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "encode.h"
+#include "settings.h"
 #include "stack.h"
 #include "window.h"
 
@@ -190,16 +191,21 @@ static void keep_arguments(int argc, char **argv)
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp)
 {
     const char *channel = getenv("BELLJAR_CHANNEL"), *table = getenv("BELLJAR_WINDOW");
-    const char *asked = getenv("BELLJAR_STRICT");
+    const char *asked = getenv("BELLJAR_STRICT"), *settings = getenv("BELLJAR_SETTINGS");
     int strict = asked != NULL && strcmp(asked, "1") == 0;
     if (PySys_AddAuditHook == NULL || (channel == NULL && !strict))
         return;
     if (table != NULL && bj_window_load(table) < 0)
         bj_refuse("the window's table cannot be read");
+    int known = settings == NULL ? 0 : bj_settings_load(settings);
+    if (known == -2)
+        bj_refuse("the recorder's settings are malformed");
     keep_arguments(argc, argv);
     snprintf(version, sizeof version, "%.*s", (int)strcspn(Py_GetVersion(), " "), Py_GetVersion());
     collects_anywhere = PyGC_Disable != NULL && (starts(version, "3.10.") || starts(version, "3.11."));
     int ready = channel != NULL && bj_channel_open(channel, strict) == 0;
+    if (ready && known < 0) /* a collector that is gone takes its file along: then nobody listens */
+        bj_refuse("the recorder's settings cannot be read");
     if (ready) {
         const char *page = getenv("BELLJAR_PAGE");
         if (page != NULL)
