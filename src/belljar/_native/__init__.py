@@ -6,10 +6,19 @@ into every recorded process. Both stand beside this file, in a wheel as in a dev
 
 from __future__ import annotations
 
-from belljar._native._core import landlock_abi, pack, scan_frames
+from belljar._native._core import answer, landlock_abi, pack, scan_frames, unskipped
 
 HERE = __file__.rpartition("/")[0]
 KEEPER = HERE + "/belljar-keeper"
 RECORDER = HERE + "/libbelljar-recorder.so"
 
-__all__ = ["HERE", "KEEPER", "RECORDER", "landlock_abi", "pack", "scan_frames"]
+__all__ = [
+    "HERE",
+    "KEEPER",
+    "RECORDER",
+    "answer",
+    "landlock_abi",
+    "pack",
+    "scan_frames",
+    "unskipped",
+]

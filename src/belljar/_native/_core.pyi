@@ -1,3 +1,12 @@
+from collections.abc import Set as AbstractSet
+
+def answer(file: int, slot: int, seq: int, verdict: int) -> bool:
+    """Answer the event `seq` that asked for it through `slot`, and wake the process: 1 allow,
+    2 deny, 3 kill. `file` is the descriptor of the answers file. False where it cannot be written.
+
+    Raises `ValueError` for a slot or verdict that cannot be.
+    """
+
 def landlock_abi() -> int:
     """The kernel's Landlock ABI, 0 where it has none."""
 
@@ -17,7 +26,14 @@ def scan_frames(
     """Check whole frames at the head of `data`; see `docs/protocol.md`.
 
     Returns the bytes consumed, the frames counted, the places (offset, length) of frames that
-    the host must decode (hello, bye, CHECK), and the gaps (pid, expected seq, seq found).
-    `last` maps a pid to its last seq and is updated. Stops before what is no frame, and raises
+    the host must decode (all but events without CHECK), and the gaps (pid, expected seq, seq
+    found). `last` maps a pid to its last seq and is updated. Stops before what is no frame, and raises
     `ValueError` when that stands at the very beginning; `last` is then as it was.
+    """
+
+def unskipped(data: bytes, skip: AbstractSet[bytes]) -> list[tuple[int, int]]:
+    """The places (offset, length) of the events in `data` whose name is not in `skip`.
+
+    `data` are whole frames; ends at the first that is none. An event whose name is no plain text
+    is never skipped.
     """

@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -74,6 +75,12 @@ int bj_channel_is_open(void) { return channel >= 0; }
 int bj_channel_is_ours(void) { return pid == (uint32_t)getpid(); }
 uint64_t bj_channel_drops(void) { return drops; }
 
+int bj_channel_is_heard(void)
+{
+    struct pollfd end = {.fd = channel};
+    return channel >= 0 && (poll(&end, 1, 0) < 0 || !(end.revents & (POLLERR | POLLNVAL)));
+}
+
 void bj_channel_after_fork(void)
 {
     pthread_mutex_init(&lock, NULL); /* another thread of the parent may have held it */
@@ -81,6 +88,7 @@ void bj_channel_after_fork(void)
     thread = 0;
     seq = drops = written = 0;
     bj_page_forget();
+    bj_answers_forget();
 }
 
 static int write_frames(const unsigned char *frame, size_t size)
@@ -156,7 +164,7 @@ void bj_channel_flush(void)
     errno = saved;
 }
 
-void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
+uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 {
     int saved = errno;
     struct timespec clock;
@@ -171,15 +179,18 @@ void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     clock_gettime(CLOCK_REALTIME, &clock);
     uint64_t now = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec;
     head.time = htole64(now);
-    seq += kind == BJ_EVENT;
-    head.seq = htole64(seq);
+    uint64_t number = seq += kind == BJ_EVENT;
+    head.seq = htole64(number);
     memcpy(frame, &head, sizeof head);
     pass(frame, BJ_HEADER + body, now, flags);
-    if (kind == BJ_BYE)
-        bj_page_leave(); /* the program behind an exec may want it */
+    if (kind == BJ_BYE) { /* the program behind an exec may want them */
+        bj_page_leave();
+        bj_answers_leave();
+    }
     if (!(flags & BJ_LAST))
         pthread_mutex_unlock(&lock);
     errno = saved;
+    return number;
 }
 
 /* The program cannot close our descriptor or put another file in its place through the C

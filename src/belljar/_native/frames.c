@@ -26,13 +26,41 @@ const char *bj_next_frame(const unsigned char *data, size_t size, struct bj_head
     out->time = le64toh(out->time);
     if (out->magic != BJ_MAGIC)
         return "bad magic";
-    if (out->version != BJ_VERSION)
+    if (out->version < BJ_OLDEST || out->version > BJ_VERSION)
         return "bad version";
-    if (out->kind < BJ_HELLO || out->kind > BJ_BYE)
+    if (out->kind < BJ_HELLO || out->kind > (out->version == 1 ? BJ_BYE : BJ_SYSCALL))
         return "bad kind";
     if (out->length <= BJ_HEADER || out->length > BJ_FRAME)
         return "bad length";
     return out->length <= size ? BJ_WHOLE : BJ_PARTIAL;
+}
+
+long bj_event_name(const unsigned char *body, size_t size, const unsigned char **name)
+{
+    if (size < 2 || (body[0] & 0xF0) != 0x90)
+        return -1;
+    size_t head = 2, length;
+    if ((body[1] & 0xE0) == 0xA0)
+        length = body[1] & 0x1F;
+    else if (body[1] == 0xD9 && size >= 3)
+        head = 3, length = body[2];
+    else
+        return -1;
+    *name = body + head;
+    return length <= size - head ? (long)length : -1;
+}
+
+uint64_t bj_loss_count(const unsigned char *body, size_t size)
+{
+    if (size < 2 || body[0] != 0x91)
+        return 0;
+    if (body[1] < 0x80)
+        return body[1];
+    size_t width = body[1] < 0xCC || body[1] > 0xCF ? 0 : (size_t)1 << (body[1] - 0xCC);
+    uint64_t count = 0;
+    for (size_t i = 0; i < width && width <= size - 2; i++)
+        count = count << 8 | body[2 + i];
+    return count;
 }
 
 #ifndef BELLJAR_FUZZ
@@ -53,8 +81,9 @@ static int append(PyObject *list, PyObject *item)
     return failed ? -1 : 0;
 }
 
-/* Checks the frame's number against its process's last one and remembers it. */
-static int follow(PyObject *last, const struct bj_header *head, PyObject *findings)
+/* Checks the frame's number against its process's last one and remembers it. `first` is the first
+ * number that the frame accounts for. */
+static int follow(PyObject *last, const struct bj_header *head, uint64_t first, PyObject *findings)
 {
     PyObject *pid = PyLong_FromUnsignedLong(head->pid);
     if (pid == NULL)
@@ -64,11 +93,11 @@ static int follow(PyObject *last, const struct bj_header *head, PyObject *findin
     if (head->kind != BJ_HELLO) {
         failed = last_seq(last, pid, &expected);
         if (failed > 0)
-            expected += head->kind == BJ_EVENT;
+            expected += head->kind == BJ_EVENT || head->kind == BJ_LOSS;
     }
-    if (failed >= 0 && head->seq != expected)
+    if (failed >= 0 && first != expected)
         failed = append(findings, Py_BuildValue("(OKK)", pid, (unsigned long long)expected,
-                                                (unsigned long long)head->seq));
+                                                (unsigned long long)first));
     PyObject *seq = failed < 0 ? NULL : PyLong_FromUnsignedLongLong(head->seq);
     if (seq == NULL || PyDict_SetItem(last, pid, seq) < 0)
         failed = -1;
@@ -91,7 +120,11 @@ static int walk(const unsigned char *data, size_t size, PyObject *last, PyObject
             PyErr_Format(PyExc_ValueError, "%s in the frame at offset %zu", verdict, *consumed);
             return -1;
         }
-        if (follow(last, &head, findings) < 0)
+        const unsigned char *body = data + *consumed + BJ_HEADER;
+        uint64_t first = head.seq;
+        if (head.kind == BJ_LOSS)
+            first += 1 - bj_loss_count(body, head.length - (size_t)BJ_HEADER);
+        if (head.kind != BJ_SYSCALL && follow(last, &head, first, findings) < 0)
             return -1;
         if (head.kind != BJ_EVENT || head.flags & BJ_CHECK) {
             PyObject *place = Py_BuildValue("(ni)", (Py_ssize_t)*consumed, (int)head.length);
@@ -121,5 +154,43 @@ PyObject *bj_scan_frames(PyObject *self, PyObject *args)
     Py_XDECREF(flagged);
     Py_XDECREF(findings);
     return result;
+}
+
+/* Is the event's name one of `skip`? What has no plain name is not; -1 with an exception. */
+static int is_skipped(const unsigned char *body, size_t size, PyObject *skip)
+{
+    const unsigned char *name;
+    long length = bj_event_name(body, size, &name);
+    if (length < 0)
+        return 0;
+    PyObject *key = PyBytes_FromStringAndSize((const char *)name, (Py_ssize_t)length);
+    int found = key == NULL ? -1 : PySequence_Contains(skip, key);
+    Py_XDECREF(key);
+    return found;
+}
+
+PyObject *bj_unskipped(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *data = NULL, *skip = NULL;
+    char *bytes = NULL;
+    Py_ssize_t size = 0, at = 0;
+    if (!PyArg_ParseTuple(args, "SO:unskipped", &data, &skip) ||
+        PyBytes_AsStringAndSize(data, &bytes, &size) < 0)
+        return NULL;
+    PyObject *places = PyList_New(0);
+    struct bj_header head;
+    while (places != NULL && bj_next_frame((const unsigned char *)bytes + at, (size_t)(size - at),
+                                           &head) == BJ_WHOLE) {
+        const unsigned char *body = (const unsigned char *)bytes + at + BJ_HEADER;
+        int skipped = head.kind != BJ_EVENT;
+        if (!skipped)
+            skipped = is_skipped(body, head.length - (size_t)BJ_HEADER, skip);
+        if (skipped < 0 ||
+            (!skipped && append(places, Py_BuildValue("(ni)", at, (int)head.length)) < 0))
+            Py_CLEAR(places);
+        at += head.length;
+    }
+    return places;
 }
 #endif

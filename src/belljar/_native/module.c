@@ -151,6 +151,7 @@ static PyObject *record_value(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
+    {"answer", bj_answer, METH_VARARGS, "Answer an event that asked; see `docs/protocol.md`."},
     {"landlock_abi", landlock_abi, METH_NOARGS, "The kernel's Landlock ABI, 0 where it has none."},
     {"pack", (PyCFunction)(void (*)(void))pack, METH_VARARGS | METH_KEYWORDS,
      "MessagePack of exact None, bool, int, float, str, bytes, list, tuple and dict."},
@@ -158,6 +159,8 @@ static PyMethodDef methods[] = {
      "What the recorder would write of `value` into `room` bytes, and whether something was cut."},
     {"scan_frames", bj_scan_frames, METH_VARARGS,
      "Check frames at the head of `data`; see `docs/protocol.md`."},
+    {"unskipped", bj_unskipped, METH_VARARGS,
+     "The places of the events in `data` whose name is not in `skip`."},
     {NULL, NULL, 0, NULL},
 };
 

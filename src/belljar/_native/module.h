@@ -4,4 +4,6 @@
 #include "pyapi.h"
 
 PyObject *bj_scan_frames(PyObject *self, PyObject *args);
+PyObject *bj_unskipped(PyObject *self, PyObject *args);
+PyObject *bj_answer(PyObject *self, PyObject *args);
 #endif

@@ -28,7 +28,7 @@ static const volatile unsigned char *same_process; /* zero in a child, however i
 static uint64_t generation;
 static size_t length;
 
-static uint64_t who(void)
+uint64_t bj_page_who(void)
 {
     struct stat st;
     uint64_t names = stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
@@ -53,7 +53,7 @@ void bj_page_open(const char *path)
     struct page *found = mark == MAP_FAILED ? NULL : map(path);
     if (found == NULL)
         return;
-    uint64_t nobody = 0, us = who();
+    uint64_t nobody = 0, us = bj_page_who();
     if (madvise(mark, 1, MADV_WIPEONFORK) != 0 || madvise(found, BJ_PAGE, MADV_DONTFORK) != 0 ||
         (!atomic_compare_exchange_strong(&found->owner, &nobody, us) && nobody != us)) {
         munmap(found, BJ_PAGE);

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BJ_MAGIC = 0x4A42, BJ_VERSION = 1, BJ_HEADER = 32, BJ_FRAME = 4096 };
-enum { BJ_HELLO = 1, BJ_EVENT = 2, BJ_BYE = 3 };
-enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8 };
+enum { BJ_MAGIC = 0x4A42, BJ_VERSION = 2, BJ_OLDEST = 1, BJ_HEADER = 32, BJ_FRAME = 4096 };
+enum { BJ_HELLO = 1, BJ_EVENT = 2, BJ_BYE = 3, BJ_LOSS = 4, BJ_SYSCALL = 5 };
+enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8, BJ_WAITS = 16 };
 /* Not on the wire. LAST: no thread of this process sends anything after it. BULK: may pend. */
 enum { BJ_LAST = 0x100, BJ_BULK = 0x200 };
 
@@ -27,11 +27,18 @@ int bj_channel_is_ours(void); /* no vfork child, no raw clone */
 void bj_channel_flush(void); /* before a fork: what pends comes before the child's hello */
 void bj_channel_after_fork(void);
 uint64_t bj_channel_drops(void);
-/* `frame` has BJ_HEADER bytes of room before `body` bytes. */
-void bj_channel_send(unsigned char *frame, size_t body, int kind, int flags);
+/* `frame` has BJ_HEADER bytes of room before `body` bytes. The number that it got; 0 for an event
+ * that was lost, which the overflow setting allows. */
+uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags);
+/* Sends the event (CHECK and WAITS are set here) and waits for the answer to it. The slot in its body
+ * is that of `bj_answers_slot`. */
+enum { BJ_LATE = 0, BJ_ALLOW = 1, BJ_DENY = 2, BJ_KILL = 3 }; /* LATE: nobody answered in time */
+int bj_channel_ask(unsigned char *frame, size_t body, int flags);
+int bj_channel_is_heard(void); /* does anyone read it? */
 
 /* page.c: where bulk events pend. All but open and forget under the channel's lock. */
 enum { BJ_PAGE = 8192 };
+uint64_t bj_page_who(void); /* this process: pid, and its PID namespace's inode above it */
 void bj_page_open(const char *path);                       /* without it, nothing pends */
 unsigned char *bj_page_room(size_t size);                  /* behind what pends; NULL: no room */
 void bj_page_keep(size_t size);                            /* what was put there pends now */
@@ -39,6 +46,12 @@ size_t bj_page_pending(const unsigned char **data);
 void bj_page_emptied(void);                                /* what pended was written */
 void bj_page_leave(void);                                  /* for the next incarnation */
 void bj_page_forget(void);                                 /* in a child: it is the parent's */
+
+/* answers.c: where the collector's answers arrive. */
+int bj_answers_open(const char *path); /* -1: no usable file; every ask is LATE then */
+int bj_answers_slot(void);             /* this process's, claimed if it has none; -1: none */
+void bj_answers_leave(void);           /* before the end, and before an exec */
+void bj_answers_forget(void);          /* in a child: the slot is the parent's */
 
 /* recorder.c */
 void bj_send_bye(int flags);

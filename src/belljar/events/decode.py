@@ -64,7 +64,7 @@ def header(frame: bytes) -> Header:
     if not _HEADER.size <= len(frame) <= MAX_FRAME:
         raise GuestProtocolError(f"a frame of {len(frame)} bytes")
     magic, length, kind, flags, version, pid, thread, seq, time = _HEADER.unpack_from(frame)
-    if magic != MAGIC or version != 1 or not HELLO <= kind <= BYE:
+    if magic != MAGIC or version not in (1, 2) or not HELLO <= kind <= 5:
         raise GuestProtocolError(f"a frame with magic {magic:#x}, version {version}, kind {kind}")
     if length != len(frame):
         raise GuestProtocolError(f"a frame of {len(frame)} bytes that claims {length}")

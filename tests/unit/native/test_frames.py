@@ -55,9 +55,11 @@ def test_a_second_hello_starts_again():
     ("bad", "why"),
     [
         (frame(magic=0x4A43), "magic"),
-        (frame(version=2), "version"),
+        (frame(version=0), "version"),
+        (frame(version=3), "version"),
         (frame(kind=0), "kind"),
         (frame(kind=4), "kind"),
+        (frame(kind=6, version=2), "kind"),
         (frame(length=32), "length"),
         (frame(length=0), "length"),
         (frame(length=4097), "length"),
