@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 enum bj_overflow { BJ_BLOCK, BJ_DROP, BJ_EXIT };
-enum bj_action { BJ_KEEP, BJ_SKIP, BJ_ASK };
+enum bj_action { BJ_KEEP, BJ_SKIP, BJ_MUST_ASK };
 enum { BJ_MAX_STACKS = 32, BJ_MAX_DEADLINE = 86400000, BJ_MAX_PATTERN = 128 };
 
 struct bj_settings {
