@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from belljar.policy.flags import from_flags as from_flags
     from belljar.policy.identity import digest as digest
     from belljar.policy.overview import explain as explain
+    from belljar.policy.plain import from_plain as from_plain
+    from belljar.policy.plain import to_plain as to_plain
     from belljar.policy.schema import json_schema as json_schema
 
 # No module here bears the name of a function: importing it would hide the function.
@@ -25,11 +27,22 @@ _HOMES = {
     "digest": "identity",
     "explain": "overview",
     "from_flags": "flags",
+    "from_plain": "plain",
     "json_schema": "schema",
     "load": "file",
+    "to_plain": "plain",
 }
 
-__all__ = ["decide", "digest", "explain", "from_flags", "json_schema", "load"]
+__all__ = [
+    "decide",
+    "digest",
+    "explain",
+    "from_flags",
+    "from_plain",
+    "json_schema",
+    "load",
+    "to_plain",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
-    from belljar.confine.runtime import Runtime
     from belljar.model import Policy, Status
     from belljar.sandbox.judge import Judge
     from belljar.sandbox.record import Record
@@ -155,10 +154,10 @@ class Session:
         directory = resolve(self._policy.ledger)
         own = tuple(path for path in (directory, self._cache) if path is not None)
         sensitive.check_own(self._policy.grants, own)
+        full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         if directory is not None:
             self._record = Record(Writer(directory), self._run_id)
-            self._open_record(self._record, plan.runtime, receipt)
-        full = self._policy.replace(grants=self._policy.grants + plan.implicit)
+            self._open_record(self._record, plan, full, receipt)
         judge = Judge(
             full,
             self._record,
@@ -167,8 +166,8 @@ class Session:
         )
         return judge, receipt
 
-    def _open_record(self, record: Record, runtime: Runtime, receipt: Status) -> None:
-        from belljar.policy import digest, explain
+    def _open_record(self, record: Record, plan: Plan, full: Policy, receipt: Status) -> None:
+        from belljar.policy import digest, explain, to_plain
 
         rows = [[_plain(text) for text in row] for row in explain(self._policy)]
         body = {
@@ -176,10 +175,12 @@ class Session:
             "program": [self._program.kind, _plain(self._program.target)],
             "argv": [_plain(a) for a in self._program.args],
             "cwd": _plain(self._program.cwd),
-            "python": runtime.version,
-            "interpreter": _plain(runtime.program),
+            "python": plan.runtime.version,
+            "interpreter": _plain(plan.runtime.program),
             "policy": rows,
             "policy-digest": digest(self._policy),
+            "effective": to_plain(full),  # what `belljar why` explains denials by
+            "mapped": [[_plain(name) for name in pair] for pair in plan.mapped],
             "tier": receipt.tier,
             "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
             "uid": os.geteuid(),

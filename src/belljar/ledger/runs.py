@@ -1,0 +1,123 @@
+"""The runs of a ledger: which there are, and the records of one of them.
+
+Looking for a run walks headers and decodes no payload but the few it has to.
+"""
+
+from __future__ import annotations
+
+from belljar.errors import LedgerError
+from belljar.ledger.entries import expand
+from belljar.ledger.format import DECISIONS, EVENTS, START
+from belljar.ledger.reader import Reader, Record, read
+from belljar.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final
+
+    from belljar.ledger.entries import Entry
+
+_MOST_RUNS: Final = 100_000
+_HEAD: Final = 32
+
+
+class Run(Value):
+    """One run: its id, the number of its START entry, when that was kept, and what it holds."""
+
+    run: bytes
+    number: int
+    time: int
+    data: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """`run`, `watch`, or what else the START entry says."""
+        kind = self.data.get("kind") or self.data.get("mode")
+        return kind if isinstance(kind, str) else ""
+
+
+def find(directory: str, name: str = "") -> Run:
+    """The run whose id (hexadecimal) begins with `name`; the latest when that is empty.
+
+    Raises `LedgerError` where there is none, or several.
+
+    >>> find("/tmp/example", "3dd7f756").kind  # doctest: +SKIP
+    'run'
+    """
+    found: list[tuple[bytes, int]] = []
+    wanted = name.lower()
+    with Reader(directory) as reader:
+        for _offset, kind, run, first, _count, _time, _body in reader.found(whole=False):
+            if kind == START and run.hex().startswith(wanted):
+                found = [*found[-_MOST_RUNS:], (run, first)] if name else [(run, first)]
+    if not found:
+        raise LedgerError(f"the ledger in {directory} has no run {name}".rstrip())
+    if len({run for run, _ in found}) > 1:
+        raise LedgerError(f"{len(found)} runs in {directory} begin with {name}: give more of its id")
+    run, number = found[-1]
+    return _run(directory, run, number)
+
+
+def holding(directory: str, number: int) -> tuple[Run | None, bytes]:
+    """The run that entry `number` belongs to, and its id; the run is None where its START entry
+    is not in the ledger. Raises `LedgerError` when there is no such entry.
+    """
+    starts: dict[bytes, int] = {}
+    with Reader(directory) as reader:
+        for _offset, kind, run, first, count, _time, _body in reader.found(whole=False):
+            if kind == START and len(starts) < _MOST_RUNS:
+                starts[run] = first
+            if first <= number < first + count:
+                start = starts.get(run)
+                return (None if start is None else _run(directory, run, start)), run
+    raise LedgerError(f"the ledger in {directory} has no entry #{number}")
+
+
+def last_decision(directory: str) -> int:
+    """The number of the newest denial or alert. Raises `LedgerError` where there is none."""
+    newest = 0
+    with Reader(directory) as reader:
+        for _offset, kind, _run, first, count, _time, _body in reader.found(whole=False):
+            if kind == DECISIONS:
+                newest = first + count - 1
+    if not newest:
+        raise LedgerError(f"the ledger in {directory} holds no denial and no alert")
+    return newest
+
+
+def records(directory: str, run: Run) -> Iterator[Record]:
+    """The records of `run` in order, its START first."""
+    for record in read(directory, run.number):
+        if record.run == run.run:
+            yield record
+
+
+def picked(record: Record, wanted: Callable[[int, int], bool]) -> Iterator[Entry]:
+    """The event entries of an EVENTS record whose process and number are `wanted`; the others are
+    not decoded, which is what takes the time.
+    """
+    payload, at, number = record.payload, 0, record.first
+    if record.kind != EVENTS:
+        return
+    while at + _HEAD <= len(payload):
+        length = int.from_bytes(payload[at + 2 : at + 4], "little")
+        pid = int.from_bytes(payload[at + 8 : at + 12], "little")
+        seq = int.from_bytes(payload[at + 16 : at + 24], "little")
+        if length < _HEAD:
+            return
+        if wanted(pid, seq):
+            frame = payload[at : at + length]
+            one = Record(record.offset, EVENTS, record.run, number, 1, record.time, frame)
+            yield from expand(one)
+        at += length
+        number += 1
+
+
+def _run(directory: str, run: bytes, number: int) -> Run:
+    for record in read(directory, number):
+        for entry in expand(record):
+            if entry.number == number and isinstance(entry.data, dict):
+                return Run(run, number, entry.time, entry.data)
+        break
+    raise LedgerError(f"entry #{number} of {directory} is no START entry that can be read")
