@@ -1,12 +1,13 @@
 /* The way out: a FIFO, whole frames in each write(2) of at most PIPE_BUF bytes, so frames never
- * mix. A full FIFO blocks the writer: nothing proceeds unrecorded. */
+ * mix. A full FIFO blocks the writer and one that is gone ends it: nothing proceeds unrecorded.
+ * Settings may ask for the end in both cases, or for losses, which are counted and told. */
 #define _GNU_SOURCE
 #include "recorder.h"
 
-#include <dlfcn.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -16,14 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "settings.h"
+
 /* Bulk events pend only this long after a write (ns): the collector still looks then, without
  * having to be woken. */
 enum { SOON = 5000000 };
+/* The body of a loss; how long to wait (ms) for room where a loss would hurt more than a pause. */
+enum { LOSS = 10, MOMENT = 100 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* numbers and writes go together */
 static char where[4096];
-static int channel = -1, strictly;
-static uint64_t seq, drops, written; /* when the last write was */
+static int channel = -1, mode;
+static uint64_t seq, written; /* the last number; when the last write was */
+static uint64_t drops, lost;  /* events lost since the start, and since the last loss was told */
 static uint32_t pid;
 static __thread uint32_t thread __attribute__((tls_model("initial-exec")));
 
@@ -52,7 +58,8 @@ static int connect_fifo(void)
     if (fd < 0)
         return -1;
     struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || fcntl(fd, F_SETFL, O_WRONLY) < 0) {
+    int waits = mode == BJ_BLOCK ? 0 : O_NONBLOCK;
+    if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || fcntl(fd, F_SETFL, O_WRONLY | waits) < 0) {
         close(fd);
         return -1;
     }
@@ -65,9 +72,11 @@ int bj_channel_open(const char *path, int strict)
     if (len >= sizeof where)
         return -1;
     memcpy(where, path, len + 1);
-    strictly = strict;
+    mode = strict && bj_settings.overflow == BJ_DROP ? BJ_BLOCK : bj_settings.overflow;
     pid = (uint32_t)getpid();
     channel = connect_fifo();
+    if (channel < 0 && errno == ENXIO && mode != BJ_DROP)
+        bj_refuse("the record's channel is gone"); /* it stands there, and nobody reads it */
     return channel < 0 ? -1 : 0;
 }
 
@@ -86,11 +95,12 @@ void bj_channel_after_fork(void)
     pthread_mutex_init(&lock, NULL); /* another thread of the parent may have held it */
     pid = (uint32_t)getpid();
     thread = 0;
-    seq = drops = written = 0;
+    seq = drops = lost = written = 0;
     bj_page_forget();
     bj_answers_forget();
 }
 
+/* 0, or -1: the channel is full (drop and exit never wait) or is not ours any more. */
 static int write_frames(const unsigned char *frame, size_t size)
 {
     for (;;) {
@@ -103,55 +113,94 @@ static int write_frames(const unsigned char *frame, size_t size)
     }
 }
 
-/* The program may have closed our descriptor: come back once, and give up for good if that
- * fails. What could not be written is counted, and its number is missing in the record. */
+/* The program may have closed our descriptor: come back once, and give up for good if that fails. */
 static int deliver(const unsigned char *frame, size_t size)
 {
     if (channel >= 0 && write_frames(frame, size) == 0)
         return 0;
-    if (channel >= 0) {
+    if (channel >= 0 && errno != EAGAIN) {
         channel = connect_fifo(); /* the old number is left alone: it may be anyone's by now */
         if (channel >= 0 && write_frames(frame, size) == 0)
             return 0;
-        channel = -1;
     }
-    drops++;
-    if (strictly)
-        bj_refuse("the record's channel is gone");
+    int full = channel >= 0 && errno == EAGAIN;
+    if (mode != BJ_DROP)
+        bj_refuse(full ? "the record's channel is full" : "the record's channel is gone");
+    if (!full)
+        channel = -1;
     return -1;
 }
 
 /* What pends, and `frame` behind it where both fit one write; two writes where they do not.
- * When the FIFO is gone, what pends stays for whoever reads the page. */
-static void write_through(const unsigned char *frame, size_t size)
+ * What pends and cannot be written stays for later, or for whoever reads the page. */
+static int write_through(const unsigned char *frame, size_t size)
 {
     const unsigned char *pending;
     size_t before = bj_page_pending(&pending);
     unsigned char *at = before > 0 ? bj_page_room(size) : NULL;
     if (at != NULL)
         memcpy(at, frame, size);
-    if (before > 0 && deliver(pending, before + (at != NULL ? size : 0)) == 0)
+    if (before > 0) {
+        if (deliver(pending, before + (at != NULL ? size : 0)) < 0)
+            return -1;
         bj_page_emptied();
-    else if (before > 0)
-        return;
-    if (at == NULL && size > 0)
-        deliver(frame, size);
+    }
+    return at == NULL && size > 0 ? deliver(frame, size) : 0;
 }
 
-static void pass(const unsigned char *frame, size_t size, uint64_t now, int flags)
+static int pass(const unsigned char *frame, size_t size, uint64_t now, int flags)
 {
     if (flags & BJ_BULK && now - written < SOON) {
-        if (bj_page_room(size) == NULL)
-            write_through(frame, 0);
+        if (bj_page_room(size) == NULL && write_through(frame, 0) < 0)
+            return -1;
         unsigned char *at = bj_page_room(size);
         if (at != NULL) {
             memcpy(at, frame, size);
             bj_page_keep(size);
-            return;
+            return 0;
         }
     }
     written = now;
-    write_through(frame, size);
+    return write_through(frame, size);
+}
+
+static void put_header(unsigned char *frame, size_t body, int kind, int flags, uint64_t number,
+                       uint64_t time)
+{
+    struct bj_header head = {
+        .magic = htole16(BJ_MAGIC), .length = htole16((uint16_t)(BJ_HEADER + body)),
+        .kind = (uint8_t)kind, .flags = (uint8_t)flags, .version = htole16(BJ_VERSION),
+        .pid = htole32(pid), .thread = htole32(thread),
+        .seq = htole64(number), .time = htole64(time),
+    };
+    memcpy(frame, &head, sizeof head);
+}
+
+/* What was lost is told before the next frame that gets through, in the same write where it fits:
+ * `last` is the last lost number. */
+static int pass_with_loss(const unsigned char *frame, size_t size, uint64_t last, uint64_t now,
+                          int flags)
+{
+    unsigned char both[PIPE_BUF];
+    size_t head = BJ_HEADER + LOSS;
+    put_header(both, LOSS, BJ_LOSS, 0, last, now);
+    uint64_t count = htobe64(lost);
+    both[BJ_HEADER] = 0x91, both[BJ_HEADER + 1] = 0xCF; /* an array of one u64 */
+    memcpy(both + BJ_HEADER + 2, &count, sizeof count);
+    size_t with = head + size <= sizeof both ? size : 0;
+    memcpy(both + head, frame, with);
+    if (pass(both, head + with, now, flags) < 0)
+        return -1;
+    lost = 0;
+    return with > 0 ? 0 : pass(frame, size, now, flags);
+}
+
+/* A greeting or farewell that is lost spoils a whole record: a full channel is given a moment. */
+static void wait_for_room(void)
+{
+    struct pollfd end = {.fd = channel, .events = POLLOUT};
+    if (channel >= 0)
+        (void)poll(&end, 1, MOMENT);
 }
 
 void bj_channel_flush(void)
@@ -166,23 +215,26 @@ void bj_channel_flush(void)
 
 uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 {
-    int saved = errno;
+    int saved = errno, failed;
     struct timespec clock;
     if (thread == 0)
         thread = (uint32_t)syscall(SYS_gettid);
-    struct bj_header head = {
-        .magic = htole16(BJ_MAGIC), .length = htole16((uint16_t)(BJ_HEADER + body)),
-        .kind = (uint8_t)kind, .flags = (uint8_t)flags, .version = htole16(BJ_VERSION),
-        .pid = htole32(pid), .thread = htole32(thread),
-    };
     pthread_mutex_lock(&lock);
     clock_gettime(CLOCK_REALTIME, &clock);
     uint64_t now = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec;
-    head.time = htole64(now);
-    uint64_t number = seq += kind == BJ_EVENT;
-    head.seq = htole64(number);
-    memcpy(frame, &head, sizeof head);
-    pass(frame, BJ_HEADER + body, now, flags);
+    uint64_t before = seq, number = seq += kind == BJ_EVENT;
+    put_header(frame, body, kind, flags, number, now);
+    if (mode == BJ_DROP && kind != BJ_EVENT)
+        wait_for_room();
+    if (lost == 0)
+        failed = pass(frame, BJ_HEADER + body, now, flags);
+    else
+        failed = pass_with_loss(frame, BJ_HEADER + body, before, now, flags);
+    if (failed && kind == BJ_EVENT) {
+        lost++;
+        drops++;
+        number = 0;
+    }
     if (kind == BJ_BYE) { /* the program behind an exec may want them */
         bj_page_leave();
         bj_answers_leave();
@@ -193,72 +245,13 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     return number;
 }
 
-/* The program cannot close our descriptor or put another file in its place through the C
- * library, so `os.dup2(devnull, n)` does not silence the record. What a vfork child does to its
- * own table does not concern us. */
-#define EXPORT __attribute__((visibility("default")))
-int close_range(unsigned, unsigned, int);
-void closefrom(int);
+int bj_channel_fd(void) { return channel; }
 
-static int (*real_close)(int);
-static int (*real_dup2)(int, int);
-static int (*real_dup3)(int, int, int);
-
-__attribute__((constructor(101))) static void resolve(void)
+void bj_channel_move(void)
 {
-    *(void **)&real_close = dlsym(RTLD_NEXT, "close");
-    *(void **)&real_dup2 = dlsym(RTLD_NEXT, "dup2");
-    *(void **)&real_dup3 = dlsym(RTLD_NEXT, "dup3");
-}
-
-static int guarded(int fd) { return fd >= 0 && fd == channel && bj_channel_is_ours(); }
-
-EXPORT int close(int fd)
-{
-    if (guarded(fd)) {
-        errno = EBADF;
-        return -1;
-    }
-    return real_close != NULL ? real_close(fd) : (int)syscall(SYS_close, fd);
-}
-
-/* Someone wants our number: move away, so that nothing is in the way of the program. */
-static void give_up_number(int fd)
-{
-    if (!guarded(fd))
-        return;
     pthread_mutex_lock(&lock);
     int other = fcntl(channel, F_DUPFD_CLOEXEC, 3);
     if (other >= 0)
         channel = move_high(other);
     pthread_mutex_unlock(&lock);
-}
-
-EXPORT int dup2(int old, int new)
-{
-    if (old != new)
-        give_up_number(new);
-    return real_dup2 != NULL ? real_dup2(old, new) : (int)syscall(SYS_dup3, old, new, 0);
-}
-
-EXPORT int dup3(int old, int new, int flags)
-{
-    if (old != new)
-        give_up_number(new);
-    return real_dup3 != NULL ? real_dup3(old, new, flags) : (int)syscall(SYS_dup3, old, new, flags);
-}
-
-EXPORT int close_range(unsigned first, unsigned last, int flags)
-{
-    unsigned ours = (unsigned)channel;
-    if (!guarded(channel) || flags != 0 || ours < first || ours > last || first > last)
-        return (int)syscall(SYS_close_range, first, last, flags);
-    if (ours > first && syscall(SYS_close_range, first, ours - 1, 0) < 0)
-        return -1;
-    return ours < last ? (int)syscall(SYS_close_range, ours + 1, last, 0) : 0;
-}
-
-EXPORT void closefrom(int low)
-{
-    (void)close_range(low < 0 ? 0 : (unsigned)low, ~0u, 0);
 }

@@ -35,6 +35,8 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 enum { BJ_LATE = 0, BJ_ALLOW = 1, BJ_DENY = 2, BJ_KILL = 3 }; /* LATE: nobody answered in time */
 int bj_channel_ask(unsigned char *frame, size_t body, int flags);
 int bj_channel_is_heard(void); /* does anyone read it? */
+int bj_channel_fd(void);
+void bj_channel_move(void); /* someone wants our descriptor's number */
 
 /* page.c: where bulk events pend. All but open and forget under the channel's lock. */
 enum { BJ_PAGE = 8192 };
@@ -54,6 +56,8 @@ void bj_answers_leave(void);           /* before the end, and before an exec */
 void bj_answers_forget(void);          /* in a child: the slot is the parent's */
 
 /* recorder.c */
+int bj_hook_add(void);             /* once for the process; -1: another hook refused it */
+int bj_begin(const char *channel); /* -1: nothing is recorded; NULL: nowhere to write */
 void bj_send_bye(int flags);
 _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 

@@ -12,6 +12,7 @@ import os
 
 from belljar._native import scan_frames
 from belljar.model import Value
+from belljar.watch.answers import Answers
 from belljar.watch.findings import Finding, of_gap
 from belljar.watch.page import Page
 from belljar.watch.sweep import hold, sweep
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-HELLO, EVENT, BYE = 1, 2, 3
-CHECK, REFUSED, TRUNCATED, FORKED = 1, 2, 4, 8
+HELLO, EVENT, BYE, LOSS, SYSCALL = 1, 2, 3, 4, 5
+CHECK, REFUSED, TRUNCATED, FORKED, ASK = 1, 2, 4, 8, 16
 HEADER: Final = 32
 
 _SET_PIPE_SIZE: Final = 1031
@@ -37,7 +38,7 @@ _MAGIC: Final = b"\x42\x4a"
 class Chunk(Value):
     """Whole frames, as they came: `count` of them in `data`.
 
-    `flagged` are the places (offset, length) in `data` of every hello and bye, and of events
+    `flagged` are the places (offset, length) in `data` of every frame but events, and of events
     that the host has to decide (flag CHECK).
     """
 
@@ -52,9 +53,10 @@ class Collector:
 
     Hand `path` to them as BELLJAR_CHANNEL and `page` as BELLJAR_PAGE (or make both visible to a
     sandbox), poll `fileno()` for reading, call `drain()`, at the end `drain(idle=True)` until it
-    gives nothing, then `finish()`. The collector holds both
-    ends open: a writer never sees a broken channel while the collector lives, and blocks when
-    the FIFO is full. `events`, `frames` and `drops` count what came.
+    gives nothing, then `finish()`. Where some events wait for an answer, hand out `answers` as
+    BELLJAR_ANSWERS, too, and call `answer()`. The collector holds both ends open: a writer never
+    sees a broken channel while the collector lives, and meets a full FIFO as its settings say.
+    `events` and `frames` count what came, `drops` what processes said that they lost.
     Raises `OSError` where the directory or the FIFO cannot be made.
 
     >>> with Collector() as collector:
@@ -70,6 +72,8 @@ class Collector:
         self._last: dict[int, int] = {}
         self._ended: dict[int, int] = {}
         self._open: set[int] = set()
+        self._lost: dict[int, int] = {}
+        self._told: dict[int, int] = {}  # of what is lost, since the process's last hello
         self._rest = b""
         self._skipped = 0
         self._more_findings = 0
@@ -79,6 +83,7 @@ class Collector:
         self.path = self.directory + "/channel"
         self.page = self.directory + "/page"
         self._page: Page | None = None
+        self._answers: Answers | None = None
         os.mkdir(self.directory, 0o700)
         try:
             os.mkfifo(self.path, 0o600)
@@ -104,6 +109,29 @@ class Collector:
     def fileno(self) -> int:
         """The reading end, to be polled."""
         return self._fd
+
+    @property
+    def answers(self) -> str:
+        """The path of the answers file, made when it is first asked for."""
+        if self._answers is None:
+            self._answers = Answers(self.directory + "/answers")
+        return self._answers.path
+
+    def answer(self, slot: int, seq: int, verdict: int) -> None:
+        """Let the process go on that asked with event `seq` and named `slot`: `answers.ALLOW`,
+        `DENY` or `KILL`. A slot that cannot be is no one's; whoever waits meets its deadline.
+
+        >>> collector.answer(slot, event.seq, ALLOW)  # doctest: +SKIP
+        """
+        if self._answers is not None:
+            self._answers.give(slot, seq, verdict)
+
+    def settings(self, text: str) -> str:
+        """Keep `text` (`attach.settings`) as long as the channel; the path for BELLJAR_SETTINGS."""
+        path = self.directory + "/settings"
+        with open(path, "wb") as file:
+            file.write(text.encode("utf-8"))
+        return path
 
     def drain(self, *, idle: bool = False) -> list[Chunk]:
         """Everything that has come, in order; never waits. Ends early after some megabytes, so
@@ -157,6 +185,7 @@ class Collector:
         found = list(self.findings)
         if self._skipped:
             found.append(Finding("malformed", 0, self._skipped))
+        found += [Finding("drops", pid, count) for pid, count in self._lost.items()]
         for pid, seq in self._last.items():
             if self._ended.get(pid) != seq:
                 alive = running is not None and running(pid)
@@ -167,7 +196,7 @@ class Collector:
         return found
 
     def close(self) -> None:
-        """Remove the FIFO, the page and their directory, and what killed collectors left behind.
+        """Remove the FIFO, all beside it and the directory, and what killed collectors left behind.
         Closing again does nothing.
         """
         if self._fd >= 0:
@@ -175,18 +204,13 @@ class Collector:
         for descriptor in (self._fd, self._writer):
             if descriptor >= 0:
                 os.close(descriptor)
-        if self._page is not None:
-            self._page.close()
+        for file in (self._page, self._answers):
+            if file is not None:
+                file.close()
         self._fd = self._writer = -1
-        for remove, path in (
-            (os.unlink, self.path),
-            (os.unlink, self.page),
-            (os.rmdir, self.directory),
-        ):
-            try:
-                remove(path)
-            except FileNotFoundError:
-                continue
+        for name in ("channel", "page", "answers", "settings"):
+            _remove(os.unlink, f"{self.directory}/{name}")
+        _remove(os.rmdir, self.directory)
 
     def _take(self, data: bytes, chunks: list[Chunk]) -> bytes:
         """Note the whole frames; what is left may begin one."""
@@ -214,22 +238,31 @@ class Collector:
         return data
 
     def _follow(self, data: bytes, offset: int, length: int) -> None:
-        """Note the beginning or end of a process."""
+        """Note the beginning or end of a process, and what it lost."""
         kind = data[offset + 4]
+        if kind == EVENT:
+            return
+        self.events -= 1
         pid = int.from_bytes(data[offset + 8 : offset + 12], "little")
         if kind == HELLO:
-            self.events -= 1
+            self._told.pop(pid, None)
             if pid in self._open and self._ended.pop(pid, None) is None:
                 text = f"process {pid} was replaced without a farewell"
                 self._find(Finding("vanished", pid, 0, 0, text))
             self._open.add(pid)
         elif kind == BYE:
-            self.events -= 1
             self._ended[pid] = int.from_bytes(data[offset + 16 : offset + 24], "little")
-            drops = _drops(data[offset + HEADER : offset + length])
-            if drops:
-                self.drops += drops
-                self._find(Finding("drops", pid, drops))
+            drops = _count(data[offset + HEADER : offset + length])
+            if drops:  # all of them, those of each loss included
+                self._lose(pid, drops - self._told.get(pid, 0))
+        elif kind == LOSS:
+            self._lose(pid, _count(data[offset + HEADER : offset + length]))
+
+    def _lose(self, pid: int, count: int) -> None:
+        if count > 0:
+            self.drops += count
+            self._told[pid] = self._told.get(pid, 0) + count
+            self._lost[pid] = self._lost.get(pid, 0) + count
 
     def _find(self, finding: Finding) -> None:
         if len(self.findings) < _MOST_FINDINGS:
@@ -259,13 +292,21 @@ class Collector:
     def _forget(self) -> None:
         """Someone invents processes: keep the memory bounded, and say so."""
         self._find(Finding("flood", 0, len(self._last), 0, "too many processes to follow"))
-        self._last.clear()
-        self._ended.clear()
-        self._open.clear()
+        for known in (self._last, self._ended, self._open, self._lost, self._told):
+            known.clear()
 
 
-def _drops(body: bytes) -> int:
-    """The count in a farewell's body, an array of one unsigned number; 0 for anything else."""
+def _remove(remove: Callable[[str], None], path: str) -> None:
+    try:
+        remove(path)
+    except FileNotFoundError:
+        return
+
+
+def _count(body: bytes) -> int:
+    """The count in the body of a farewell or a loss, an array of one unsigned number; 0 for
+    anything else.
+    """
     if len(body) < 2 or body[0] != 0x91:
         return 0
     if body[1] < 0x80:

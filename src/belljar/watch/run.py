@@ -51,6 +51,9 @@ def watch(
     meanwhile: Callable[[], bool] = lambda: False,
     *,
     speaks: bool = False,
+    settings: str = "",
+    prefix: Sequence[str] = (),
+    ready: Callable[[Collector], None] = lambda _collector: None,
 ) -> Watched:
     """Run `argv` (a path and its arguments) and hand every chunk of its record to `take`.
 
@@ -58,13 +61,25 @@ def watch(
     SIGQUIT are left to it, SIGTERM and SIGHUP are passed on. `meanwhile` is called whenever there
     is nothing to collect, until it has nothing left to do and returns False. A program that
     `speaks` (a Python) and was not heard is a finding.
+
+    `settings` is the text that `attach.settings` gives; `ready` gets the collector before the
+    program starts, for whoever has to answer it; `prefix` is a command (a path and its arguments)
+    that is started instead and executes `argv`.
     Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
     with Collector() as collector:
         before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (*_IGNORED, *_FORWARDED)
         }
-        child = _spawn(argv, environment(environ, collector.path, page=collector.page), before)
+        env = environment(
+            environ,
+            collector.path,
+            page=collector.page,
+            answers=collector.answers if settings else None,
+            settings=collector.settings(settings) if settings else None,
+        )
+        ready(collector)
+        child = _spawn([*prefix, *argv], env, before)
         descriptor = os.pidfd_open(child)
         try:
             _hand_over(descriptor, before)
