@@ -4,7 +4,7 @@
 PYTHON ?= $(shell tools/pythons.sh best)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SOURCES := $(shell find src tools meson.build pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' -not -name belljar-keeper 2>/dev/null)
+SOURCES := $(shell find src tools meson.build pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' -not -name belljar-keeper -not -name belljar-tracer 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint fix bench fuzz docs clean

@@ -1,7 +1,8 @@
 """The C core: where its programs lie, and the few functions the extension exports.
 
 `KEEPER` is the program that builds the walls, `RECORDER` the shared object that is preloaded
-into every recorded process. Both stand beside this file, in a wheel as in a development tree.
+into every recorded process, `TRACER` the program that supervises a cross-checked one. They stand
+beside this file, in a wheel as in a development tree.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from belljar._native._core import answer, landlock_abi, pack, scan_frames, unski
 HERE = __file__.rpartition("/")[0]
 KEEPER = HERE + "/belljar-keeper"
 RECORDER = HERE + "/libbelljar-recorder.so"
+TRACER = HERE + "/belljar-tracer"
 
 __all__ = [
     "HERE",
     "KEEPER",
     "RECORDER",
+    "TRACER",
     "answer",
     "landlock_abi",
     "pack",
