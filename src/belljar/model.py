@@ -147,19 +147,24 @@ class Limits(Value):
 class Rule(Value):
     """A `[[rule]]`: glob patterns that must all match, and what follows.
 
-    `package` is compared with the distribution that caused the event, `stack` with every known
-    frame as `file:function`. `id` names a shipped rule, `origin` is where it was written.
+    A tuple of patterns means any of them, and none of those that `!` stands before. `package` is
+    compared with the distribution that caused the event, `stack` with every known frame as
+    `file:function`, `shadows` with the standard module that the event's file stands in front of.
+    `after` is what the process must have done before (a rule of which only the patterns count).
+    `id` names a shipped rule, `origin` is where it was written.
     """
 
-    event: str = "*"
-    target: str = "*"
-    right: str = "*"
+    event: str | tuple[str, ...] = "*"
+    target: str | tuple[str, ...] = "*"
+    right: str | tuple[str, ...] = "*"
     then: str = "record"
     origin: str = ""
-    package: str = "*"
-    stack: str = "*"
+    package: str | tuple[str, ...] = "*"
+    stack: str | tuple[str, ...] = "*"
     id: str = ""
     text: str = ""  # one line for a person: what it means when this fires
+    shadows: str | tuple[str, ...] = "*"
+    after: Rule | None = None
 
 
 class Policy(Value):

@@ -12,7 +12,6 @@ from belljar.events.targets import targets
 from belljar.model import Decision
 from belljar.policy import addresses
 from belljar.policy.flags import mapped, quoted_path
-from belljar.policy.glob import matches
 from belljar.policy.modules import UNSAFE_MODULES, normal, within
 from belljar.policy.refused import refused_path
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.model import Event, Grant, Policy, Rule
+    from belljar.policy.rules import Rules
 
 #: Right -> the grants that give it. A write grant does not give reading.
 _GIVEN_BY: Final[dict[str, tuple[str, ...]]] = {
@@ -31,7 +31,6 @@ _GIVEN_BY: Final[dict[str, tuple[str, ...]]] = {
     "execute": ("execute", "run"),
 }
 _FLAG: Final = {"list": "read", "execute": "run"}
-_STRENGTH: Final = {"record": 0, "alert": 1, "deny": 2, "kill": 3}
 _SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
 _NO_GRANT: Final = "no grant covers it"
 _UNTOLD: Final = "the event does not tell its target"
@@ -65,21 +64,29 @@ def _worse(one: Decision, other: Decision) -> bool:
 
 
 def _ruled(policy: Policy, event: Event, answer: Decision) -> Decision:
-    fired: Rule | None = None
-    right, target = event.right or "", event.target or event.asked or ""
-    for rule in policy.rules:
-        if fired is not None and _STRENGTH.get(rule.then, 0) <= _STRENGTH.get(fired.then, 0):
-            continue
-        hit = matches(rule.event, event.name) and matches(rule.right, right)
-        if hit and matches(rule.target, target):
-            fired = rule
-    if fired is None:
-        return answer
-    if fired.then in ("deny", "kill"):
-        because = f"the rule at {fired.origin or 'default'} forbids it"
-        return Decision("deny", because, answer.grant, "", fired)
-    done: Decision = answer.replace(rule=fired)
+    fired = _rules(policy).judge(event)
+    return answer if fired is None else by_rule(fired, answer)
+
+
+def by_rule(rule: Rule, answer: Decision) -> Decision:
+    """What is decided where `rule` fires and grants alone would say `answer`."""
+    if rule.then in ("deny", "kill"):
+        because = f"the rule at {rule.origin or 'default'} forbids it"
+        return Decision("deny", because, answer.grant, "", rule)
+    done: Decision = answer.replace(rule=rule)
     return done
+
+
+_latest: list[tuple[tuple[Rule, ...], Rules]] = []
+
+
+def _rules(policy: Policy) -> Rules:
+    """The compiled rules; those of the policy that was asked about last are kept."""
+    if not _latest or _latest[0][0] is not policy.rules:
+        from belljar.policy.rules import Rules
+
+        _latest[:] = [(policy.rules, Rules(policy.rules))]
+    return _latest[0][1]
 
 
 def _decide(policy: Policy, event: Event, right: str, target: str | None) -> Decision:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 
     from belljar.model import Policy
 
-#: Fields that say where something was written, not what.
-_PLACES: Final = ("origin", "given")
+#: Fields that say where something was written, or of what it reminds a person, not what it means.
+_PLACES: Final = ("origin", "given", "id", "text")
 
 
 def digest(policy: Policy) -> str:

@@ -7,7 +7,7 @@ from belljar.policy.units import format_size, format_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.model import Policy
+    from belljar.model import Policy, Rule
     from belljar.policy.keys import Key
 
 
@@ -30,11 +30,22 @@ def explain(policy: Policy) -> list[tuple[str, str, str]]:
         else:
             rows.append((key.dotted, _value(policy, key), policy.origin(key.dotted)))
     for rule in policy.rules:
-        match = f"event {rule.event}, target {rule.target}, right {rule.right}: {rule.then}"
-        rows.append(("rule", match, rule.origin))
+        rows.append(("rule", f"{_patterns(rule)}: {rule.then}", rule.origin))
     for name in policy.protections:
         rows.append(("protections", name, policy.origin(f"protections.{name}")))
     return rows
+
+
+def _patterns(rule: Rule) -> str:
+    parts = []
+    for name in ("event", "target", "right", "package", "stack", "shadows"):
+        patterns = getattr(rule, name)
+        if patterns != "*" or name in ("event", "target", "right"):
+            text = patterns if isinstance(patterns, str) else " or ".join(patterns)
+            parts.append(f"{name} {text}")
+    if rule.after is not None:
+        parts.append(f"after ({_patterns(rule.after)})")
+    return ", ".join(parts)
 
 
 def _value(policy: Policy, key: Key) -> str:

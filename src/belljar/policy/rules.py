@@ -1,0 +1,271 @@
+"""`Rules`: which rule, if any, fires for an event. Pure and total: no I/O, no clock, no exception.
+
+What a rule needs to know of the past (`after`, `shadows`) comes in as a `Past`; whoever watches the
+processes keeps it. The rules that can fire for a name are remembered, so that a thousand rules
+cost nothing for the names that they do not concern.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from belljar.events.catalogue import BY_NAME, lookup
+from belljar.events.targets import targets, text_of
+from belljar.model import Rule, Value
+from belljar.policy.glob import Globs
+from belljar.policy.possible import has_target, rights_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from belljar.model import Event
+
+STRENGTH: Final = {"record": 0, "alert": 1, "deny": 2, "kill": 3}
+#: How a rule names what caused an event that no distribution caused.
+THE_PROGRAM: Final = "the program"
+_MOST_NAMES: Final = 4096  # a guest may invent names without end
+_SHADOWING: Final = ("exec", "import")
+
+
+class Past(Value):
+    """What the process of an event did before: which of `Rules.afters` it met, and the module
+    whose import the thread announced last."""
+
+    did: frozenset[int] = frozenset()
+    importing: str = ""
+
+
+NOTHING: Final = Past()
+
+
+class _Compiled:
+    """One rule, ready to be asked."""
+
+    def __init__(self, rule: Rule, after: int = -1) -> None:
+        self.rule = rule
+        self.after = after
+        self.event, self.right, self.target = map(Globs, (rule.event, rule.right, rule.target))
+        self.stack, self.package = Globs(rule.stack), Globs(rule.package)
+        self.shadows = Globs(rule.shadows)
+
+    def concerns(self, name: str) -> bool:
+        """Can an event called `name` match?"""
+        if not self.event.match(name):
+            return False
+        if not self.shadows.anything and name not in _SHADOWING:
+            return False
+        if not self.target.anything and not has_target(name) and not self.target.match(""):
+            return False
+        return self.right.anything or any(self.right.match(right) for right in rights_of(name))
+
+    def matches(self, event: Event, pairs: Sequence[tuple[str, str]]) -> bool:
+        """Do all patterns match, whatever came before?"""
+        if not any(self.right.match(r) and self.target.match(t) for r, t in pairs):
+            return False
+        if not self.stack.anything:
+            frames = [f"{f.file}:{f.function}" for f in (*event.stack, *event.frames)]
+            if not self.stack.match_some(frames):
+                return False
+        if not self.package.anything and not self.package.match_some(_packages(event)):
+            return False
+        if self.shadows.anything:
+            return True
+        name = shadowed(event)
+        return bool(name) and self.shadows.match(name)
+
+    def names(self) -> list[str]:
+        """Patterns, with `*` only, for all events that can match."""
+        found = [name for name in BY_NAME if self.concerns(name)]
+        if self.right.match("") and self.target.match("") and self.shadows.anything:
+            patterns = self.event.wanted or ("*",)  # an application's own events, too
+            found += [p.replace("?", "*") for p in patterns if p not in BY_NAME]
+        return found
+
+    def holds(self, event: Event, past: Past) -> bool:
+        """Was before what must have been before?"""
+        if self.after >= 0 and self.after not in past.did:
+            return False
+        if self.shadows.anything or event.name == "import":
+            return True
+        return past.importing == shadowed(event)
+
+
+class Rules:
+    """Rules in the order in which they were written.
+
+    >>> rules = Rules([Rule("os.system", then="alert", id="shell")])
+    >>> rules.wants("os.system"), rules.wants("open")
+    (True, False)
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        #: What processes must be seen to have done, as far as rules say `after`.
+        self.afters: tuple[Rule, ...] = tuple(
+            dict.fromkeys(rule.after for rule in self.rules if rule.after is not None)
+        )
+        self._rules = [
+            _Compiled(rule, self.afters.index(rule.after) if rule.after is not None else -1)
+            for rule in sorted(self.rules, key=lambda rule: -STRENGTH.get(rule.then, 0))
+        ]
+        self._afters = [_Compiled(rule) for rule in self.afters]
+        #: Whether the imports that threads announce must be followed.
+        self.shadows = any(not rule.shadows.anything for rule in self._rules)
+        self._known: dict[str, tuple[tuple[_Compiled, ...], tuple[int, ...]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def wants(self, name: str) -> bool:
+        """Could an event called `name` fire a rule, or be what another rule comes after?"""
+        rules, afters = self._of(name)
+        return bool(rules) or bool(afters) or (self.shadows and name == "import")
+
+    def judge(self, event: Event, past: Past = NOTHING) -> Rule | None:
+        """The strictest rule that fires for `event`; of equals the one written first.
+
+        >>> rules = Rules([Rule("shop.refund", then="deny")])
+        >>> rules.judge(Event(1, 0, 1, 1, "shop.refund", (5,))).then
+        'deny'
+        """
+        rules = self._of(event.name)[0]
+        if rules:
+            pairs = _pairs(event)
+            for rule in rules:
+                if rule.holds(event, past) and rule.matches(event, pairs):
+                    return rule.rule
+        return None
+
+    def could(self, event: Event) -> bool:
+        """Could a rule fire for just this event, had other things happened before? What could
+        not, need not be looked at when it comes again."""
+        rules, afters = self._of(event.name)
+        if not rules and not afters:
+            return False
+        pairs = _pairs(event)
+        return any(rule.matches(event, pairs) for rule in rules) or any(
+            self._afters[index].matches(event, pairs) for index in afters
+        )
+
+    def marks(self, event: Event) -> tuple[int, ...]:
+        """Which of `afters` this event is: what its process has done from now on."""
+        afters = self._of(event.name)[1]
+        if not afters:
+            return ()
+        pairs = _pairs(event)
+        return tuple(index for index in afters if self._afters[index].matches(event, pairs))
+
+    def by_package(self, name: str) -> bool:
+        """Does a rule for events called `name` look at the package?"""
+        rules, afters = self._of(name)
+        return any(not rule.package.anything for rule in rules) or any(
+            not self._afters[index].package.anything for index in afters
+        )
+
+    def needles(self, name: str) -> tuple[bytes, ...]:
+        """Bytes of which the frame of an event called `name` holds at least one if a rule can
+        fire for it; empty where that cannot be said. For files, which are opened most of all."""
+        row = lookup(name)
+        if row is None or row[4] != "file" or row[3] < 0:
+            return ()
+        found: set[bytes] = set()
+        rules, afters = self._of(name)
+        for rule in (*rules, *(self._afters[index] for index in afters)):
+            for pattern in rule.target.wanted or ("*",):
+                needle = _needle(pattern)
+                if not needle:
+                    return ()
+                found.add(needle)
+        return tuple(sorted(found))
+
+    def names(self, then: Sequence[str]) -> tuple[str, ...]:
+        """Patterns, with `*` only, for the names of all events that can fire a rule whose `then`
+        is among `then`."""
+        chosen = [rule for rule in self._rules if rule.rule.then in then]
+        return tuple(dict.fromkeys(name for rule in chosen for name in rule.names()))
+
+    def before(self) -> tuple[str, ...]:
+        """Such patterns for what rules must know of although they do not fire for it."""
+        found = dict.fromkeys(name for rule in self._afters for name in rule.names())
+        return (*found, "import") if self.shadows else tuple(found)
+
+    def asks(self) -> tuple[str, ...]:
+        """Patterns for the names of all events that a rule may refuse."""
+        return self.names(("deny", "kill"))
+
+    def _of(self, name: str) -> tuple[tuple[_Compiled, ...], tuple[int, ...]]:
+        known = self._known.get(name)
+        if known is None:
+            known = (
+                tuple(rule for rule in self._rules if rule.concerns(name)),
+                tuple(i for i, rule in enumerate(self._afters) if rule.concerns(name)),
+            )
+            if len(self._known) < _MOST_NAMES:
+                self._known[name] = known
+        return known
+
+
+def _pairs(event: Event) -> Sequence[tuple[str, str]]:
+    """Each right that the event needs with its target; as it was asked where that is not known."""
+    needed = targets(event)
+    if not needed:
+        return (("", event.target or event.asked or ""),)
+    return [(right, target or event.asked or "") for right, target in needed]
+
+
+def _packages(event: Event) -> Sequence[str]:
+    """The names by which a pattern may mean the package: with its version and without."""
+    package = event.package
+    if package is None:
+        return ()
+    name, space, version = package.rpartition(" ")
+    if not package:
+        return (THE_PROGRAM,)
+    return (package, name) if space and version[:1].isdigit() else (package,)
+
+
+def shadowed(event: Event) -> str:
+    """The standard module that the file which `event` loads is named like, although it is none of
+    the standard library's; "" for anything else. Whether it is loaded under that name, only the
+    import before it tells: `Past.importing`.
+    """
+    args = event.args
+    if event.name == "exec" and args:
+        file = getattr(args[0], "file", "")
+        return _module(file) if isinstance(file, str) else ""
+    if event.name == "import" and len(args) > 1:
+        name, path = text_of(args[0]), text_of(args[1])
+        if name and path and name in sys.stdlib_module_names and not is_standard(path):
+            return name
+    return ""
+
+
+def _module(path: str) -> str:
+    if not path.endswith(".py"):
+        return ""
+    folder, _, file = path.rpartition("/")
+    name = folder.rpartition("/")[2] if file == "__init__.py" else file[:-3]
+    return name if name in sys.stdlib_module_names and not is_standard(path) else ""
+
+
+def is_standard(path: str) -> bool:
+    """Does `path`, by its letters, lie in a standard library?
+
+    >>> is_standard("/usr/lib/python3.11/random.py"), is_standard("/home/a/random.py")
+    (True, False)
+    """
+    for place in ("/lib/python3.", "/lib64/python3."):
+        at = path.find(place)
+        if at >= 0:
+            rest = path[at:]
+            return "/site-packages/" not in rest and "/dist-packages/" not in rest
+    return False
+
+
+def _needle(pattern: str) -> bytes:
+    """The longest part of one component of a path that whatever matches must hold."""
+    pieces = pattern.replace("*", "/").replace("?", "/").split("/")
+    longest = max(pieces, key=len)
+    return longest.encode() if len(longest) > 2 and longest.isascii() else b""

@@ -1,0 +1,255 @@
+"""Rules over a watched program: who set off an alarm, and what an event that waits is told.
+
+Looks at a chunk after the ledger has it, so that an answer means "kept". Decodes only what a rule
+could fire for and what waits for an answer. Everything it reads comes from the program: hostile.
+
+A refusal happens in the process itself: a window, not a wall.
+"""
+
+from __future__ import annotations
+
+from belljar._native import unskipped
+from belljar.errors import GuestProtocolError
+from belljar.events.decode import decode, decode_hello
+from belljar.model import Event, Rule, Value
+from belljar.policy.possible import names_needing
+from belljar.watch.history import History
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Final
+
+    from belljar.policy.rules import Rules
+    from belljar.watch.collect import Chunk
+
+ALLOW, DENY, KILL = 1, 2, 3
+_HEADER: Final = 32
+_HELLO, _EVENT = 1, 2
+_ASK: Final = 16
+_VERDICTS: Final = {"deny": DENY, "kill": KILL}
+_MOST_KEPT: Final = 10_000  # alerts told; a program may set off any number
+_MOST_NAMES: Final = 4096
+_MOST_QUIET: Final = 1 << 15  # bodies that no rule can fire for, of at most
+_LONGEST_QUIET: Final = 512
+_MOST_PROGRAMS: Final = 1 << 12
+_LONGEST: Final = 127  # of a pattern in the settings
+
+
+class Alert(Value):
+    """A rule that fired. Text from the program: escape it.
+
+    `package` as `Attribution.of` gives it, `program` is the command line of the process where it
+    is known, `number` the entry of the record that holds the alert. `refused`: the operation was
+    refused, or the process ended before it, as far as the process itself obeys.
+    """
+
+    rule: Rule
+    event: Event
+    package: str
+    program: str = ""
+    number: int | None = None
+    refused: bool = False
+
+
+class Arbiter:
+    """Judges what a watched program does by `rules`, and lets the rights `must_log` wait.
+
+    Give `select` to the recorder's settings, every chunk to `take` once it is in the record. `keep`
+    writes an alert into the record and returns its number, `tell` shows it; each is called once
+    for the same thing from the same place, `repeated` counts the rest. `answer` is
+    `Collector.answer`.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        must_log: Sequence[str] = (),
+        *,
+        package_of: Callable[[Event], str],
+        tell: Callable[[Alert], None],
+        answer: Callable[[int, int, int], object],
+        keep: Callable[[Alert], int | None] = lambda _alert: None,
+    ) -> None:
+        self._rules = rules
+        self._package_of, self._tell, self._answer, self._keep = package_of, tell, answer, keep
+        self._waits = frozenset(names_needing(must_log))
+        self._history = History(rules)
+        self._skip: set[bytes] = set()
+        self._names: dict[bytes, tuple[str, tuple[bytes, ...]]] = {}
+        self._quiet: set[bytes] = set()
+        self._imports: dict[bytes, str] = {}
+        self._programs: dict[int, str] = {}
+        self._seen: set[tuple[object, ...]] = set()
+        self.select = selecting(rules, must_log)
+        self.alerts: list[Alert] = []
+        self.repeated = 0
+        self.malformed = 0
+
+    def take(self, chunk: Chunk, *, kept: bool = True) -> None:
+        """Judge the events of `chunk`; answer those that wait. With `kept` False the record could
+        not be kept: what must be in it gets no answer, and is refused when its time is over."""
+        data = chunk.data
+        places = unskipped(data, self._skip)
+        others = [
+            place
+            for place in chunk.flagged
+            if data[place[0] + 4] == _HELLO or data[place[0] + 5] & _ASK
+        ]
+        if others:
+            places = sorted({*places, *others})
+        for offset, length in places:
+            kind = data[offset + 4]
+            if kind == _HELLO:
+                self._hello(data[offset : offset + length])
+            elif kind == _EVENT:
+                self._event(data[offset : offset + length], kept)
+
+    def _hello(self, frame: bytes) -> None:
+        try:
+            hello = decode_hello(frame)
+        except GuestProtocolError:
+            self.malformed += 1
+            return
+        pid = hello.header.pid
+        self._history.begins(pid, hello.ppid, forked=hello.forked)
+        self._programs.pop(pid, None)
+        self._programs[pid] = " ".join(hello.argv)
+        if len(self._programs) > _MOST_PROGRAMS:
+            self._programs.pop(next(iter(self._programs)))
+
+    def _event(self, frame: bytes, kept: bool) -> None:
+        asks = frame[5] & _ASK
+        body = frame[_HEADER:]
+        if not asks and self._passes(frame, body):
+            return
+        try:
+            event = decode(frame)
+            slot = slot_of(body) if asks else -1
+        except GuestProtocolError:
+            self.malformed += 1  # who waits for it waits until its time is over
+            return
+        fired = self._judge(event, body)
+        if asks:
+            verdict = _VERDICTS.get(fired.then, ALLOW) if fired is not None else ALLOW
+            if verdict != ALLOW or kept or not self._must_log(event):
+                self._answer(slot, event.seq, verdict)
+
+    def _passes(self, frame: bytes, body: bytes) -> bool:
+        """Can no rule fire for this frame, as far as its bytes tell?"""
+        if body in self._quiet:
+            return True
+        raw = _raw_name(body)
+        if raw is None:
+            return False
+        if raw == b"import" and self._rules.shadows and body in self._imports:
+            pid = int.from_bytes(frame[8:12], "little")
+            thread = int.from_bytes(frame[12:16], "little")
+            self._history.imports(pid, thread, self._imports[body])
+            return True
+        known = self._names.get(raw)
+        if known is None:
+            name = raw.decode("utf-8", "replace")
+            if not self._rules.wants(name):
+                if len(self._skip) < _MOST_NAMES:
+                    self._skip.add(raw)
+                return True
+            known = (name, self._rules.needles(name))
+            if len(self._names) < _MOST_NAMES:
+                self._names[raw] = known
+        needles = known[1]
+        return bool(needles) and not any(needle in body for needle in needles)
+
+    def _judge(self, event: Event, body: bytes) -> Rule | None:
+        rules = self._rules
+        if not rules.wants(event.name):
+            return None
+        package = ""
+        if rules.by_package(event.name):
+            package = self._package_of(event)
+            event = event.replace(package=package)
+        fired = rules.judge(event, self._history.past(event))
+        self._history.note(event)
+        if fired is not None and fired.then != "record":
+            self._alarm(fired, event, event.package or self._package_of(event))
+        elif not rules.could(event):
+            self._remember(event, body)
+        return fired
+
+    def _remember(self, event: Event, body: bytes) -> None:
+        if len(body) > _LONGEST_QUIET:
+            return
+        if event.name == "import" and self._rules.shadows:
+            if len(self._imports) < _MOST_QUIET:
+                name = event.args[0] if event.args else ""
+                self._imports[body] = name if type(name) is str else ""
+        elif len(self._quiet) < _MOST_QUIET:
+            self._quiet.add(body)
+
+    def _alarm(self, rule: Rule, event: Event, package: str) -> None:
+        place = event.stack[0] if event.stack else None
+        key = (rule, event.pid, event.name, event.target or event.asked, place)
+        if key in self._seen or len(self._seen) >= _MOST_KEPT:
+            self.repeated += 1
+            return
+        self._seen.add(key)
+        program = self._programs.get(event.pid, "")
+        alert = Alert(rule, event, package, program, None, rule.then in _VERDICTS)
+        alert = alert.replace(number=self._keep(alert))
+        self.alerts.append(alert)
+        self._tell(alert)
+
+    def _must_log(self, event: Event) -> bool:
+        if event.name == "import":
+            return "import" in self._waits or (len(event.args) > 1 and event.args[1] is not None)
+        return event.name in self._waits
+
+
+def selecting(rules: Rules, must_log: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The lines of the recorder's settings that rules and rights need: which events wait for an
+    answer, and which are kept whatever else is left out.
+
+    >>> from belljar.policy.rules import Rules
+    >>> selecting(Rules([Rule("os.system", then="kill")]), ["bind"])
+    (('ask', 'os.system'), ('ask', 'socket.bind'))
+    """
+    asks = dict.fromkeys((*rules.asks(), *names_needing(must_log)))
+    keeps = dict.fromkeys((*rules.names(("record", "alert")), *rules.before()))
+    lines = [("ask", name) for name in asks]
+    lines += [("keep", name) for name in keeps if name not in asks]
+    return tuple((key, _cut(name)) for key, name in lines)
+
+
+def _cut(pattern: str) -> str:
+    """`pattern`, or a wider one that the settings can hold."""
+    for at, character in enumerate(pattern):
+        if at == _LONGEST or not " " <= character <= "~":
+            return pattern[:at] + "*"
+    return pattern
+
+
+def slot_of(body: bytes) -> int:
+    """The answer slot in the body of an event that waits, -1 where there is none.
+
+    >>> slot_of(b"\\x95\\xa1x\\x90\\xc0\\xc0\\x07")
+    7
+    """
+    import msgspec
+
+    try:
+        items = msgspec.msgpack.decode(body, ext_hook=lambda _code, _data: None)
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        return -1
+    slot = items[4] if type(items) is list and len(items) > 4 else -1
+    return slot if type(slot) is int else -1
+
+
+def _raw_name(body: bytes) -> bytes | None:
+    """The name at the head of an event's body, None where it is no short text."""
+    if len(body) < 3:
+        return None
+    head = body[1]
+    start, size = (2, head & 0x1F) if head >> 5 == 5 else (3, body[2])
+    if start == 3 and head != 0xD9:
+        return None
+    return body[start : start + size]

@@ -1,0 +1,65 @@
+"""What recorded processes did before: as much of it as rules with `after` and `shadows` ask for.
+
+Bounded, whatever the processes claim: of too many, the oldest is forgotten.
+"""
+
+from __future__ import annotations
+
+from belljar.events.targets import text_of
+from belljar.policy.rules import NOTHING, Past
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from belljar.model import Event
+    from belljar.policy.rules import Rules
+
+_MOST: Final = 1 << 14
+
+
+class History:
+    """Follows processes for `rules`: tell it of every beginning and end, and of events in order."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._did: dict[int, frozenset[int]] = {}
+        self._importing: dict[tuple[int, int], str] = {}
+
+    def begins(self, pid: int, parent: int, *, forked: bool) -> None:
+        """A process was heard for the first time: a fork did what its parent did, nobody else."""
+        done = self._did.get(parent) if forked else None
+        self._did.pop(pid, None)
+        if done:
+            self._did[pid] = done
+            _bound(self._did)
+
+    def past(self, event: Event) -> Past:
+        """What came before `event` in its process and thread."""
+        did = self._did.get(event.pid)
+        importing = self._importing.get((event.pid, event.thread), "")
+        if did is None and not importing:
+            return NOTHING
+        return Past(did or frozenset(), importing)
+
+    def note(self, event: Event) -> None:
+        """`event` happened."""
+        if event.name == "import" and self._rules.shadows:
+            name = text_of(event.args[0]) if event.args else None
+            self.imports(event.pid, event.thread, name or "")
+        marks = self._rules.marks(event)
+        if marks:
+            did = self._did.get(event.pid, frozenset())
+            if not did.issuperset(marks):
+                self._did[event.pid] = did.union(marks)
+                _bound(self._did)
+
+    def imports(self, pid: int, thread: int, name: str) -> None:
+        """A thread announced the import of `name`."""
+        self._importing[pid, thread] = name
+        _bound(self._importing)
+
+
+def _bound(table: dict[Any, Any]) -> None:
+    if len(table) > _MOST:
+        del table[next(iter(table))]
