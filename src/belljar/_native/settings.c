@@ -19,8 +19,7 @@ struct pattern {
 static struct pattern *patterns;
 static size_t pattern_count;
 
-/* `*` stands for any text, everything else for itself. */
-static int matches(const char *pattern, const char *name)
+int bj_matches(const char *pattern, const char *name)
 {
     const char *star = NULL, *again = NULL;
     while (*name) {
@@ -45,7 +44,7 @@ static int matches(const char *pattern, const char *name)
 enum bj_action bj_settings_choose(const char *name)
 {
     for (size_t i = 0; i < pattern_count; i++)
-        if (matches(patterns[i].text, name))
+        if (bj_matches(patterns[i].text, name))
             return patterns[i].action;
     return BJ_KEEP;
 }

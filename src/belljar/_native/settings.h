@@ -22,4 +22,7 @@ int bj_settings_parse(char *text, size_t size); /* keeps `text`, which has a byt
  * the patterns, names.c remembers the answers. */
 enum bj_action bj_settings_choose(const char *name);
 enum bj_action bj_select(const char *name);
+
+/* `*` stands for any text, everything else for itself. */
+int bj_matches(const char *pattern, const char *name);
 #endif

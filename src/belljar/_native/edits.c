@@ -1,0 +1,352 @@
+/* Edits that raise no audit event. CPython 3.12 and later tell of every change of a dictionary that
+ * is watched, so the dictionaries of some modules of the standard library, of the classes defined
+ * in them and `sys.modules` itself are; a class's own dictionary tells the attribute's name, which
+ * PyType_Watch does not. What was a function or a class and is replaced or deleted is told, and
+ * all that happens to a class; other variables of a module change in ordinary programs.
+ *
+ * Nothing here runs guest code: dictionaries are walked, never looked up in (a lookup may compare
+ * with a guest's key), and only objects of C types are asked for anything. */
+#define _GNU_SOURCE
+#include "edits.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "here.h"
+#include "recorder.h"
+
+enum { ADDED, MODIFIED, DELETED, CLONED, CLEARED, DEALLOCATED }; /* PyDict_WatchEvent */
+enum { INTERPRETERS = 64, HOLDERS = 2048, HOLDER_TEXT = 96, MOST = 4096 };
+
+int PyDict_AddWatcher(int (*)(int, PyObject *, PyObject *, PyObject *)) BJ_WEAK;
+int PyDict_Watch(int, PyObject *) BJ_WEAK;
+int PyDict_Next(PyObject *, Py_ssize_t *, PyObject **, PyObject **) BJ_WEAK;
+PyObject *PyDict_Items(PyObject *) BJ_WEAK;
+void Py_IncRef(PyObject *) BJ_WEAK;
+PyObject *PyType_GetDict(PyObject *) BJ_WEAK;
+unsigned long PyType_GetFlags(PyObject *) BJ_WEAK;
+int PyType_IsSubtype(const void *, const void *) BJ_WEAK;
+PyObject *PyModule_GetDict(PyObject *) BJ_WEAK;
+PyObject *PySys_GetObject(const char *) BJ_WEAK;
+int PyUnicode_Compare(PyObject *, PyObject *) BJ_WEAK;
+int PyUnicode_CompareWithASCIIString(PyObject *, const char *) BJ_WEAK;
+PyObject *Py_BuildValue(const char *, ...) BJ_WEAK;
+extern char PyModule_Type BJ_WEAK, PyFunction_Type BJ_WEAK, PyCFunction_Type BJ_WEAK;
+
+/* What a patch of the standard library is made to: the modules through which a program reaches
+ * the system, runs or loads code, and keeps secrets. */
+static const char *const modules[] = {
+    "sys", "builtins", "os", "posix", "io", "_io", "socket", "_socket", "ssl", "_ssl", "subprocess",
+    "_posixsubprocess", "pathlib", "pathlib._local", "pathlib._abc", "shutil", "tempfile", "ctypes",
+    "_ctypes", "importlib", "_frozen_importlib", "_frozen_importlib_external", "_imp", "marshal",
+    "pickle", "_pickle", "code", "runpy", "zipimport", "hashlib", "hmac", "secrets", "http.client",
+    "urllib.request", "asyncio.base_events", "multiprocessing.process", "threading", "signal",
+};
+enum { MODULES = sizeof modules / sizeof *modules };
+/* What holds the import system's own lists, none of them a function. */
+static const char *const held_by_sys[] = {"modules", "meta_path", "path_hooks", "path", "path_importer_cache"};
+/* What the interpreter and `abc` themselves keep in a class. */
+static const char *const kept_in_classes[] = {
+    "__abstractmethods__", "_abc_impl", "__annotations__", "__annotations_cache__", "__annotate__",
+    "__annotate_func__", "__doc__", "__weakref__", "__parameters__", "__firstlineno__",
+};
+
+struct holder { /* a dictionary that is watched, until it is gone */
+    const PyObject *dict;
+    char *text; /* "socket.socket"; NULL: removed, the search goes on */
+    int is_class, module;
+};
+
+atomic_int bj_edits_wanted = 1;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nothing of Python's is called under it */
+static struct holder holders[HOLDERS];
+static size_t holder_count;
+static struct {
+    long long interpreter;
+    int watcher;
+} known[INTERPRETERS];
+static size_t known_count;
+static atomic_int popped[MODULES]; /* taken out by the import machinery: it comes back complete */
+static atomic_int told;
+
+static size_t slot_of(const PyObject *dict) { return ((uintptr_t)dict >> 4) * 2654435761u % HOLDERS; }
+
+/* A class of C that Python code cannot alter: what it is an instance of says what it is. */
+static int is_a(PyObject *o, const void *type)
+{
+    PyObject *own = PyObject_Type(o);
+    Py_DecRef(own);
+    return own == type || PyType_IsSubtype(own, type);
+}
+
+static int is_text(PyObject *o, const char *text)
+{
+    return bj_exactly(o, &PyUnicode_Type) && PyUnicode_CompareWithASCIIString(o, text) == 0;
+}
+
+static int is_among(PyObject *o, const char *const *texts, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (is_text(o, texts[i]))
+            return i;
+    return -1;
+}
+
+/* Borrowed. Keys that are not exactly text are passed over. */
+static PyObject *value_of(PyObject *dict, PyObject *key, const char *text)
+{
+    Py_ssize_t at = 0;
+    PyObject *found = NULL, *value = NULL;
+    while (PyDict_Next(dict, &at, &found, &value)) {
+        if (found == key && key != NULL)
+            return value;
+        if (bj_exactly(found, &PyUnicode_Type) &&
+            (text != NULL ? is_text(found, text) : PyUnicode_Compare(found, key) == 0))
+            return value;
+    }
+    return NULL;
+}
+
+static int watcher_here(void)
+{
+    long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
+    int watcher = -1;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < known_count && watcher < 0; i++)
+        if (known[i].interpreter == here)
+            watcher = known[i].watcher;
+    pthread_mutex_unlock(&lock);
+    return watcher;
+}
+
+/* 0: it was not there, and there is room for it. */
+static int note(const PyObject *dict, const char *module, const char *name, int index)
+{
+    int failed = -1;
+    pthread_mutex_lock(&lock);
+    size_t at = slot_of(dict);
+    while (holders[at].dict != NULL && holders[at].dict != dict)
+        at = (at + 1) % HOLDERS;
+    if (holders[at].text == NULL && holder_count < HOLDERS / 2) {
+        char text[HOLDER_TEXT];
+        snprintf(text, sizeof text, name == NULL ? "%s" : "%s.%s", module, name);
+        char *copy = strdup(text);
+        if (copy != NULL) {
+            holder_count += holders[at].dict == NULL;
+            holders[at] = (struct holder){dict, copy, name != NULL, index};
+            failed = 0;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return failed;
+}
+
+static int find(const PyObject *dict, struct holder *out, char *text)
+{
+    int found = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t at = slot_of(dict); holders[at].dict != NULL && !found; at = (at + 1) % HOLDERS) {
+        if (holders[at].dict == dict && holders[at].text != NULL) {
+            *out = holders[at];
+            out->text = strcpy(text, holders[at].text);
+            found = 1;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static void forget(const PyObject *dict)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t at = slot_of(dict); holders[at].dict != NULL; at = (at + 1) % HOLDERS) {
+        if (holders[at].dict == dict) {
+            free(holders[at].text);
+            holders[at].text = NULL;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void watch_dict(int watcher, PyObject *dict, const char *module, const char *name, int index)
+{
+    if (note(dict, module, name, index) == 0 && PyDict_Watch(watcher, dict) < 0) {
+        PyErr_Clear();
+        forget(dict);
+    }
+}
+
+/* The module's own dictionary and those of the classes that were defined in it. */
+static void watch_module(int watcher, PyObject *module, int index)
+{
+    enum { IMMUTABLE = 1 << 8 };
+    if (!is_a(module, &PyModule_Type))
+        return;
+    PyObject *dict = PyModule_GetDict(module), *items = PyDict_Items(dict);
+    watch_dict(watcher, dict, modules[index], NULL, index);
+    for (Py_ssize_t i = 0; items != NULL && i < PySequence_Size(items); i++) {
+        PyObject *pair = PySequence_GetItem(items, i);
+        PyObject *key = PyTuple_GetItem(pair, 0), *value = PyTuple_GetItem(pair, 1);
+        if (is_a(value, &PyType_Type) && !(PyType_GetFlags(value) & IMMUTABLE) &&
+            bj_exactly(key, &PyUnicode_Type)) {
+            PyObject *members = PyType_GetDict(value);
+            PyObject *home = members == NULL ? NULL : value_of(members, NULL, "__module__");
+            const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
+            if (home != NULL && name != NULL && is_text(home, modules[index]))
+                watch_dict(watcher, members, modules[index], name, index);
+            Py_DecRef(members);
+        }
+        Py_DecRef(pair);
+    }
+    Py_DecRef(items);
+    PyErr_Clear();
+}
+
+static PyObject *file_of_caller(void)
+{
+    PyObject *frame = PyEval_GetFrame(), *file = NULL;
+    if (frame != NULL && frame != Py_None) {
+        PyObject *code = PyFrame_GetCode(frame);
+        file = PyObject_GetAttrString(code, "co_filename"); /* C alone, its type cannot be patched */
+        Py_DecRef(code);
+    }
+    return file;
+}
+
+/* The interpreter edits without any Python frame when it ends; imports come from importlib. */
+static int is_machinery(void)
+{
+    static const char frozen[] = "<frozen importlib";
+    PyObject *file = file_of_caller();
+    const char *text = file != NULL && bj_exactly(file, &PyUnicode_Type) ? PyUnicode_AsUTF8AndSize(file, NULL) : NULL;
+    int machinery = text == NULL || strncmp(text, frozen, sizeof frozen - 1) == 0;
+    Py_DecRef(file);
+    PyErr_Clear();
+    return machinery;
+}
+
+static void tell(const char *kind, const char *holder, PyObject *key)
+{
+    int number = atomic_fetch_add(&told, 1);
+    if (number > MOST)
+        return;
+    if (number == MOST)
+        kind = "more", key = NULL; /* and nothing of this sort from here on */
+    PyObject *args = Py_BuildValue("(ssO)", kind, holder, key == NULL ? Py_None : key);
+    if (args != NULL)
+        bj_record("belljar.edit", args); /* it cannot be refused: the change is already under way */
+    Py_DecRef(args);
+    PyErr_Clear();
+}
+
+static void of_sys_modules(int event, PyObject *key, PyObject *value)
+{
+    static const char holder[] = "sys.modules";
+    int index = key == NULL ? -1 : is_among(key, modules, MODULES), machinery = is_machinery();
+    if (event == DELETED && machinery && index >= 0)
+        popped[index] = 1;
+    else if (event == ADDED && machinery && index >= 0 && value != NULL && popped[index]) {
+        popped[index] = 0;
+        watch_module(watcher_here(), value, index);
+    } else if (!machinery && event == MODIFIED && !is_text(key, "collections.abc")) /* 3.13 itself does */
+        tell("replace", holder, key);
+    else if (!machinery && event == DELETED)
+        tell("delete", holder, key);
+    else if (!machinery && event == CLEARED)
+        tell("clear", holder, NULL);
+    else if (!machinery && event == ADDED && index >= 0)
+        tell("add", holder, key); /* a module that the program made up */
+}
+
+static void of_module(int event, PyObject *dict, const struct holder *holder, PyObject *key)
+{
+    if (event == CLEARED && !is_machinery())
+        tell("clear", holder->text, NULL);
+    if ((event != MODIFIED && event != DELETED) || !bj_exactly(key, &PyUnicode_Type))
+        return;
+    PyObject *old = value_of(dict, key, NULL);
+    int counts = old != NULL && (is_a(old, &PyFunction_Type) || is_a(old, &PyCFunction_Type) || is_a(old, &PyType_Type));
+    if (!counts && holder->module == 0)
+        counts = is_among(key, held_by_sys, sizeof held_by_sys / sizeof *held_by_sys) >= 0;
+    if (counts && !is_machinery())
+        tell(event == MODIFIED ? "replace" : "delete", holder->text, key);
+}
+
+static void of_class(int event, const struct holder *holder, PyObject *key)
+{
+    static const char *const kinds[] = {"add", "replace", "delete"};
+    if (event > DELETED || is_among(key, kept_in_classes, sizeof kept_in_classes / sizeof *kept_in_classes) >= 0)
+        return;
+    if (!is_machinery())
+        tell(kinds[event], holder->text, key);
+}
+
+static int on_change(int event, PyObject *dict, PyObject *key, PyObject *value)
+{
+    struct holder holder;
+    char text[HOLDER_TEXT];
+    if (event == DEALLOCATED)
+        forget(dict);
+    if (event >= DEALLOCATED || (!bj_channel_is_open() && !bj_here_wants("belljar.edit")) || !find(dict, &holder, text))
+        return 0;
+    PyObject *type = NULL, *error = NULL, *trace = NULL;
+    PyErr_Fetch(&type, &error, &trace);
+    if (strcmp(holder.text, "sys.modules") == 0)
+        of_sys_modules(event, key, value);
+    else if (holder.is_class)
+        of_class(event, &holder, key);
+    else
+        of_module(event, dict, &holder, key);
+    PyErr_Restore(type, error, trace);
+    return 0;
+}
+
+static int begin_here(void)
+{
+    PyObject *all = PySys_GetObject("modules"), *key = NULL, *value = NULL;
+    long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
+    if (all == NULL || !bj_exactly(all, &PyDict_Type) || watcher_here() >= 0)
+        return 0;
+    int watcher = PyDict_AddWatcher(on_change); /* -1: all eight are taken */
+    if (watcher < 0)
+        PyErr_Clear();
+    pthread_mutex_lock(&lock);
+    int fits = watcher >= 0 && known_count < INTERPRETERS;
+    if (fits) {
+        known[known_count].interpreter = here;
+        known[known_count++].watcher = watcher;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!fits)
+        return 1;
+    watch_dict(watcher, all, "sys", "modules", 0);
+    PyObject *present[MODULES] = {0};
+    for (Py_ssize_t at = 0; PyDict_Next(all, &at, &key, &value);) {
+        int index = is_among(key, modules, MODULES);
+        if (index >= 0)
+            Py_IncRef(value), present[index] = value;
+    }
+    for (int i = 0; i < MODULES; i++)
+        if (present[i] != NULL)
+            watch_module(watcher, present[i], i), Py_DecRef(present[i]);
+    return 1;
+}
+
+void bj_edits_begin(void)
+{
+    if (PyDict_AddWatcher == NULL || PyType_GetDict == NULL)
+        atomic_store(&bj_edits_wanted, 0);
+    else if (begin_here())
+        atomic_fetch_sub(&bj_edits_wanted, 1);
+}
+
+void bj_edits_try(const char *name)
+{
+    if (strcmp(name, "cpython.PyInterpreterState_New") == 0)
+        atomic_fetch_add(&bj_edits_wanted, 1);
+    else if (bj_edits_wanted > 0 && (strcmp(name, "import") == 0 || strncmp(name, "cpython.run_", 12) == 0))
+        bj_edits_begin();
+}
