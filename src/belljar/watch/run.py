@@ -35,13 +35,16 @@ _DEFAULTED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Watched(Value):
-    """How a watched command ended. `status` is as a shell would give it: 128 + n for a signal."""
+    """How a watched command ended. `status` is as a shell would give it: 128 + n for a signal,
+    and `signal` is that signal, or 0.
+    """
 
     status: int
     pid: int
     events: int
     drops: int
     findings: tuple[Finding, ...]
+    signal: int = 0
 
 
 def watch(
@@ -93,9 +96,10 @@ def watch(
         findings = collector.finish(_runs)
         if speaks and not collector.frames:
             findings.append(Finding("silent", child))
-        status = os.waitstatus_to_exitcode(ended)
-        status = status if status >= 0 else 128 - status
-        return Watched(status, child, collector.events, collector.drops, tuple(findings))
+        code = os.waitstatus_to_exitcode(ended)
+        status = code if code >= 0 else 128 - code
+        found = tuple(findings)
+        return Watched(status, child, collector.events, collector.drops, found, max(0, -code))
 
 
 def _spawn(argv: Sequence[str], env: dict[str, str], before: Mapping[int, Any]) -> int:
