@@ -129,7 +129,8 @@ class Collector:
     def settings(self, text: str) -> str:
         """Keep `text` (`attach.settings`) as long as the channel; the path for BELLJAR_SETTINGS."""
         path = self.directory + "/settings"
-        with open(path, "wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "wb") as file:
             file.write(text.encode("utf-8"))
         return path
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from belljar.events.decode import decode
-from belljar.watch.attach import environment
+from belljar.watch.attach import environment, settings
 from belljar.watch.collect import Collector
 from belljar.watch.run import watch
 
@@ -190,8 +190,8 @@ def test_a_page_that_is_none_is_left_alone(content, run_code, tmp_path):
     assert page.read_bytes() == content
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_a_collector_that_dies_keeps_nobody_waiting(strict):
+@pytest.mark.parametrize(("mode", "strict"), [("block", True), ("block", False), ("drop", False)])
+def test_a_collector_that_dies_keeps_nobody_waiting(mode, strict):
     source = (
         "import sys\n"
         "print('on', flush=True); sys.stdin.read(1)\n"
@@ -199,13 +199,14 @@ def test_a_collector_that_dies_keeps_nobody_waiting(strict):
         "print('through')\n"
     )
     with Collector() as collector:
-        env = environment(BASE, collector.path, page=collector.page, strict=strict)
+        chosen = collector.settings(settings(mode))
+        env = environment(BASE, collector.path, page=collector.page, strict=strict, settings=chosen)
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         child = subprocess.Popen(python(source), env=env, **pipes)
         assert child.stdout is not None
         assert child.stdout.readline() == b"on\n"
     out, err = child.communicate(b"x", timeout=10)
-    expected = (125, b"") if strict else (0, b"through\n")
+    expected = (0, b"through\n") if mode == "drop" else (125, b"")
     assert (child.returncode, out) == expected, err
 
 

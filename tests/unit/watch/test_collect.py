@@ -17,7 +17,9 @@ HEADER = struct.Struct("<HHBBHIIQQ")
 
 
 def frame(kind: int, pid: int, seq: int, flags: int = 0, body: bytes = b"\x90") -> bytes:
-    head = HEADER.pack(0x4A42, HEADER.size + len(body), kind, flags, 1, pid, pid, seq, 0)
+    version = 2 if kind > 3 else 1
+    size = HEADER.size + len(body)
+    head = HEADER.pack(0x4A42, size, kind, flags, version, pid, pid, seq, 0)
     return head + body
 
 
@@ -104,6 +106,22 @@ def test_a_process_tells_what_it_lost(collector, send, body, drops):
     assert collector.finish() == ([Finding("drops", 5, drops)] if drops else [])
 
 
+def test_losses_are_counted_once_though_the_farewell_tells_them_again(collector, send):
+    send(frame(1, 5, 0), frame(2, 5, 1), frame(4, 5, 4, body=b"\x91\x03"), frame(2, 5, 5))
+    send(frame(4, 5, 7, body=b"\x91\x02"), frame(3, 5, 7, body=b"\x91\x05"))
+    send(frame(1, 5, 0), frame(4, 5, 1, body=b"\x91\x01"), frame(3, 5, 1, body=b"\x91\x04"))
+    collector.drain()
+    assert (collector.events, collector.frames, collector.drops) == (2, 9, 9)
+    assert collector.finish() == [Finding("drops", 5, 9)]
+
+
+def test_traced_system_calls_are_neither_events_nor_part_of_the_numbering(collector, send):
+    send(frame(1, 5, 0), frame(5, 5, 77), frame(2, 5, 1), frame(5, 6, 0), frame(3, 5, 1))
+    (chunk,) = collector.drain()
+    assert (collector.events, chunk.count, len(chunk.flagged)) == (1, 5, 4)
+    assert collector.finish() == []
+
+
 def test_bytes_that_are_no_frames_are_counted_and_skipped(collector, send):
     good = frame(1, 5, 0)
     send(good, b"BJgarbageBJ" + b"\xff" * 40, frame(2, 5, 1), frame(3, 5, 1), b"BJ")
@@ -129,8 +147,10 @@ def test_a_flood_of_findings_stays_bounded_and_is_told(collector, send):
 
 def test_only_the_owner_can_reach_the_channel_and_nothing_stays_behind():
     with Collector() as collector:
+        assert not os.path.exists(collector.directory + "/answers")  # nobody asked for it
+        given = [collector.path, collector.page, collector.answers, collector.settings("x")]
         assert stat.S_IMODE(os.stat(collector.directory).st_mode) == 0o700
-        assert stat.S_IMODE(os.stat(collector.path).st_mode) == 0o600
+        assert {stat.S_IMODE(os.stat(path).st_mode) for path in given} == {0o600}
     assert not os.path.exists(collector.directory)
     collector.close()
 
