@@ -31,6 +31,11 @@ class Record:
         self._run = os.urandom(16)
         self.findings: list[Finding] = []
 
+    @property
+    def run_id(self) -> bytes:
+        """The id of this run in the ledger."""
+        return self._run
+
     def __enter__(self) -> Record:
         return self
 
