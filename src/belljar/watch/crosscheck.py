@@ -1,0 +1,385 @@
+"""The kernel's view of a watched tree against the record: which system calls no event explains.
+
+The tracer (`prefix`) writes a frame for each call into the FIFO before it lets the call go on,
+and the recorder one for each event before its operation: in the FIFO the frames of a thread
+stand in the order in which things happened. Memory is bounded: for each thread its last events,
+for each process its last starts, and so many groups of what is unexplained.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from itertools import islice
+
+from belljar._native import TRACER
+from belljar.errors import GuestProtocolError
+from belljar.watch.coverage import Coverage, Row, Unexplained
+from belljar.watch.explain import (
+    STARTS,
+    Seen,
+    database,
+    explain,
+    is_housekeeping,
+    starts,
+)
+from belljar.watch.findings import Finding
+from belljar.watch.syscalls import KINDS, SYSCALL, Syscall, decode_syscall
+from belljar.watch.tree import Process, Thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from belljar.model import Frame
+    from belljar.watch.collect import Chunk
+
+_HELLO, _EVENT = 1, 2
+_FORKED: Final = 8
+_HEADER: Final = 32
+_MOST_PROCESSES: Final = 4096
+_MOST_THREADS: Final = 1024
+_MOST_WAITING: Final = 256
+_MOST_GROUPS: Final = 2000
+_MOST_PROGRAMS: Final = 500
+_MOST_DATABASES: Final = 64
+_MOST_SAMPLES: Final = 20
+_OWN_FILES: Final = frozenset(("channel", "page", "answers", "settings", "window"))
+
+
+def prefix() -> tuple[str, ...]:
+    """The words to put before a command's own, so that it is cross-checked (`run.watch`)."""
+    return (TRACER, "-", "--")
+
+
+class CrossCheck:
+    """Takes a record's chunks as they come; at the end `report` says what was covered.
+
+    >>> CrossCheck().report().rows
+    ()
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._processes: dict[int, Process] = {}
+        self._seen: Counter[str] = Counter()
+        self._explained: Counter[tuple[str, str]] = Counter()
+        self._attributed: Counter[tuple[str, str]] = Counter()
+        self._others: Counter[tuple[str, str]] = Counter()
+        self._groups: dict[tuple[str, ...], Unexplained] = {}
+        self._unexplained: Counter[str] = Counter()
+        self._more = 0
+        self._directory = ""
+        self._tracer = self._number = 0
+        self._broken = 0
+        self._ended = False
+        self._forgotten = False
+
+    def take(self, chunk: Chunk) -> None:
+        """One chunk of the record."""
+        data, at = chunk.data, 0
+        while at + _HEADER < len(data):
+            length = int.from_bytes(data[at + 2 : at + 4], "little")
+            kind = data[at + 4]
+            if kind == SYSCALL:
+                try:
+                    self.call(decode_syscall(data[at : at + length]))
+                except GuestProtocolError:
+                    self._broken += 1
+            elif kind == _EVENT:
+                self._event(data[at : at + length])
+            elif kind == _HELLO:
+                self._hello(data[at : at + _HEADER])
+            at += max(length, _HEADER)
+
+    def call(self, call: Syscall) -> None:
+        """One system call."""
+        if not self._counted(call) or call.kind == "remark":
+            return
+        self._seen[call.kind] += 1
+        process = self._process_of(call)
+        if self._directory and call.kind == "open" and self._is_ours(call):
+            self._attributed[call.kind, "the recorder's own files"] += 1
+            return
+        if call.kind == "exec":
+            self._exec(process, call)
+            return
+        if process.trying:  # it worked, it seems
+            self._finish(process)
+            process.state, process.program, process.trying = "program", process.trying, ""
+        if process.state == "python":
+            thread = self._thread(process, call.thread)
+            thread.calls.append(call)
+            if len(thread.calls) > _MOST_WAITING:
+                self._decide(process, thread, len(thread.calls) // 2)
+        elif process.state == "program":
+            process.before[call.kind] += 1
+            if not process.accounted and len(process.samples) < _MOST_SAMPLES:
+                process.samples.append(call)
+        elif call.asked == "/proc/self/fd":
+            self._attributed[call.kind, "setting up a child"] += 1
+        else:
+            self._report(call, process)
+
+    def report(self) -> Coverage:
+        """What was found so far; to be asked for once, at the end."""
+        for process in list(self._processes.values()):
+            self._finish(process)
+        self._processes.clear()
+        explained, attributed = Counter[str](), Counter[str]()
+        for (kind, _), count in self._explained.items():
+            explained[kind] += count
+        for (kind, _), count in self._attributed.items():
+            attributed[kind] += count
+        rows = [
+            Row(kind, self._seen[kind], explained[kind], attributed[kind], self._unexplained[kind])
+            for kind in KINDS
+            if self._seen[kind]
+        ]
+        reasons = (self._explained + self._attributed).items()
+        if self._tracer and not self._ended:
+            text = "the cross-check's supervisor was killed: what followed was not seen"
+            self._find(text)
+        if self._broken:
+            self._find(f"{self._broken} frames of the cross-check could not be decoded")
+        if self._forgotten:
+            self._find("more processes than the cross-check can follow")
+        return Coverage(
+            tuple(rows),
+            tuple((kind, reason, count) for (kind, reason), count in sorted(reasons)),
+            tuple(self._groups.values()),
+            tuple((program, kind, n) for (program, kind), n in sorted(self._others.items())),
+            self._more,
+        )
+
+    # What comes
+
+    def _hello(self, head: bytes) -> None:
+        pid = int.from_bytes(head[8:12], "little")
+        process = self._processes.get(pid)
+        if head[5] & _FORKED or process is None:
+            start = process.start if process is not None and process.state == "fresh" else 0
+            if process is not None and not start:
+                self._finish(process)
+            self._keep(pid, Process(start, "python"))
+            return
+        for kind, count in process.before.items():
+            self._attributed[kind, "the dynamic loader, before Python starts"] += count
+        fresh = Process(process.start, "python")
+        fresh.program = process.trying or process.program
+        process.before.clear()
+        self._finish(process)
+        self._keep(pid, fresh)
+
+    def _event(self, frame: bytes) -> None:
+        pid = int.from_bytes(frame[8:12], "little")
+        process = self._processes.get(pid)
+        if process is None:
+            process = self._keep(pid, Process(0, "python"))
+        if process.state != "python" or process.trying:  # what it executed was not executed
+            for kind, count in process.before.items():
+                self._attributed[kind, "after an exec that failed"] += count
+            process.before.clear()
+            process.state, process.trying = "python", ""
+        time = int.from_bytes(frame[24:32], "little")
+        name = _name(frame)
+        thread = self._thread(process, int.from_bytes(frame[12:16], "little"))
+        seen = Seen(name, time, frame)
+        if thread.calls:
+            earlier = sum(1 for call in thread.calls if call.time <= time)
+            self._decide(process, thread, earlier, seen)
+        process.spoke = True
+        thread.last = process.last = seen
+        thread.recent.appendleft(seen)
+        if name in STARTS:
+            process.starts.appendleft(seen)
+        elif name == "sqlite3.connect" and len(process.databases) < _MOST_DATABASES:
+            file = database(seen)
+            if file:
+                process.databases[file] = process.databases[os.path.realpath(file)] = None
+
+    # What follows from it
+
+    def _decide(
+        self, process: Process, thread: Thread, count: int | None = None, after: Seen | None = None
+    ) -> None:
+        """The first `count` calls that wait in the thread: explained, attributed or neither."""
+        count = len(thread.calls) if count is None else count
+        calls, thread.calls = thread.calls[:count], thread.calls[count:]
+        follows = after.name if after is not None else ""
+        for call in calls:
+            if call.kind in ("io_uring", "foreign"):
+                self._report(call, process, thread, after)
+                continue
+            reason = explain(call, thread.recent, follows, process.databases)
+            if reason is not None:
+                self._explained[call.kind, reason] += 1
+            elif not process.spoke:
+                self._attributed[call.kind, "the interpreter, before its first event"] += 1
+            elif is_housekeeping(call):
+                self._attributed[call.kind, "the C library's own reading"] += 1
+            else:
+                self._report(call, process, thread, after)
+
+    def _exec(self, process: Process, call: Syscall) -> None:
+        """A process is about to become another program."""
+        if self._is_first(call):
+            self._attributed[call.kind, "the command itself"] += 1
+        elif process.state == "program":  # no event is due where one program starts another
+            process.before[call.kind] += 1
+        else:
+            reason = self._started(process, call)
+            process.accounted = reason is not None
+            if reason is not None:
+                self._explained[call.kind, reason] += 1
+            else:
+                self._report(call, process, process.threads.get(call.thread))
+        process.trying = call.target
+
+    def _started(self, process: Process, call: Syscall) -> str | None:
+        reason = None
+        for thread in process.threads.values():
+            self._decide(process, thread)
+        own = process.threads.get(call.thread)
+        if own is not None:
+            reason = starts(call, [s for s in own.recent if s.name == "os.exec"], call.pid)
+        parent = self._processes.get(call.ppid)
+        if reason is None and parent is not None:
+            reason = starts(call, parent.starts, call.pid)
+        return reason
+
+    def _report(
+        self,
+        call: Syscall,
+        process: Process,
+        thread: Thread | None = None,
+        after: Seen | None = None,
+    ) -> None:
+        """No event explains this call."""
+        self._unexplained[call.kind] += 1
+        seen = thread.last if thread is not None else None
+        elsewhere = seen is None
+        if seen is None:
+            parent = self._processes.get(call.ppid)
+            seen = process.last or (parent.last if parent is not None else None)
+        frame = _frame(seen)
+        where = f"{frame.file}:{frame.line}" if frame is not None else ""
+        key = (call.kind, call.name, call.target, str(call.pid), where)
+        group = self._groups.get(key)
+        if group is not None:
+            self._groups[key] = group.replace(count=group.count + 1)
+        elif len(self._groups) >= _MOST_GROUPS:
+            self._more += 1
+        else:
+            last = seen.name if seen is not None else ""
+            self._groups[key] = Unexplained(
+                call.kind, call.name, call.target, call.pid, call.thread, call.time, 1,
+                last, frame, elsewhere, _frame(after), process.program,
+            )  # fmt: skip
+
+    def _finish(self, process: Process) -> None:
+        """A process, or what it was before an exec, is over."""
+        for thread in process.threads.values():
+            self._decide(process, thread)
+        if not process.before:
+            return
+        if process.accounted:
+            known = len({program for program, _ in self._others}) < _MOST_PROGRAMS
+            program = process.program if known else "more programs"
+            for kind, count in process.before.items():
+                self._others[program, kind] += count
+                self._attributed[kind, "programs that are not Python"] += count
+        else:
+            for call in process.samples:
+                self._report(call, process)
+                process.before[call.kind] -= 1
+            for kind, count in process.before.items():
+                self._unexplained[kind] += count
+                self._more += count
+        process.before.clear()
+
+    # Bookkeeping
+
+    def _counted(self, call: Syscall) -> bool:
+        """Follow the tracer's own numbers: frames that are not its own betray themselves."""
+        if call.name == "begin" and not self._tracer:
+            self._tracer, self._number = call.pid, call.seq
+            self._directory = call.target.rpartition("/")[0]
+            return True
+        if call.seq != self._number + 1:
+            self._find(
+                f"the cross-check's frame {self._number + 1} was due where {call.seq} came: "
+                "frames were lost or forged"
+            )
+        self._number = call.seq
+        if call.name == "end":
+            self._ended = True
+            if call.number:
+                self._find("the program left processes behind that were not cross-checked")
+        return True
+
+    def _is_first(self, call: Syscall) -> bool:
+        return call.ppid == self._tracer != 0 and call.seq == 2
+
+    def _is_ours(self, call: Syscall) -> bool:
+        directory, _, name = call.target.rpartition("/")
+        return directory == self._directory and name in _OWN_FILES
+
+    def _process_of(self, call: Syscall) -> Process:
+        process = self._processes.get(call.pid)
+        if process is not None and call.start:
+            if not process.start:
+                process.start = call.start
+            elif process.start != call.start:  # the number was given again
+                self._finish(process)
+                process = None
+        if process is not None:
+            return process
+        parent = self._processes.get(call.ppid)
+        if parent is None or parent.state == "python":
+            return self._keep(call.pid, Process(call.start, "fresh"))
+        process = self._keep(call.pid, Process(call.start, "program"))
+        process.program, process.accounted = parent.program, parent.accounted
+        return process
+
+    def _keep(self, pid: int, process: Process) -> Process:
+        if len(self._processes) >= _MOST_PROCESSES and pid not in self._processes:
+            for old in list(islice(self._processes, _MOST_PROCESSES // 4)):
+                self._finish(self._processes.pop(old))
+            self._forgotten = True
+        self._processes[pid] = process
+        return process
+
+    def _thread(self, process: Process, number: int) -> Thread:
+        thread = process.threads.get(number)
+        if thread is None:
+            if len(process.threads) >= _MOST_THREADS:
+                for old in list(islice(process.threads, _MOST_THREADS // 4)):
+                    gone = process.threads.pop(old)
+                    self._decide(process, gone)
+            thread = process.threads[number] = Thread()
+        return thread
+
+    def _find(self, text: str) -> None:
+        if len(self.findings) < 20:
+            self.findings.append(Finding("cross-check", 0, 0, 0, text))
+
+
+def _frame(seen: Seen | None) -> Frame | None:
+    event = seen.event if seen is not None else None
+    return event.stack[0] if event is not None and event.stack else None
+
+
+def _name(frame: bytes) -> str:
+    """The name in an event's frame, "" for one that is not plain text."""
+    at = _HEADER + 1
+    if len(frame) < at + 2 or not 0x90 <= frame[_HEADER] <= 0x9F:
+        return ""
+    size = frame[at]
+    if 0xA0 <= size <= 0xBF:
+        start, size = at + 1, size - 0xA0
+    elif size == 0xD9:
+        start, size = at + 2, frame[at + 1]
+    else:
+        return ""
+    return frame[start : start + size].decode("utf-8", "replace")
