@@ -36,6 +36,31 @@ def native_parts(grants: list[Grant], runtime: Runtime) -> list[str]:
     return list(parts)
 
 
+def brought(name: str, runtime: Runtime) -> tuple[str, ...]:
+    """The installed distributions that a grant of `name` brings, itself among them, by their
+    normal names; nothing where it is not installed."""
+    known = {
+        _normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))
+    }
+    wanted = _normal(name)
+    return tuple(_closure(wanted, known)) if wanted in known else ()
+
+
+def owners(runtime: Runtime) -> dict[str, str]:
+    """Real path of every file and top directory of the environment -> the distribution it is of,
+    by its normal name."""
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions(path=list(runtime.site)):
+        name = _normal(distribution.metadata["Name"])
+        for file in distribution.files or ():
+            if file.parts[0] != "..":
+                top = os.path.realpath(str(distribution.locate_file(file.parts[0])))
+                found.setdefault(top, name)
+                if file.suffix == ".so" or ".so." in file.name:
+                    found[os.path.realpath(str(distribution.locate_file(file)))] = name
+    return found
+
+
 def _normal(name: str) -> str:
     text = name.lower().replace("_", "-").replace(".", "-")  # PEP 503
     while "--" in text:

@@ -1,0 +1,99 @@
+"""What one need becomes: lines of a policy, each with the reason why it is only proposed, or none."""
+
+from __future__ import annotations
+
+from belljar.policy import addresses
+from belljar.policy.modules import UNSAFE_MODULES
+from belljar.policy.refused import refused_path
+from belljar.policy.secret import METADATA, holds_secrets, inside_home, is_obeyed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from belljar.policy.facts import Facts
+
+    #: key, value, why it is withheld or nothing
+    Row = tuple[str, str, str]
+
+_OURS: Final = ("/belljar", "/box", "/dev", "/proc", "/sys")
+_CAN_DO_ANYTHING: Final = ("sh", "bash", "dash", "zsh", "env", "perl", "ruby", "node", "busybox")
+_INTERPRETER: Final = "an interpreter: inside it may do what all the grants here allow"
+
+
+def path(facts: Facts, key: str, value: str, target: str) -> str:
+    """Why a grant of `key` on the path `value`, needed for `target`, is not for us to give."""
+    try:
+        f"{value}{target}".encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, which a policy cannot say"
+    if "\0" in value:
+        return "no file has such a name"
+    reason = refused_path(value)
+    if reason:
+        return reason
+    if any(value == top or value.startswith(f"{top}/") for top in _OURS):
+        return f"{'/'.join(value.split('/')[:2])} inside is Belljar's own"
+    if facts.kind(value) not in ("file", "directory"):
+        return "it is neither a file nor a directory"
+    if key == "write":
+        reason = is_obeyed(value, facts.obeyed) or is_obeyed(target, facts.obeyed)
+        if reason:
+            return reason
+        for own in facts.own:
+            if own == value or own.startswith(f"{value}/") or value.startswith(f"{own}/"):
+                return "it holds Belljar's own files, which no guest may write"
+    reason = holds_secrets(value) or holds_secrets(target)
+    if not reason and facts.kind(value) == "directory":
+        reason = next((f"it holds {p}" for p in inside_home(value) if facts.kind(p)), "")
+    return reason
+
+
+def address(right: str, target: str) -> list[Row]:
+    """Lines for a connection, a listener or a name that was looked up."""
+    if right == "bind":
+        return [("bind", target, "listening is refused in this version")]
+    if right == "resolve":
+        return [("connect", f"{target}:*", "names cannot be granted yet, only literal addresses")]
+    if target.startswith(("udp:", "unix:")):
+        return [("connect", target, "only TCP can be granted yet")]
+    try:
+        written = addresses.canonical(target, "/").removeprefix("tcp:")
+    except ValueError as error:
+        return [("connect", target, str(error))]
+    host = written.rpartition(":")[0].strip("[]")
+    if not addresses.network_of(host):
+        return [("connect", written, "names cannot be granted yet, only literal addresses")]
+    secret = "the cloud's metadata service gives credentials" if host in METADATA else ""
+    return [("connect", written, secret)]
+
+
+def program(facts: Facts, target: str) -> tuple[list[Row], str, str]:
+    """Lines for a program, why it needs none, and a remark on it."""
+    file, problem = facts.program(target)
+    if not file:
+        return [], problem or "there is no such program", ""
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        problem = "its name is not UTF-8, which a policy cannot say"
+    name = file.rpartition("/")[2]
+    general = name in _CAN_DO_ANYTHING or name.startswith("python")
+    return [("run", file, problem)], "", _INTERPRETER if general else ""
+
+
+def module(facts: Facts, right: str, target: str) -> tuple[list[Row], str]:
+    """Lines for a module outside the safe set, or for native code."""
+    if right == "import":
+        owner = UNSAFE_MODULES.get(target.partition(".")[0])
+        if owner is None:  # the sandbox names what it refused: a distribution
+            owner = target
+        return [("import", owner, "")], ""
+    distribution = facts.owner(target)
+    if distribution == "":
+        return [], "comes with the interpreter"
+    if distribution is None:
+        if not target.startswith("/"):
+            return [], "the system's own library"
+        return [("import", target, "native code of no distribution cannot be granted")], ""
+    return [("import", distribution, "")], ""
