@@ -47,13 +47,14 @@ class Unexplained(Value):
 
 
 class Coverage(Value):
-    """What a cross-check found. `reasons` are (kind, reason, count) of what was explained or
-    attributed, `others` (program, kind, count) of programs that are not Python, `more` counts
-    unexplained calls beyond those in `unexplained`.
+    """What a cross-check found. `explained` and `attributed` are (kind, reason, count), `others`
+    (program, kind, count) of programs that are not Python; `more` counts unexplained calls beyond
+    those in `unexplained`.
     """
 
     rows: tuple[Row, ...]
-    reasons: tuple[tuple[str, str, int], ...]
+    explained: tuple[tuple[str, str, int], ...]
+    attributed: tuple[tuple[str, str, int], ...]
     unexplained: tuple[Unexplained, ...]
     others: tuple[tuple[str, str, int], ...]
     more: int = 0

@@ -136,7 +136,6 @@ class CrossCheck:
             for kind in KINDS
             if self._seen[kind]
         ]
-        reasons = (self._explained + self._attributed).items()
         if self._tracer and not self._ended:
             text = "the cross-check's supervisor was killed: what followed was not seen"
             self._find(text)
@@ -146,9 +145,10 @@ class CrossCheck:
             self._find("more processes than the cross-check can follow")
         return Coverage(
             tuple(rows),
-            tuple((kind, reason, count) for (kind, reason), count in sorted(reasons)),
+            _flat(self._explained),
+            _flat(self._attributed),
             tuple(self._groups.values()),
-            tuple((program, kind, n) for (program, kind), n in sorted(self._others.items())),
+            _flat(self._others),
             self._more,
         )
 
@@ -363,6 +363,10 @@ class CrossCheck:
     def _find(self, text: str) -> None:
         if len(self.findings) < 20:
             self.findings.append(Finding("cross-check", 0, 0, 0, text))
+
+
+def _flat(counts: Counter[tuple[str, str]]) -> tuple[tuple[str, str, int], ...]:
+    return tuple((one, other, n) for (one, other), n in sorted(counts.items()))
 
 
 def _frame(seen: Seen | None) -> Frame | None:

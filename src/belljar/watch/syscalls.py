@@ -72,8 +72,10 @@ class Syscall(Value):
     cut: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """The call as a map of plain values, for JSON."""
-        return {name: self.__dict__[name] for name in self.__fields__}
+        """The call as one line of JSON has it: `kind` is syscall, `call` its name."""
+        fields = self.__dict__
+        rest = {name: fields[name] for name in self.__fields__[2:]}
+        return {"kind": "syscall", "call": self.name, "of": self.kind, **rest}
 
 
 _decoder: list[Any] = []
