@@ -163,7 +163,7 @@ class Rule(Value):
     stack: str | tuple[str, ...] = "*"
     id: str = ""
     text: str = ""  # one line for a person: what it means when this fires
-    shadows: str | tuple[str, ...] = "*"
+    shadows: str | tuple[str, ...] = ""  # "": that does not matter
     after: Rule | None = None
 
 

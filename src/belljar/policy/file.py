@@ -10,14 +10,11 @@ import os
 
 from belljar.errors import PolicyError
 from belljar.events.paths import absolute
-from belljar.model import RIGHTS, Policy, Rule
+from belljar.model import Policy
 from belljar.policy.build import Draft, complaint, show
-from belljar.policy.glob import matches
 from belljar.policy.keys import (
     BY_NAME,
     PROTECTION_SHAPES,
-    RULE_MATCH,
-    RULE_THEN,
     SCHEMA_VERSION,
     SECTIONS,
 )
@@ -41,38 +38,22 @@ def load(path: str) -> Policy:
     A policy file must say `schema = 1`. In a `pyproject.toml` the policy is the table
     `[tool.belljar]`, where `schema` may be left out.
     """
-    text = _read(path)
+    text = read_text(path)
     folder = absolute(os.path.dirname(path), os.getcwd())
     return parse(text, path, folder, pyproject=os.path.basename(path) == "pyproject.toml")
 
 
 def parse(text: str, name: str, folder: str, *, pyproject: bool = False) -> Policy:
     """The policy in a TOML text; `name` is the file in messages. Raises `PolicyError`."""
-    import tomllib
-
-    try:
-        data = tomllib.loads(text)
-        places = locate(text)
-    except tomllib.TOMLDecodeError as error:
-        reason, line = _syntax(str(error), text)
-        raise complaint(f"{name}:{line}", f"not TOML: {reason}") from None
-    except RecursionError:
-        raise PolicyError(name, "not TOML that can be read: nested too deep") from None
-    except ValueError as error:  # a number with too many digits
-        raise PolicyError(name, f"not TOML that can be read: {error}") from None
-    root: Place = ()
+    tables = Tables(text, name)
     if pyproject:
-        root = ("tool", "belljar")
-        tool = data.get("tool")
-        own = tool.get("belljar") if isinstance(tool, dict) else None
-        if not isinstance(own, dict):
-            raise PolicyError(name, "has no table [tool.belljar]")
-        data = own
-        data.setdefault("schema", SCHEMA_VERSION)
-    return _Reader(name, places, root, Draft(Policy(), folder)).read(data)
+        tables.go_down("tool", "belljar")
+        tables.data.setdefault("schema", SCHEMA_VERSION)
+    return _Reader(tables, Draft(Policy(), folder)).read()
 
 
-def _read(path: str) -> str:
+def read_text(path: str) -> str:
+    """The text of a small file. Raises `PolicyError`."""
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -106,12 +87,32 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-class _Reader:
-    def __init__(self, name: str, places: dict[Place, int], root: Place, draft: Draft) -> None:
+class Tables:
+    """A TOML text as `data`, and where each piece of it stands. Raises `PolicyError`."""
+
+    def __init__(self, text: str, name: str) -> None:
+        import tomllib
+
         self.name = name
-        self.places = places
-        self.root = root
-        self.draft = draft
+        self.root: Place = ()
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+            self.places = locate(text)
+        except tomllib.TOMLDecodeError as error:
+            reason, line = _syntax(str(error), text)
+            raise complaint(f"{name}:{line}", f"not TOML: {reason}") from None
+        except RecursionError:
+            raise PolicyError(name, "not TOML that can be read: nested too deep") from None
+        except ValueError as error:  # a number with too many digits
+            raise PolicyError(name, f"not TOML that can be read: {error}") from None
+
+    def go_down(self, outer: str, inner: str) -> None:
+        """From here on `data` is the table `[outer.inner]`."""
+        around = self.data.get(outer)
+        own = around.get(inner) if isinstance(around, dict) else None
+        if not isinstance(own, dict):
+            raise PolicyError(self.name, f"has no table [{outer}.{inner}]")
+        self.data, self.root = own, (outer, inner)
 
     def place(self, *path: str | int) -> str:
         """`policy.toml:7` for a key; that of the nearest key around it where it has no line."""
@@ -121,31 +122,42 @@ class _Reader:
         return f"{self.name}:{self.places[whole]}"
 
     def fail(self, path: Place, message: str) -> PolicyError:
+        """The error to raise for what stands at `path`."""
         return complaint(self.place(*path), message)
 
-    def read(self, data: dict[str, Any]) -> Policy:
-        self._schema(data)
-        for section, value in data.items():
+    def check_schema(self) -> None:
+        """`schema = 1` must be there."""
+        if "schema" not in self.data:
+            raise PolicyError(
+                f"{self.name}:1", f"schema is missing: write schema = {SCHEMA_VERSION}"
+            )
+        value = self.data["schema"]
+        if type(value) is not int or value != SCHEMA_VERSION:
+            message = f"schema {show(value)} is unknown; this Belljar reads {SCHEMA_VERSION}"
+            raise self.fail(("schema",), message)
+
+
+class _Reader:
+    def __init__(self, tables: Tables, draft: Draft) -> None:
+        self.tables, self.draft = tables, draft
+        self.place, self.fail = tables.place, tables.fail
+
+    def read(self) -> Policy:
+        self.tables.check_schema()
+        for section, value in self.tables.data.items():
             if section not in _TOP:
                 hint = nearest(section, _TOP) or _section_of(section)
                 raise self.fail((section,), f"unknown section or key {show(section)}{hint}")
             if section == "rule":
-                self.draft.fields["rules"] = self._rules(value)
+                from belljar.policy.rulefile import read_rules
+
+                self.draft.fields["rules"] = read_rules(self.tables, value)
+                self.draft.given["rule"] = self.place("rule")
             elif section == "protections":
                 self.draft.fields["protections"] = self._protections(value)
             elif section != "schema":
                 self._section(section, value)
         return self.draft.policy()
-
-    def _schema(self, data: dict[str, Any]) -> None:
-        if "schema" not in data:
-            raise PolicyError(
-                f"{self.name}:1", f"schema is missing: write schema = {SCHEMA_VERSION}"
-            )
-        value = data["schema"]
-        if type(value) is not int or value != SCHEMA_VERSION:
-            message = f"schema {show(value)} is unknown; this Belljar reads {SCHEMA_VERSION}"
-            raise self.fail(("schema",), message)
 
     def _section(self, section: str, value: object) -> None:
         if not isinstance(value, dict):
@@ -157,34 +169,6 @@ class _Reader:
             here = (section, name)
             key = BY_NAME[name]
             self.draft.take(key, item, lambda *rest, here=here: self.place(*here, *rest), add=False)
-
-    def _rules(self, value: object) -> tuple[Rule, ...]:
-        if not isinstance(value, list):
-            raise self.fail(("rule",), f"rule: expected [[rule]] tables, got {show(value)}")
-        self.draft.given["rule"] = self.place("rule")
-        return tuple(self._rule(("rule", i), item) for i, item in enumerate(value))
-
-    def _rule(self, path: Place, value: object) -> Rule:
-        if not isinstance(value, dict):
-            raise self.fail(path, f"rule: expected a table, got {show(value)}")
-        self._known(path, value, ("match", "then"))
-        if "match" not in value or "then" not in value:
-            raise self.fail(path, "rule: needs match and then")
-        match, then = value["match"], value["then"]
-        if not isinstance(match, dict) or not match:
-            raise self.fail((*path, "match"), f"rule.match: expected a table, got {show(match)}")
-        self._known((*path, "match"), match, RULE_MATCH)
-        for name, glob in match.items():
-            if type(glob) is not str or not glob:
-                message = f"rule.match.{name}: expected a pattern, got {show(glob)}"
-                raise self.fail((*path, "match", name), message)
-        if "right" in match and not any(matches(match["right"], right) for right in RIGHTS):
-            message = f"rule.match.right: no right matches {show(match['right'])}"
-            raise self.fail((*path, "match", "right"), message + nearest(match["right"], RIGHTS))
-        if type(then) is not str or then not in RULE_THEN:
-            message = f"rule.then: expected {', '.join(RULE_THEN)}, got {show(then)}"
-            raise self.fail((*path, "then"), message)
-        return Rule(then=then, origin=self.place(*path), **match)
 
     def _protections(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, dict):
@@ -210,12 +194,6 @@ class _Reader:
                 return
         shapes = ", ".join(f"{{ {shape} = ... }}" for shape in PROTECTION_SHAPES)
         raise self.fail(path, f"{name}: expected true, false, {shapes}, got {show(value)}")
-
-    def _known(self, path: Place, table: dict[str, Any], known: tuple[str, ...]) -> None:
-        for name in table:
-            if name not in known:
-                message = f"unknown key {show(name)} in a rule{nearest(name, known)}"
-                raise self.fail((*path, name), message)
 
 
 def _section_of(name: str) -> str:

@@ -89,7 +89,9 @@ GRANTING: Final = ("paths", "programs", "addresses", "modules")
 #: Kinds that append when they are given again; the others replace.
 LISTS: Final = (*GRANTING, "names", "rights", "networks", "devices", "texts", "env")
 #: What a `[[rule]]` may say.
-RULE_MATCH: Final = ("event", "target", "right")
+RULE_KEYS: Final = ("match", "after", "then", "id", "text")
+RULE_AFTER: Final = ("event", "target", "right", "package", "stack")
+RULE_MATCH: Final = (*RULE_AFTER, "shadows")
 RULE_THEN: Final = ("record", "alert", "deny", "kill")
 #: What one entry of a `[protections.NAME]` table may be, besides a bool.
 PROTECTION_SHAPES: Final = ("cap", "members", "value")

@@ -40,7 +40,7 @@ def _patterns(rule: Rule) -> str:
     parts = []
     for name in ("event", "target", "right", "package", "stack", "shadows"):
         patterns = getattr(rule, name)
-        if patterns != "*" or name in ("event", "target", "right"):
+        if patterns not in ("", "*") or name in ("event", "target", "right"):
             text = patterns if isinstance(patterns, str) else " or ".join(patterns)
             parts.append(f"{name} {text}")
     if rule.after is not None:

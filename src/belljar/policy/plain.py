@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _RUNTIME: Final = "runtime"
 _SETTINGS: Final = tuple(n for n in Policy.__fields__ if n not in ("grants", "rules", "limits"))
+_PATTERNS: Final = frozenset(("event", "target", "right", "package", "stack", "shadows"))
 _MOST: Final = 20_000
 
 
@@ -31,10 +32,15 @@ def to_plain(policy: Policy) -> dict[str, object]:
     return {
         "grants": [_out([getattr(g, n) for n in Grant.__fields__]) for g in own],
         "runtime": [_out([target, *rights]) for target, rights in given.items()],
-        "rules": [_out([getattr(r, n) for n in Rule.__fields__]) for r in policy.rules],
+        "rules": [_out(_fields(rule)) for rule in policy.rules],
         "limits": {name: getattr(policy.limits, name) for name in Limits.__fields__},
         "settings": {name: _out(getattr(policy, name)) for name in _SETTINGS},
     }
+
+
+def _fields(rule: Rule) -> list[object]:
+    found: list[object] = [getattr(rule, name) for name in Rule.__fields__]
+    return [_fields(one) if isinstance(one, Rule) else one for one in found]
 
 
 def from_plain(value: object) -> Policy | None:
@@ -62,8 +68,23 @@ def _policy(value: Any) -> Policy:
         if type(back) is not type(default) and not both:
             raise TypeError(name)
         settings[name] = back
-    rules = tuple(_one(Rule, item) for item in _few(value["rules"]))
+    rules = tuple(_rule(item) for item in _few(value["rules"]))
     return Policy(grants=tuple(grants), limits=Limits(**limits), rules=rules, **settings)
+
+
+def _rule(item: Any, deep: bool = False) -> Rule:
+    if type(item) is not list or len(item) > len(Rule.__fields__):
+        raise TypeError("not a list of fields")
+    fields: dict[str, Any] = dict(zip(Rule.__fields__, item, strict=False))
+    for name, value in fields.items():
+        if name == "after":
+            fields[name] = None if value is None or deep else _rule(value, True)
+            continue
+        texts = fields[name] = _in(value)
+        for text in texts if type(texts) is tuple and name in _PATTERNS else (texts,):
+            if type(text) is not str:
+                raise TypeError(name)
+    return Rule(**fields)
 
 
 def _one(kind: Any, item: Any) -> Any:

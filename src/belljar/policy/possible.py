@@ -37,9 +37,9 @@ def rights_of(name: str) -> tuple[str, ...]:
 
 
 def has_target(name: str) -> bool:
-    """Can an event called `name` tell a target?"""
+    """Can an event called `name` tell a target? (That of `exec` is the file of the code.)"""
     row = lookup(name)
-    return row is not None and row[3] >= 0
+    return row is not None and (row[3] >= 0 or name in ("exec", "_posixsubprocess.fork_exec"))
 
 
 def names_needing(rights: Sequence[str]) -> tuple[str, ...]:

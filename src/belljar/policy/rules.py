@@ -47,16 +47,16 @@ class _Compiled:
         self.rule = rule
         self.after = after
         self.event, self.right, self.target = map(Globs, (rule.event, rule.right, rule.target))
-        self.stack, self.package = Globs(rule.stack), Globs(rule.package)
-        self.shadows = Globs(rule.shadows)
+        self.stack, self.package = Globs(rule.stack), Globs(_alike(rule.package))
+        self.shadows = Globs(rule.shadows) if rule.shadows else None
 
     def concerns(self, name: str) -> bool:
         """Can an event called `name` match?"""
         if not self.event.match(name):
             return False
-        if not self.shadows.anything and name not in _SHADOWING:
+        if self.shadows is not None and name not in _SHADOWING:
             return False
-        if not self.target.anything and not has_target(name) and not self.target.match(""):
+        if not self.target.anything and not self.target.match("") and not has_target(name):
             return False
         return self.right.anything or any(self.right.match(right) for right in rights_of(name))
 
@@ -70,7 +70,7 @@ class _Compiled:
                 return False
         if not self.package.anything and not self.package.match_some(_packages(event)):
             return False
-        if self.shadows.anything:
+        if self.shadows is None:
             return True
         name = shadowed(event)
         return bool(name) and self.shadows.match(name)
@@ -78,7 +78,7 @@ class _Compiled:
     def names(self) -> list[str]:
         """Patterns, with `*` only, for all events that can match."""
         found = [name for name in BY_NAME if self.concerns(name)]
-        if self.right.match("") and self.target.match("") and self.shadows.anything:
+        if self.right.match("") and self.target.match("") and self.shadows is None:
             patterns = self.event.wanted or ("*",)  # an application's own events, too
             found += [p.replace("?", "*") for p in patterns if p not in BY_NAME]
         return found
@@ -87,7 +87,7 @@ class _Compiled:
         """Was before what must have been before?"""
         if self.after >= 0 and self.after not in past.did:
             return False
-        if self.shadows.anything or event.name == "import":
+        if self.shadows is None or event.name == "import":
             return True
         return past.importing == shadowed(event)
 
@@ -112,7 +112,7 @@ class Rules:
         ]
         self._afters = [_Compiled(rule) for rule in self.afters]
         #: Whether the imports that threads announce must be followed.
-        self.shadows = any(not rule.shadows.anything for rule in self._rules)
+        self.shadows = any(rule.shadows is not None for rule in self._rules)
         self._known: dict[str, tuple[tuple[_Compiled, ...], tuple[int, ...]]] = {}
 
     def __bool__(self) -> bool:
@@ -170,15 +170,22 @@ class Rules:
         row = lookup(name)
         if row is None or row[4] != "file" or row[3] < 0:
             return ()
-        found: set[bytes] = set()
         rules, afters = self._of(name)
+        wanted: list[list[str]] = []
         for rule in (*rules, *(self._afters[index] for index in afters)):
-            for pattern in rule.target.wanted or ("*",):
-                needle = _needle(pattern)
-                if not needle:
+            wanted += [_pieces(pattern) for pattern in rule.target.wanted or ("*",)]
+        found: list[bytes] = []
+        while wanted:  # the piece that many patterns have, else the longest: it is the rarest
+            counts: dict[str, int] = {}
+            for pieces in wanted:
+                if not pieces:
                     return ()
-                found.add(needle)
-        return tuple(sorted(found))
+                for piece in pieces:
+                    counts[piece] = counts.get(piece, 0) + 1
+            best = max(counts, key=lambda p: (counts[p] > 2, p[0] == ".", len(p), p))
+            found.append(best.encode())
+            wanted = [pieces for pieces in wanted if best not in pieces]
+        return tuple(found)
 
     def names(self, then: Sequence[str]) -> tuple[str, ...]:
         """Patterns, with `*` only, for the names of all events that can fire a rule whose `then`
@@ -190,6 +197,13 @@ class Rules:
         """Such patterns for what rules must know of although they do not fire for it."""
         found = dict.fromkeys(name for rule in self._afters for name in rule.names())
         return (*found, "import") if self.shadows else tuple(found)
+
+    def possible(self) -> bool:
+        """Is there an event that one of the rules can fire for?"""
+        for rule in self._rules:
+            if any(rule.concerns(name) for name in BY_NAME) or rule.names():
+                return True
+        return False
 
     def asks(self) -> tuple[str, ...]:
         """Patterns for the names of all events that a rule may refuse."""
@@ -207,23 +221,52 @@ class Rules:
         return known
 
 
+def load_rules(path: str) -> tuple[Rule, ...]:
+    """The rules in the file at `path`: `schema = 1` and `[[rule]]` tables. Raises `PolicyError`."""
+    from belljar.policy import rulefile
+
+    return rulefile.load_rules(path)
+
+
+def shipped() -> tuple[Rule, ...]:
+    """The rules that come with Belljar; docs/rules.md has a heading for each."""
+    from belljar.policy import rulefile
+
+    return rulefile.shipped()
+
+
 def _pairs(event: Event) -> Sequence[tuple[str, str]]:
     """Each right that the event needs with its target; as it was asked where that is not known."""
     needed = targets(event)
     if not needed:
         return (("", event.target or event.asked or ""),)
-    return [(right, target or event.asked or "") for right, target in needed]
+    known = event.asked or ""
+    if event.name == "exec" and event.args:
+        known = _file_of(event.args[0])
+    return [(right, target or known) for right, target in needed]
+
+
+def _file_of(code: object) -> str:
+    """The file that a recorded code object names, "" where it is no code object."""
+    file = getattr(code, "file", "")
+    return file if isinstance(file, str) else ""
 
 
 def _packages(event: Event) -> Sequence[str]:
     """The names by which a pattern may mean the package: with its version and without."""
-    package = event.package
-    if package is None:
+    if event.package is None:
         return ()
-    name, space, version = package.rpartition(" ")
-    if not package:
+    if not event.package:
         return (THE_PROGRAM,)
+    (package,) = _alike(event.package)
+    name, space, version = package.rpartition(" ")
     return (package, name) if space and version[:1].isdigit() else (package,)
+
+
+def _alike(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Names of distributions in one form: case, `_` and `-` do not count."""
+    several = (names,) if isinstance(names, str) else names
+    return tuple(name.lower().replace("_", "-") for name in several)
 
 
 def shadowed(event: Event) -> str:
@@ -233,8 +276,7 @@ def shadowed(event: Event) -> str:
     """
     args = event.args
     if event.name == "exec" and args:
-        file = getattr(args[0], "file", "")
-        return _module(file) if isinstance(file, str) else ""
+        return _module(_file_of(args[0]))
     if event.name == "import" and len(args) > 1:
         name, path = text_of(args[0]), text_of(args[1])
         if name and path and name in sys.stdlib_module_names and not is_standard(path):
@@ -264,8 +306,7 @@ def is_standard(path: str) -> bool:
     return False
 
 
-def _needle(pattern: str) -> bytes:
-    """The longest part of one component of a path that whatever matches must hold."""
+def _pieces(pattern: str) -> list[str]:
+    """Text of which whatever path matches holds each, whole and within one component."""
     pieces = pattern.replace("*", "/").replace("?", "/").split("/")
-    longest = max(pieces, key=len)
-    return longest.encode() if len(longest) > 2 and longest.isascii() else b""
+    return sorted({p for p in pieces if len(p) > 2 and p.isascii()})

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from belljar.model import RIGHTS
-from belljar.policy.keys import KEYS, PROTECTION_SHAPES, RULE_MATCH, RULE_THEN, SCHEMA_VERSION
+from belljar.policy.keys import (
+    KEYS,
+    PROTECTION_SHAPES,
+    RULE_AFTER,
+    RULE_MATCH,
+    RULE_THEN,
+    SCHEMA_VERSION,
+)
 from belljar.policy.units import SIZES, TIMES
 
 TYPE_CHECKING = False
@@ -21,8 +28,11 @@ def json_schema() -> dict[str, Any]:
         table["properties"][key.name] = {"description": key.help, **_of(key)}
     rule = _table(
         {
-            "match": {**_table(dict.fromkeys(RULE_MATCH, _TEXT)), "minProperties": 1},
+            "match": {**_table(dict.fromkeys(RULE_MATCH, _GLOBS)), "minProperties": 1},
+            "after": {**_table(dict.fromkeys(RULE_AFTER, _GLOBS)), "minProperties": 1},
             "then": {"enum": list(RULE_THEN)},
+            "id": {"type": "string", "pattern": "^[a-z0-9-]{1,200}$"},
+            "text": {**_TEXT, "maxLength": 200},
         }
     )
     shapes = {"cap": {"type": "number"}, "members": {"type": "array"}, "value": {}}
@@ -49,6 +59,7 @@ def json_schema() -> dict[str, Any]:
 
 
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_GLOBS: dict[str, Any] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 
 
 def _table(properties: dict[str, Any]) -> dict[str, Any]:

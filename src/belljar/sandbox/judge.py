@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from belljar.errors import GuestProtocolError
+from belljar.ledger.decisions import decision_row
 from belljar.model import Decision, Event, Policy
 from belljar.sandbox.result import Denial
 
@@ -192,32 +193,6 @@ def _practical(name: str, decision: Decision, right: str, target: str) -> Decisi
         there = target if whole else os.path.dirname(target)
         return decision.replace(remedy=f"--write {quote(there)}")
     return decision
-
-
-def decision_row(
-    event: Event, decision: Decision, right: str, target: str, kind: str
-) -> dict[str, object]:
-    """A decision as the ledger keeps it: exact builtin types only."""
-    frame = event.stack[0] if event.stack else None
-    return {
-        "kind": kind,
-        "verdict": decision.verdict,
-        "right": right,
-        "target": _utf8(target),
-        "asked": _utf8(event.asked or ""),
-        "event": event.name,
-        "pid": event.pid,
-        "seq": event.seq,
-        "because": _utf8(decision.because),
-        "remedy": _utf8(decision.remedy),
-        "rule": _utf8(decision.rule.origin) if decision.rule else "",
-        "grant": _utf8(decision.grant.origin) if decision.grant else "",
-        "at": [_utf8(frame.file), frame.line, _utf8(frame.function)] if frame else None,
-    }
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _refused(

@@ -205,6 +205,15 @@ class Arbiter:
         return event.name in self._waits
 
 
+def because(alert: Alert) -> str:
+    """A clause for a person: which rule, and what it did."""
+    rule = alert.rule
+    which = f"the rule {rule.id}" if rule.id else f"the rule at {rule.origin or 'default'}"
+    if alert.refused:
+        return f"{which} {'ends the process' if rule.then == 'kill' else 'forbids it'}"
+    return f"{which} fired"
+
+
 def selecting(rules: Rules, must_log: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The lines of the recorder's settings that rules and rights need: which events wait for an
     answer, and which are kept whatever else is left out.

@@ -7,13 +7,17 @@ import os
 from belljar import __version__
 from belljar._native import pack
 from belljar.errors import LedgerError
-from belljar.ledger import END, EVENTS, START, Writer, resolve
+from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, resolve
+from belljar.ledger.decisions import decision_row
+from belljar.model import Decision
+from belljar.watch.arbiter import because
 from belljar.watch.findings import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from belljar.watch.arbiter import Alert
     from belljar.watch.collect import Chunk
     from belljar.watch.run import Watched
 
@@ -47,14 +51,34 @@ class Record:
         """Record what is about to be run."""
         self._map(START, {"mode": "watch", "argv": argv, "belljar": __version__})
 
-    def take(self, chunks: list[Chunk]) -> None:
-        """Record frames as they came."""
+    def take(self, chunks: list[Chunk]) -> bool:
+        """Record frames as they came. True when the ledger has them, which is what a process
+        that waits may be told."""
         if self._writer is None:
-            return
+            return False
         try:
             self._writer.append([(EVENTS, c.count, c.data) for c in chunks], self._run)
         except LedgerError as error:
             self._fail(str(error))
+            return False
+        return True
+
+    def alert(self, alert: Alert) -> int | None:
+        """Record that a rule fired; the number of the entry, None where there is no record."""
+        if self._writer is None:
+            return None
+        event, rule = alert.event, alert.rule
+        verdict = "deny" if alert.refused else "none"
+        decision = Decision(verdict, because(alert), rule=rule)
+        kind = "denial" if alert.refused else "alert"
+        row = decision_row(
+            event, decision, event.right or "", event.target or "", kind, alert.package
+        )
+        try:
+            return self._writer.append([(DECISIONS, 1, pack([row]))], self._run)[0]
+        except LedgerError as error:
+            self._fail(str(error))
+            return None
 
     def end(self, result: Watched) -> None:
         """Record how it ended."""

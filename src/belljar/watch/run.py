@@ -50,7 +50,7 @@ class Watched(Value):
 def watch(
     argv: Sequence[str],
     environ: Mapping[str, str],
-    take: Callable[[list[Chunk]], None],
+    take: Callable[[list[Chunk]], object],
     meanwhile: Callable[[], bool] = lambda: False,
     *,
     speaks: bool = False,
@@ -135,7 +135,7 @@ def _hand_over(child: int, before: Mapping[int, Any]) -> None:
 def _collect(
     collector: Collector,
     child: int,
-    take: Callable[[list[Chunk]], None],
+    take: Callable[[list[Chunk]], object],
     meanwhile: Callable[[], bool],
 ) -> None:
     both, ended = select.poll(), select.poll()
@@ -160,7 +160,7 @@ def _collect(
             over = any(descriptor == child for descriptor, _ in both.poll(wait))
 
 
-def _drain(collector: Collector, take: Callable[[list[Chunk]], None]) -> None:
+def _drain(collector: Collector, take: Callable[[list[Chunk]], object]) -> None:
     while chunks := collector.drain(idle=True):
         take(chunks)
 

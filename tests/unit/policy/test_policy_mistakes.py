@@ -125,8 +125,61 @@ WRONG = [
         "p.toml:3: rule.match.right: no right matches 'reed'; did you mean read?",
     ),
     (
-        "[[rule]]\nmatch = { event = 'x' }\nthen = 'stop'",
+        "[[rule]]\nmatch = { event = 'open' }\nthen = 'stop'",
         "p.toml:4: rule.then: expected record, alert, deny, kill, got 'stop'",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'open' }\nthen = 'denny'",
+        "p.toml:4: rule.then: expected record, alert, deny, kill, got 'denny'; did you mean deny?",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'refund' }\nthen = 'deny'",
+        "p.toml:3: rule.match.event: no event matches 'refund'",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'os.sistem' }\nthen = 'deny'",
+        "p.toml:3: rule.match.event: no event matches 'os.sistem'; did you mean os.system?",
+    ),
+    (
+        "[[rule]]\nmatch.event = [\n 'open',\n 'socket.conect',\n]\nthen = 'deny'",
+        "p.toml:5: rule.match.event: no event matches 'socket.conect'; "
+        "did you mean socket.connect?",
+    ),
+    (
+        "[[rule]]\nmatch = { event = ['open', '!'] }\nthen = 'deny'",
+        "p.toml:3: rule.match.event: expected a pattern, got '!'",
+    ),
+    (
+        "[[rule]]\nmatch = { target = [] }\nthen = 'deny'",
+        "p.toml:3: rule.match.target: expected 1 to 1000 patterns",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'os.system', right = 'connect' }\nthen = 'deny'",
+        "p.toml:3: rule.match: no event can match all of this",
+    ),
+    (
+        "[[rule]]\nmatch = { shadows = 'randon' }\nthen = 'deny'",
+        "p.toml:3: rule.match.shadows: no standard module matches 'randon'; did you mean random?",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'exec' }\nthen = 'deny'\nafter = { right = 'conect' }",
+        "p.toml:5: rule.after.right: no right matches 'conect'; did you mean connect?",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'exec' }\nthen = 'deny'\nafter = 'connect'",
+        "p.toml:5: rule.after: expected a table, got 'connect'",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'exec' }\nthen = 'deny'\nid = 'A B'",
+        "p.toml:5: rule.id: expected small letters, digits and -, got 'A B'",
+    ),
+    (
+        '[[rule]]\nmatch = { event = "exec" }\nthen = "deny"\ntext = "a\\nb"',
+        "p.toml:5: rule.text: expected one line of text, got 'a\\nb'",
+    ),
+    (
+        "[[rule]]\nmatch = { event = 'exec' }\nthen = 'deny'\nidd = 'x'",
+        "p.toml:5: unknown key 'idd' in a rule; did you mean id?",
     ),
     (
         "[protections.shop]\nrows = { cap = 'x' }",
