@@ -15,7 +15,7 @@ from itertools import islice
 from belljar._native import TRACER
 from belljar.errors import GuestProtocolError
 from belljar.watch.coverage import Coverage, Row, Unexplained
-from belljar.watch.explain import (
+from belljar.watch.match import (
     STARTS,
     Seen,
     database,
@@ -161,7 +161,8 @@ class CrossCheck:
             start = process.start if process is not None and process.state == "fresh" else 0
             if process is not None and not start:
                 self._finish(process)
-            self._keep(pid, Process(start, "python"))
+            process = self._keep(pid, Process(start, "python"))
+            process.spoke = bool(head[5] & _FORKED)
             return
         for kind, count in process.before.items():
             self._attributed[kind, "the dynamic loader, before Python starts"] += count

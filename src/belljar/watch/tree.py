@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.watch.explain import Seen
+    from belljar.watch.match import Seen
     from belljar.watch.syscalls import Syscall
 
 RECENT: Final = 8
