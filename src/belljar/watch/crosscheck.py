@@ -15,6 +15,7 @@ from itertools import islice
 from belljar._native import TRACER
 from belljar.errors import GuestProtocolError
 from belljar.watch.coverage import Coverage, Row, Unexplained
+from belljar.watch.findings import Finding
 from belljar.watch.match import (
     STARTS,
     Seen,
@@ -23,7 +24,6 @@ from belljar.watch.match import (
     is_housekeeping,
     starts,
 )
-from belljar.watch.findings import Finding
 from belljar.watch.syscalls import KINDS, SYSCALL, Syscall, decode_syscall
 from belljar.watch.tree import Process, Thread
 
