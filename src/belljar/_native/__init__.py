@@ -7,7 +7,16 @@ beside this file, in a wheel as in a development tree.
 
 from __future__ import annotations
 
-from belljar._native._core import answer, landlock_abi, pack, scan_frames, unskipped
+from belljar._native._core import (
+    answer,
+    landlock_abi,
+    pack,
+    reader_close,
+    reader_open,
+    reader_take,
+    scan_frames,
+    unskipped,
+)
 
 HERE = __file__.rpartition("/")[0]
 KEEPER = HERE + "/belljar-keeper"
@@ -20,8 +29,23 @@ __all__ = [
     "RECORDER",
     "TRACER",
     "answer",
+    "get_include",
     "landlock_abi",
     "pack",
+    "reader_close",
+    "reader_open",
+    "reader_take",
     "scan_frames",
     "unskipped",
 ]
+
+
+def get_include() -> str:
+    """The directory of `belljar.h`, for programs that embed Python (`docs/embedding.md`).
+
+    The library they link, `libbelljar-recorder.so`, lies in the directory above it.
+
+    >>> get_include().endswith("_native/include")
+    True
+    """
+    return HERE + "/include"

@@ -17,6 +17,24 @@ def pack(value: object, limit: int = ...) -> bytes:
     int beyond 64 bits or nesting beyond 64, `UnicodeEncodeError` for lone surrogates.
     """
 
+def reader_close(reader: int) -> None:
+    """End a reader; what it has not taken is gone. Closing again does nothing."""
+
+def reader_open(library: str, patterns: bytes, limit: int, stacks: int) -> int:
+    """Record this process from here on into at most `limit` bytes of its own memory.
+
+    `library` is the recorder's path, `patterns` are names of events with `*`, each ended by NUL;
+    of the stack `stacks` frames are kept (0 to 32). Returns the reader's number.
+    Raises `OSError` where the recorder cannot work in this process.
+    """
+
+def reader_take(reader: int, released: int) -> tuple[bytes, int]:
+    """The whole frames that came since the last time, and how many events found no room so far.
+
+    What was taken counts towards the limit until as many bytes are `released`.
+    Raises `ValueError` for a reader that is closed.
+    """
+
 def record_value(value: object, room: int = ...) -> tuple[bytes, bool]:
     """What the recorder would write of `value` into `room` (1 to 4096) bytes; whether it cut."""
 
