@@ -42,7 +42,9 @@ fix: $(VENV)/.linted ## let ruff mend what it can
 	@$(BIN)/ruff format --quiet src tests bench demo tools
 
 bench: $(VENV)/.demo ## ratios against plain CPython (and bubblewrap, sandlock where installed)
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@status=0; $(BIN)/python bench/run.py || status=1; $(BIN)/python bench/collector.py || status=1; \
+		$(BIN)/python bench/recorder || status=1; exit $$status
 
 fuzz: ## the parsers of hostile bytes, with address and undefined-behaviour sanitizers
 	@tools/fuzz.sh
