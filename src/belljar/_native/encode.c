@@ -1,71 +1,104 @@
 /* The encoder. Compiled into the extension and, without Python.h, into the recorder. */
 #include "encode.h"
 
+#include "digest.h"
 
-static void absent(struct bj_buf *b)
+void bj_put_absent(struct bj_buf *b)
 {
     bj_put_nil(b);
     b->cut = 1;
 }
 
-/* `len` bytes are at hand of a text that is `whole` long; write at most `max` of them. */
-static void write_text(struct bj_buf *b, enum bj_kind kind, const char *text, size_t len, size_t whole,
-                       size_t max, int more)
+void bj_put_cut(struct bj_buf *b, const struct bj_text *text, size_t max)
 {
-    size_t left = b->cap - b->len;
-    if (!more && len <= max && bj_head_size(kind, len) + len <= left) {
-        bj_put_text(b, kind, text, len);
+    enum { OVERHEAD = 4 + 1 + 4 + 9, DIGEST = 2 + BJ_DIGEST }; /* ext, array, inner head, length */
+    size_t left = b->cap - b->len, digest = text->digest != NULL ? DIGEST : 0;
+    if (left < OVERHEAD + digest + 16) {
+        bj_put_absent(b);
         return;
     }
-    enum { OVERHEAD = 4 + 1 + 4 + 9 }; /* ext, array, inner head, length */
-    if (left < OVERHEAD + 16) {
-        absent(b);
-        return;
-    }
-    size_t keep = len < max ? len : max;
-    if (keep > left - OVERHEAD)
-        keep = left - OVERHEAD;
-    if (keep < len && kind != BJ_BIN)
-        while (keep > 0 && ((unsigned char)text[keep] & 0xc0) == 0x80)
+    size_t keep = text->len < max ? text->len : max;
+    if (keep > left - OVERHEAD - digest)
+        keep = left - OVERHEAD - digest;
+    if (keep < text->len && text->kind != BJ_BIN)
+        while (keep > 0 && ((unsigned char)text->at[keep] & 0xc0) == 0x80)
             keep--;
-    size_t number = whole < 0x80 ? 1 : 1 + bj_width_of(whole);
-    bj_put_ext_head(b, 1 + bj_head_size(kind, keep) + keep + number, BJ_EXT_CUT);
-    bj_put_array(b, 2);
-    bj_put_text(b, kind, text, keep);
-    bj_put_uint(b, whole);
+    size_t number = text->whole < 0x80 ? 1 : 1 + bj_width_of(text->whole);
+    bj_put_ext_head(b, 1 + bj_head_size(text->kind, keep) + keep + number + digest,
+                    digest ? BJ_EXT_SOURCE : BJ_EXT_CUT);
+    bj_put_array(b, digest ? 3 : 2);
+    bj_put_text(b, text->kind, text->at, keep);
+    bj_put_uint(b, text->whole);
+    if (digest)
+        bj_put_bin(b, (const char *)text->digest, BJ_DIGEST);
     b->cut = 1;
+}
+
+/* Whole where it is no longer than `max` bytes and there is room, cut otherwise. */
+static void write_text(struct bj_buf *b, const struct bj_text *text, size_t max)
+{
+    if (text->len <= max && bj_head_size(text->kind, text->len) + text->len <= b->cap - b->len)
+        bj_put_text(b, text->kind, text->at, text->len);
+    else
+        bj_put_cut(b, text, max);
 }
 
 void bj_text(struct bj_buf *b, const char *text, size_t len, size_t max)
 {
-    write_text(b, BJ_STR, text, len, len, max, 0);
+    write_text(b, &(struct bj_text){.kind = BJ_STR, .at = text, .len = len, .whole = len}, max);
+}
+
+int bj_whole_text(PyObject *o, struct bj_text *text)
+{
+    Py_ssize_t len = 0;
+    char *bytes = NULL;
+    memset(text, 0, sizeof *text);
+    if (bj_exactly(o, &PyUnicode_Type)) {
+        text->kind = BJ_STR;
+        text->whole = (size_t)PyUnicode_GetLength(o);
+        text->at = PyUnicode_AsUTF8AndSize(o, &len);
+        if (text->at == NULL) { /* lone surrogates */
+            PyErr_Clear();
+            text->kind = BJ_SURROGATES;
+            text->keep = o = PyUnicode_AsEncodedString(o, "utf-8", "surrogatepass");
+        }
+    } else if (bj_exactly(o, &PyBytes_Type)) {
+        text->kind = BJ_BIN;
+    } else {
+        return -1;
+    }
+    if (text->at == NULL) {
+        if (o == NULL || PyBytes_AsStringAndSize(o, &bytes, &len) < 0) {
+            PyErr_Clear();
+            return -1;
+        }
+        text->at = bytes;
+    }
+    text->len = (size_t)len;
+    if (text->kind == BJ_BIN)
+        text->whole = text->len;
+    return 0;
 }
 
 static void write_str(struct bj_buf *b, PyObject *o, size_t max)
 {
-    Py_ssize_t whole = PyUnicode_GetLength(o), len = 0;
-    PyObject *part = NULL, *coded = NULL;
+    Py_ssize_t whole = PyUnicode_GetLength(o);
+    PyObject *part = NULL;
     int more = whole > (Py_ssize_t)max;
     if (more) /* never encode a megabyte to keep a kilobyte of it */
         o = part = PyUnicode_Substring(o, 0, (Py_ssize_t)max);
-    const char *text = o == NULL ? NULL : PyUnicode_AsUTF8AndSize(o, &len);
-    enum bj_kind kind = BJ_STR;
-    if (text == NULL && o != NULL) { /* lone surrogates */
+    struct bj_text text = {0};
+    if (o == NULL || bj_whole_text(o, &text) < 0) {
         PyErr_Clear();
-        char *bytes = NULL;
-        coded = PyUnicode_AsEncodedString(o, "utf-8", "surrogatepass");
-        if (coded != NULL && PyBytes_AsStringAndSize(coded, &bytes, &len) == 0)
-            text = bytes;
-        kind = BJ_SURROGATES;
-    }
-    if (text != NULL) {
-        write_text(b, kind, text, (size_t)len, (size_t)whole, max, more);
+        bj_put_absent(b);
+    } else if (more) {
+        text.whole = (size_t)whole;
+        bj_put_cut(b, &text, max);
     } else {
-        PyErr_Clear();
-        absent(b);
+        write_text(b, &text, max);
     }
+    Py_DecRef(text.keep);
     Py_DecRef(part);
-    Py_DecRef(coded);
 }
 
 static void write_int(struct bj_buf *b, PyObject *o)
@@ -89,7 +122,7 @@ static void write_int(struct bj_buf *b, PyObject *o)
             struct bj_buf number = {.data = inner, .cap = sizeof inner};
             bj_put_int(&number, overflow < 0 ? -n : n);
             if (b->cap - b->len < 3 + number.len) {
-                absent(b);
+                bj_put_absent(b);
                 return;
             }
             bj_put_ext_head(b, number.len, BJ_EXT_BIGINT);
@@ -98,14 +131,14 @@ static void write_int(struct bj_buf *b, PyObject *o)
         }
     }
     if (failed)
-        absent(b);
+        bj_put_absent(b);
 }
 
-/* The name of a foreign object's type, through the descriptor that `type` itself has for
- * `__name__`: what a metaclass defines under that name is never looked at. */
-static void write_type(struct bj_buf *b, PyObject *o)
+/* Through the descriptor that `type` itself has for `__name__`: what a metaclass defines under
+ * that name is never looked at. */
+const char *bj_type_name(PyObject *type, PyObject **keep, size_t *size)
 {
-    PyObject *type = PyObject_Type(o), *name = NULL, *descriptor = NULL;
+    PyObject *name = NULL, *descriptor = NULL;
     PyObject *members = PyObject_GetAttrString((PyObject *)&PyType_Type, "__dict__");
     if (members != NULL)
         descriptor = PyMapping_GetItemString(members, "__name__");
@@ -118,16 +151,25 @@ static void write_type(struct bj_buf *b, PyObject *o)
     if (text == NULL || len > 128)
         text = "?", len = 1;
     PyErr_Clear();
-    size_t n = (size_t)len;
-    if (b->cap - b->len < 3 + n) {
-        absent(b);
-    } else {
-        bj_put_ext_head(b, n, BJ_EXT_TYPE);
-        memcpy(bj_room(b, n), text, n);
-    }
-    Py_DecRef(name);
     Py_DecRef(descriptor);
     Py_DecRef(members);
+    *keep = name;
+    *size = (size_t)len;
+    return text;
+}
+
+static void write_type(struct bj_buf *b, PyObject *o)
+{
+    PyObject *type = PyObject_Type(o), *keep;
+    size_t len;
+    const char *text = bj_type_name(type, &keep, &len);
+    if (b->cap - b->len < 3 + len) {
+        bj_put_absent(b);
+    } else {
+        bj_put_ext_head(b, len, BJ_EXT_TYPE);
+        memcpy(bj_room(b, len), text, len);
+    }
+    Py_DecRef(keep);
     Py_DecRef(type);
 }
 
@@ -140,7 +182,7 @@ static void write_items(struct bj_buf *b, PyObject *o, size_t max, int depth)
         b->cut = 1;
     }
     if (depth >= BJ_MAX_DEPTH || b->cap - b->len < 3 + n) {
-        absent(b);
+        bj_put_absent(b);
         return;
     }
     bj_put_array(b, n);
@@ -149,7 +191,7 @@ static void write_items(struct bj_buf *b, PyObject *o, size_t max, int depth)
         PyObject *item = PySequence_GetItem(o, (Py_ssize_t)i); /* a list may shrink meanwhile */
         if (item == NULL) {
             PyErr_Clear();
-            absent(b);
+            bj_put_absent(b);
         } else {
             bj_value(b, item, max, depth + 1);
         }
@@ -175,23 +217,26 @@ void bj_value(struct bj_buf *b, PyObject *o, size_t max, int depth)
         char *bytes = NULL;
         Py_ssize_t len = 0;
         PyBytes_AsStringAndSize(o, &bytes, &len);
-        write_text(b, BJ_BIN, bytes, (size_t)len, (size_t)len, max, 0);
+        struct bj_text text = {.kind = BJ_BIN, .at = bytes, .len = (size_t)len, .whole = (size_t)len};
+        write_text(b, &text, max);
     } else if (type == (const void *)&PyTuple_Type || type == (const void *)&PyList_Type) {
         write_items(b, o, max, depth);
     } else if (type == (const void *)&PyBool_Type) {
         bj_put_bool(b, o == Py_True);
     } else if (type == (const void *)&PyFloat_Type) {
         if (bj_put_float(b, PyFloat_AsDouble(o)) < 0)
-            absent(b);
+            bj_put_absent(b);
     } else if (type == (const void *)&PyDict_Type) { /* an environment: names, never values */
         PyObject *keys = PyDict_Keys(o);
         if (keys == NULL) {
             PyErr_Clear();
-            absent(b);
+            bj_put_absent(b);
         } else {
             write_items(b, keys, max, depth);
         }
         Py_DecRef(keys);
+    } else if (type == (const void *)&PyCode_Type) {
+        bj_put_code(b, o);
     } else {
         write_type(b, o);
     }

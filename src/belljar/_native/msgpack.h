@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BJ_EXT_SURROGATES = 1, BJ_EXT_BIGINT = 2, BJ_EXT_TYPE = 3, BJ_EXT_CUT = 4 };
+enum {
+    BJ_EXT_SURROGATES = 1, BJ_EXT_BIGINT = 2, BJ_EXT_TYPE = 3, BJ_EXT_CUT = 4, BJ_EXT_CODE = 5,
+    BJ_EXT_SOURCE = 6, BJ_EXT_SOCKET = 7
+};
 
 struct bj_buf {
     unsigned char *data;

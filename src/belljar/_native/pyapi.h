@@ -8,6 +8,7 @@
 #ifdef BELLJAR_EXTENSION
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+extern PyTypeObject PyCode_Type; /* not in the limited API; only its address is used */
 #else
 #include <sys/types.h>
 
@@ -27,6 +28,7 @@ extern PyObject *PyExc_OSError BJ_WEAK;
 
 int PySys_AddAuditHook(Py_AuditHookFunction, void *) BJ_WEAK;
 const char *Py_GetVersion(void) BJ_WEAK;
+int Py_IsInitialized(void) BJ_WEAK;
 void *PyThreadState_GetUnchecked(void) BJ_WEAK;   /* 3.13 */
 void *_PyThreadState_UncheckedGet(void) BJ_WEAK;  /* before */
 void *PyInterpreterState_Get(void) BJ_WEAK;       /* 3.9 */

@@ -4,19 +4,21 @@
 #define _GNU_SOURCE
 #include "recorder.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "encode.h"
+#include "hookmem.h"
+#include "edits.h"
+#include "event.h"
+#include "here.h"
 #include "settings.h"
 #include "stack.h"
-#include "window.h"
-
-enum { CWD_TEXT = 512, KEPT = 1300 }; /* kept for frame and working directory */
 
 static unsigned char arguments[1024]; /* argv, encoded once: the program may overwrite it */
 static size_t arguments_len;
@@ -35,73 +37,53 @@ _Noreturn void bj_refuse(const char *why)
         syscall(SYS_exit_group, 125);
 }
 
-static void put_args(struct bj_buf *b, const char *name, PyObject *args)
-{
-    Py_ssize_t size = args == NULL ? 0 : PyTuple_Size(args);
-    size_t n = size > BJ_MAX_ITEMS ? BJ_MAX_ITEMS : (size_t)size, told = n;
-    size_t first = BJ_MAX_TEXT;
-    if (name[0] == 'i' && strcmp(name, "import") == 0)
-        told = n < 2 ? n : 2; /* not sys.path and the finders, again and again */
-    else if (name[0] == 'o' && strcmp(name, "os.putenv") == 0)
-        told = n < 1 ? n : 1; /* environments are named, never told */
-    else if (name[0] == 'c' && strcmp(name, "compile") == 0)
-        first = 256;
-    else if (name[0] == 'm' && strcmp(name, "marshal.loads") == 0)
-        first = 32;
-    else if (name[0] == 'c' && strcmp(name, "code.__new__") == 0)
-        first = 32;
-    bj_put_array(b, n);
-    for (size_t i = 0; i < n; i++) {
-        bj_reserve(b, n - 1 - i);
-        if (i < told)
-            bj_value(b, PyTuple_GetItem(args, (Py_ssize_t)i), i == 0 ? first : BJ_MAX_TEXT, 1);
-        else
-            bj_put_nil(b);
-        bj_release(b, n - 1 - i);
-    }
-}
-
 static int starts(const char *name, const char *with) { return strncmp(name, with, strlen(with)) == 0; }
 
-/* Events beyond files that a policy may have to decide. */
-static int must_check(const char *name)
+/* A rule outside decided against the event. */
+static void raise_refusal(const char *name, int answer)
 {
-    if (name[0] == 's')
-        return starts(name, "socket.") || starts(name, "subprocess.") ||
-               strcmp(name, "sys.addaudithook") == 0;
-    if (name[0] == 'o')
-        return name[1] == 's' &&
-               (starts(name, "os.exec") || starts(name, "os.spawn") || starts(name, "os.fork") ||
-                starts(name, "os.posix_spawn") || strcmp(name, "os.system") == 0);
-    return starts(name, "ctypes.") || strcmp(name, "pty.spawn") == 0 ||
-           strcmp(name, "belljar.denied") == 0 || strcmp(name, "_posixsubprocess.fork_exec") == 0;
+    char text[256];
+    if (answer == BJ_DENY)
+        snprintf(text, sizeof text, "Permission denied: %.128s is refused by a rule", name);
+    else
+        snprintf(text, sizeof text, "Permission denied: the record did not acknowledge %.128s in time",
+                 name);
+    PyObject *error = PyObject_CallFunction(PyExc_OSError, "is", EACCES, text);
+    if (error == NULL)
+        return; /* no memory: that exception is set, and refuses as well */
+    PyObject *type = PyObject_Type(error);
+    PyErr_SetObject(type, error);
+    Py_DecRef(type);
+    Py_DecRef(error);
 }
 
-static void put_event(struct bj_buf *b, const char *name, PyObject *args,
-                      const struct bj_file_event *file, int alive, int urgent)
+_Noreturn static void end_here(void)
 {
-    bj_put_array(b, 4);
-    bj_text(b, name, strlen(name), BJ_NAME_TEXT);
-    bj_reserve(b, KEPT);
-    put_args(b, name, alive ? args : NULL); /* 3.8 tells of events before there is a thread */
-    bj_release(b, KEPT);
-    if (alive)
-        bj_put_frame(b, urgent); /* a person will read it: whose call was it? */
-    else
-        bj_put_nil(b);
-    char cwd[BJ_FRAME];
-    if (file != NULL && bj_names_relative(file, args) && getcwd(cwd, sizeof cwd) != NULL)
-        bj_text(b, cwd, strlen(cwd), CWD_TEXT);
-    else
-        bj_put_nil(b);
+    for (;;)
+        syscall(SYS_kill, (pid_t)syscall(SYS_getpid), SIGKILL);
 }
 
 static int hook(const char *name, PyObject *args, void *unused)
 {
     (void)unused;
-    if (!bj_channel_is_open() || bj_asking())
+    if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0)
+        bj_hookmem_ending();
+    struct bj_name spare;
+    int out = bj_channel_is_open(), here = bj_here_wants(name);
+    if ((!out && !here) || bj_asking())
         return 0;
-    int alive = bj_has_thread_state(), collecting = 0, urgent = must_check(name), flags = 0;
+    const struct bj_name *known = bj_know(name, &spare);
+    int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
+    if (known->flags & BJ_NAME_RESTORE)
+        bj_exec_env_restore();
+    /* What the window judges is recorded, whatever the settings say. */
+    if (known->action == BJ_SKIP && !(windowed && (urgent || known->file != NULL))) {
+        if (!here)
+            return 0;
+        out = 0;
+    }
+    int alive = bj_has_thread_state(), collecting = 0, answer = BJ_ALLOW;
+    int asks = alive && out && known->action == BJ_MUST_ASK;
     PyObject *type = NULL, *value = NULL, *trace = NULL;
     if (alive && PyErr_Occurred())
         PyErr_Fetch(&type, &value, &trace);
@@ -109,50 +91,49 @@ static int hook(const char *name, PyObject *args, void *unused)
         collecting = PyGC_Disable();
     unsigned char frame[BJ_FRAME];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
-    const struct bj_file_event *file = alive ? bj_file_event(name) : NULL;
     enum bj_verdict verdict = BJ_PASS;
-    if (bj_window_is_open()) {
-        if (file != NULL)
-            verdict = bj_window_judge(file, args);
+    if (windowed) {
+        if (known->file != NULL && alive)
+            verdict = bj_window_judge(known->file, args);
         urgent |= verdict != BJ_PASS;
         flags = urgent ? BJ_CHECK : 0;
         if (verdict > BJ_UNSURE)
-            flags |= BJ_REFUSED;
+            flags |= BJ_REFUSED, asks = 0;
     }
     if (!urgent)
         flags |= BJ_BULK;
-    put_event(&b, name, args, file, alive, urgent);
-    if (name[0] == 'o' && strcmp(name, "os.system") == 0)
-        bj_exec_env_restore();
-    bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, flags | (b.cut ? BJ_TRUNCATED : 0));
+    bj_put_event(&b, known, name, args, alive, asks ? bj_answers_slot() : -1);
+    flags |= b.cut ? BJ_TRUNCATED : 0;
+    if (asks)
+        answer = bj_channel_ask(frame, b.len - BJ_HEADER, flags & ~BJ_BULK);
+    else if (out)
+        bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, flags);
+    if (answer == BJ_KILL)
+        end_here();
+    if (here)
+        bj_here_keep(name, frame, b.len - BJ_HEADER, flags);
+    if (alive)
+        bj_edits_watch(name);
     if (collecting)
         PyGC_Enable();
-    if (verdict > BJ_UNSURE) {
-        Py_DecRef(type), Py_DecRef(value), Py_DecRef(trace);
-        bj_window_raise(file, args, verdict);
-        return -1;
+    if (verdict <= BJ_UNSURE && answer == BJ_ALLOW) {
+        if (type != NULL)
+            PyErr_Restore(type, value, trace);
+        return 0;
     }
-    if (type != NULL)
-        PyErr_Restore(type, value, trace);
-    return 0;
+    Py_DecRef(type), Py_DecRef(value), Py_DecRef(trace);
+    if (verdict > BJ_UNSURE)
+        bj_window_raise(known->file, args, verdict);
+    else
+        raise_refusal(name, answer);
+    return -1;
 }
 
 static void send_hello(int flags)
 {
     unsigned char frame[BJ_FRAME];
-    char cwd[BJ_FRAME];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
-    bj_put_array(&b, 5);
-    bj_put_str(&b, version, strlen(version));
-    bj_put_int(&b, getppid());
-    unsigned char *at = arguments_len <= sizeof arguments ? bj_room(&b, arguments_len) : NULL;
-    if (at != NULL)
-        memcpy(at, arguments, arguments_len);
-    if (getcwd(cwd, sizeof cwd) != NULL)
-        bj_text(&b, cwd, strlen(cwd), BJ_MAX_TEXT);
-    else
-        bj_put_nil(&b);
-    bj_put_uint(&b, bj_channel_drops());
+    bj_put_hello(&b, version, arguments, arguments_len, bj_channel_drops());
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_HELLO, flags | (b.cut ? BJ_TRUNCATED : 0));
 }
 
@@ -188,34 +169,61 @@ static void keep_arguments(int argc, char **argv)
     arguments_len = b.len;
 }
 
-__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+static int word_count;
+static char **words, **surroundings; /* the program's, as it was started */
+
+int bj_hook_add(void)
 {
-    const char *channel = getenv("BELLJAR_CHANNEL"), *table = getenv("BELLJAR_WINDOW");
+    static int added;
+    if (added)
+        return 0;
+    snprintf(version, sizeof version, "%.*s", (int)strcspn(Py_GetVersion(), " "), Py_GetVersion());
+    collects_anywhere = PyGC_Disable != NULL && (starts(version, "3.10.") || starts(version, "3.11."));
+    added = bj_hookmem_add(hook) == 0;
+    return added ? 0 : -1;
+}
+
+int bj_record(const char *name, PyObject *args) { return hook(name, args, NULL); }
+
+int bj_begin(const char *channel)
+{
     const char *asked = getenv("BELLJAR_STRICT"), *settings = getenv("BELLJAR_SETTINGS");
+    const char *page = getenv("BELLJAR_PAGE"), *table = getenv("BELLJAR_WINDOW");
+    const char *answers = getenv("BELLJAR_ANSWERS");
     int strict = asked != NULL && strcmp(asked, "1") == 0;
-    if (PySys_AddAuditHook == NULL || (channel == NULL && !strict))
-        return;
+    if (channel == NULL && !strict)
+        return -1;
     if (table != NULL && bj_window_load(table) < 0)
         bj_refuse("the window's table cannot be read");
     int known = settings == NULL ? 0 : bj_settings_load(settings);
     if (known == -2)
         bj_refuse("the recorder's settings are malformed");
-    keep_arguments(argc, argv);
-    snprintf(version, sizeof version, "%.*s", (int)strcspn(Py_GetVersion(), " "), Py_GetVersion());
-    collects_anywhere = PyGC_Disable != NULL && (starts(version, "3.10.") || starts(version, "3.11."));
+    keep_arguments(word_count, words);
     int ready = channel != NULL && bj_channel_open(channel, strict) == 0;
     if (ready && known < 0) /* a collector that is gone takes its file along: then nobody listens */
         bj_refuse("the recorder's settings cannot be read");
     if (ready) {
-        const char *page = getenv("BELLJAR_PAGE");
+        snprintf(version, sizeof version, "%.*s", (int)strcspn(Py_GetVersion(), " "), Py_GetVersion());
         if (page != NULL)
             bj_page_open(page);
+        if (answers != NULL)
+            bj_answers_open(answers); /* without them whoever asks is refused */
         send_hello(0);
-        bj_exec_env_init(envp);
-        ready = PySys_AddAuditHook(hook, NULL) == 0 && pthread_atfork(bj_channel_flush, NULL, in_child) == 0;
+        bj_exec_env_init(surroundings);
+        ready = bj_hook_add() == 0 && pthread_atfork(bj_channel_flush, NULL, in_child) == 0;
     }
     if (!ready && strict)
         bj_refuse("the record's channel cannot be opened");
+    return ready ? 0 : -1;
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+    word_count = argc;
+    words = argv;
+    surroundings = envp;
+    if (PySys_AddAuditHook != NULL && !Py_IsInitialized()) /* loaded later: belljar.watching() */
+        bj_begin(getenv("BELLJAR_CHANNEL"));
 }
 
 __attribute__((destructor)) static void stop(void) { bj_send_bye(0); }

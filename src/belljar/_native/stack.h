@@ -3,15 +3,38 @@
 #define BELLJAR_STACK_H
 #include "encode.h"
 
-enum { BJ_FILE_TEXT = 512, BJ_NAME_TEXT = 128, BJ_DEEPEST = 24 };
+enum { BJ_FILE_TEXT = 512, BJ_NAME_TEXT = 128, BJ_DEEPEST = 48 };
 
 /* In 3.8 reading an attribute of a frame is itself an event (object.__getattr__), which the
  * hook must not answer by reading again: true while that happens on this thread. */
 int bj_asking(void);
 int bj_has_thread_state(void);
 
-/* The nearest frame that is not of the import machinery: [file, line, function], or nil. With
- * `beyond`, the sandbox's own and the standard library's are passed over too, where another lies
- * beyond them: whose call was it? */
-void bj_put_frame(struct bj_buf *b, int beyond);
+/* What frames and code objects tell; C code alone, their types cannot be patched. A new
+ * reference, or NULL with no exception set. */
+enum bj_attribute { BJ_CODE, BJ_BACK, BJ_FILE_NAME, BJ_NAME, BJ_LOCALS, BJ_VARNAMES, BJ_FREEVARS,
+                    BJ_CELLVARS, BJ_FLAGS, BJ_ATTRIBUTES };
+PyObject *bj_attribute(PyObject *o, enum bj_attribute which);
+
+/* The frame that answers for an event, [file, line, function], or nil: the nearest one that is
+ * neither the standard library's nor the sandbox's own, where there is one. Only `far` looks
+ * beyond an import for it: what a module of the library does while it is imported is its own
+ * doing, and what the machinery does is done for the module that imports. */
+void bj_put_frame(struct bj_buf *b, int far);
+
+/* The `most` innermost frames without import machinery, as many as there is room for. */
+void bj_put_stack(struct bj_buf *b, int most, int locals);
+
+/* locals.c: [name, value, ...] of simple values; 0 where there are none, and nothing is written. */
+int bj_put_locals(struct bj_buf *b, PyObject *frame, PyObject *code);
+
+/* places.c: whose code is this? */
+enum bj_place { BJ_PROGRAM, BJ_LIBRARY, BJ_MACHINERY };
+enum bj_place bj_place_of(PyObject *code, PyObject **file); /* the file only where it was looked at */
+int bj_may_keep(void); /* references to code objects: in the main interpreter, where 3.8 may, too */
+int bj_release_later(PyObject *code);
+
+/* sites.c: the encoded frame of a place in the program that raises event after event. */
+int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction);
+void bj_learn_site(PyObject *code, int instruction, const unsigned char *bytes, size_t size);
 #endif

@@ -240,19 +240,3 @@ void bj_window_raise(const struct bj_file_event *event, PyObject *args, enum bj_
     Py_DecRef(type);
     Py_DecRef(error);
 }
-
-int bj_names_relative(const struct bj_file_event *event, PyObject *args)
-{
-    for (int i = 0; i < 2 && event->path[i] >= 0 && event->path[i] < PyTuple_Size(args); i++) {
-        const char *path;
-        Py_ssize_t len = 0;
-        PyObject *keep;
-        if (bj_path_bytes(PyTuple_GetItem(args, event->path[i]), &path, &len, &keep) < 0)
-            continue;
-        int relative = len > 0 && path[0] != '/';
-        Py_DecRef(keep);
-        if (relative && is_default(args, event->dir_fd[i]))
-            return 1;
-    }
-    return 0;
-}

@@ -20,6 +20,4 @@ int bj_window_is_open(void);
 const struct bj_file_event *bj_file_event(const char *name);
 enum bj_verdict bj_window_judge(const struct bj_file_event *event, PyObject *args);
 void bj_window_raise(const struct bj_file_event *event, PyObject *args, enum bj_verdict verdict);
-/* Whether one of the event's paths depends on the working directory. */
-int bj_names_relative(const struct bj_file_event *event, PyObject *args);
 #endif

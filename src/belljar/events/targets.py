@@ -7,9 +7,10 @@ not guess.
 
 from __future__ import annotations
 
+from belljar.events.addresses import address_of
 from belljar.events.catalogue import BY_NAME
 from belljar.events.paths import absolute
-from belljar.model import Value
+from belljar.events.values import BigInt, Code, Cut, Socket, TypeName, path_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,24 +23,10 @@ if TYPE_CHECKING:
     Resolved = tuple[str | None, str | None, str | None]
 
 
-class TypeName(Value):
-    """An argument that is recorded by the name of its type only. Text from the guest."""
-
-    name: str
-
-
-class BigInt(Value):
-    """An integer beyond 64 bits, recorded by its bit length, negative for a negative number."""
-
-    bits: int
-
-
-class Cut(Value):
-    """A string that was cut: its first kilobyte, and its full length in characters or bytes."""
-
-    text: str
-    length: int
-
+__all__ = [
+    "BigInt", "Code", "Cut", "Socket", "TypeName", "address_of", "open_rights",
+    "resolve", "targets", "text_of",
+]  # fmt: skip
 
 _PATH_RIGHTS: Final = ("read", "list", "write", "append", "execute", "native")
 _WRONLY, _RDWR, _CREAT, _TRUNC, _APPEND, _DIRECTORY = 1, 2, 0o100, 0o1000, 0o2000, 0o200000
@@ -47,28 +34,10 @@ _WRONLY, _RDWR, _CREAT, _TRUNC, _APPEND, _DIRECTORY = 1, 2, 0o100, 0o1000, 0o200
 _SEVERAL: Final = frozenset(("open", "os.rename", "os.link", "import"))
 
 
-def text_of(value: object) -> str | None:
-    """A recorded string or path as text: bytes by `surrogateescape`, anything else is None."""
-    if type(value) is str:
-        return value
-    if type(value) is bytes:
-        return value.decode("utf-8", "surrogateescape")
-    return None
-
-
 def _asked(value: object) -> str | None:
     if type(value) is Cut:
         return f"{value.text}…"
     return text_of(value)
-
-
-def _path(value: object, cwd: str | None) -> str | None:
-    path = text_of(value)
-    if not path:
-        return None
-    if path.startswith("/"):
-        return absolute(path, "/")
-    return absolute(path, cwd) if cwd else None
 
 
 def _arg(args: tuple[object, ...], index: int) -> object:
@@ -97,43 +66,41 @@ def open_rights(mode: object, flags: object) -> tuple[str, ...]:
     return (right, "read") if both else (right,)
 
 
-def _dir_fd_unseen(row: Row, args: tuple[object, ...], index: int) -> bool:
-    """May a relative path at `index` be relative to a directory that we do not see?"""
+def _starts_elsewhere(row: Row, args: tuple[object, ...], index: int) -> bool:
+    """Is a relative path at `index` relative to another directory than the event's `cwd`?
+
+    `cwd` is that of the descriptor which the event tells, of two paths the second's, the first's
+    where the second is absolute.
+    """
     names = row[1].split()
-    for wanted in (f"{names[index]}_dir_fd", "dir_fd"):
-        if wanted in names:
-            return _arg(args, names.index(wanted)) != -1  # None: cut away by the recorder
-    return False
+    if "dir_fd" in names:
+        return type(_arg(args, names.index("dir_fd"))) is not int  # cut away by the recorder
+    own = f"{names[index]}_dir_fd"
+    if own not in names:
+        return False
+    mine = _arg(args, names.index(own))
+    if type(mine) is not int:
+        return True
+    second = text_of(_arg(args, 1))
+    return index == 0 and not (second or "").startswith("/") and _arg(args, 3) != mine
 
 
 def _file(row: Row, args: tuple[object, ...], index: int, cwd: str | None) -> str | None:
     value = _arg(args, index)
     if row[0] in ("os.listdir", "os.scandir") and value is None and args:
         return absolute(".", cwd) if cwd else None
+    if type(value) is int and row[0] != "open":  # then cwd is what the descriptor stands for
+        return absolute(cwd, "/") if cwd else None
     hidden = row[0] == "open" and type(_arg(args, 1)) is not str
-    return _path(value, None if hidden or _dir_fd_unseen(row, args, index) else cwd)
-
-
-def address_of(value: object, cwd: str | None) -> str | None:
-    """A socket address as `host:port`, `[v6]:port`, `unix:/path` or `unix:@abstract`."""
-    if type(value) is tuple and len(value) >= 2:
-        host, port = text_of(value[0]), value[1]
-        if host is None or type(port) is not int:
-            return None
-        return f"[{host}]:{port}" if ":" in host else f"{host or '0.0.0.0'}:{port}"  # noqa: S104
-    path = text_of(value)
-    if not path:
-        return None
-    if path[0] == "\0":
-        return f"unix:@{path[1:]}"
-    path = _path(path, cwd) or ""
-    return f"unix:{path}" if path else None
+    return path_of(value, None if hidden or _starts_elsewhere(row, args, index) else cwd)
 
 
 def _program(name: str, args: tuple[object, ...], index: int, cwd: str | None) -> str | None:
     if name == "os.system":
         return "/bin/sh"
     value = _arg(args, index)
+    if name == "os.exec" and type(value) is int:
+        return absolute(cwd, "/") if cwd else None
     if name == "_posixsubprocess.fork_exec":
         if type(value) is not tuple or len(value) != 1:
             return None
@@ -144,8 +111,8 @@ def _program(name: str, args: tuple[object, ...], index: int, cwd: str | None) -
     if "/" not in program and name in ("subprocess.Popen", "os.posix_spawn"):
         return program or None
     if name == "subprocess.Popen" and _arg(args, 2) is not None:
-        cwd = _path(_arg(args, 2), cwd)  # a relative program is looked up in the new directory
-    return _path(program, cwd)
+        cwd = path_of(_arg(args, 2), cwd)  # a relative program is looked up in the new directory
+    return path_of(program, cwd)
 
 
 def _one(row: Row, args: tuple[object, ...], cwd: str | None) -> Resolved:
@@ -153,9 +120,7 @@ def _one(row: Row, args: tuple[object, ...], cwd: str | None) -> Resolved:
     value = _arg(args, index)
     target: str | None
     if right in ("connect", "bind"):
-        target = address_of(value, cwd)
-        if target and row[0] in ("socket.sendto", "socket.sendmsg") and target[:5] != "unix:":
-            target = f"udp:{target}"
+        target = address_of(value, cwd, _arg(args, 0), name)
         return right, target, target
     if right == "resolve":
         if type(value) is tuple:
@@ -166,7 +131,7 @@ def _one(row: Row, args: tuple[object, ...], cwd: str | None) -> Resolved:
     elif right == "signal":
         target = str(value) if type(value) is int else None
     elif name == "sqlite3.connect":
-        target = None if _database_is_no_path(value) else _path(value, cwd)
+        target = None if _database_is_nopath_of(value) else path_of(value, cwd)
     elif right == "native" and "/" not in (text_of(value) or "/"):
         target = text_of(value)  # the dynamic loader looks it up
     elif right in _PATH_RIGHTS or (kind == "file" and index >= 0):
@@ -176,7 +141,7 @@ def _one(row: Row, args: tuple[object, ...], cwd: str | None) -> Resolved:
     return right or None, target, _asked(value)
 
 
-def _database_is_no_path(value: object) -> bool:
+def _database_is_nopath_of(value: object) -> bool:
     text = text_of(value)
     return not text or text == ":memory:" or text.startswith("file:")
 
@@ -195,13 +160,15 @@ def resolve(name: str, args: tuple[object, ...], cwd: str | None) -> tuple[Resol
     if cwd is not None and not cwd.startswith("/"):
         cwd = None
     right, target, asked = _one(row, args, cwd)
+    if name == "exec" and type(code := _arg(args, 0)) is Code:
+        return ((right, code.file, code.file),)
     if name == "open":
         return tuple((r, target, asked) for r in open_rights(_arg(args, 1), _arg(args, 2)))
     if name in ("os.rename", "os.link"):
         other = _file(row, args, 0, cwd)
         return (right, target, asked), (right, other, _asked(_arg(args, 0)))
     if name == "import" and (file := text_of(_arg(args, 1))):
-        return (right, target, asked), ("native", _path(file, cwd), file)
+        return (right, target, asked), ("native", path_of(file, cwd), file)
     if name == "belljar.denied" and _arg(args, 0) != "import":
         return ((None, None, asked),)
     if name == "sqlite3.connect" and target is None and asked in ("", ":memory:"):
@@ -215,4 +182,6 @@ def targets(event: Event) -> tuple[tuple[str, str | None], ...]:
     if event.name not in _SEVERAL:
         return first
     more = resolve(event.name, event.args, event.cwd)[1:]
+    if event.name == "open":  # one path, whatever it resolved to
+        return first + tuple((right, event.target) for right, _, _ in more if right is not None)
     return first + tuple((right, target) for right, target, _ in more if right is not None)

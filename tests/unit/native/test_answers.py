@@ -165,7 +165,7 @@ def test_a_collector_that_is_killed_while_a_process_waits_refuses_at_once(overfl
     source = (
         "import os, sys\nos.write(1, b'on\\n')\n"
         "try: sys.audit('ask', 1)\n"
-        "except PermissionError as e: os.write(1, str(e).encode())\n"
+        "except PermissionError as e: os.write(1, e.strerror.encode())\n"
         "sys.audit('socket.fake')\nos.write(1, b' through')\n"
     )
     child = subprocess.Popen(
