@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -104,11 +105,27 @@ void bj_channel_after_fork(void)
     bj_answers_forget();
 }
 
+/* A broken pipe is an answer here, not a signal: the program may have set SIGPIPE to its default. */
+static ssize_t write_quietly(const unsigned char *frame, size_t size)
+{
+    sigset_t broken, before;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    ssize_t n = write(channel, frame, size);
+    int why = errno;
+    if (n < 0 && why == EPIPE && !sigismember(&before, SIGPIPE))
+        (void)sigtimedwait(&broken, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = why;
+    return n;
+}
+
 /* 0, or -1: the channel is full (drop and exit never wait) or is not ours any more. */
 static int write_frames(const unsigned char *frame, size_t size)
 {
     for (;;) {
-        ssize_t n = write(channel, frame, size);
+        ssize_t n = mode == BJ_BLOCK ? write(channel, frame, size) : write_quietly(frame, size);
         if (n == (ssize_t)size)
             return 0;
         if (n < 0 && errno == EINTR)

@@ -135,12 +135,23 @@ GOES = (
 )
 
 
+DEFAULT = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
+
+
 @pytest.mark.parametrize(
-    ("mode", "ends"), [("block", True), ("exit", True), ("drop", False)], ids=str
+    ("mode", "signals", "ends"),
+    [
+        ("block", "", True),
+        ("exit", "", True),
+        ("exit", DEFAULT, True),
+        ("drop", "", False),
+        ("drop", DEFAULT, False),
+    ],
+    ids=str,
 )
-def test_a_collector_that_is_gone(mode, ends):
+def test_a_collector_that_is_gone(mode, signals, ends):
     with Collector() as collector:
-        child = start(collector, GOES.format(signals=""), mode)
+        child = start(collector, GOES.format(signals=signals), mode)
         assert child.stdout is not None
         assert child.stdout.readline() == "on\n"
     out, err = child.communicate("x", timeout=30)
