@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from belljar.confine.runtime import Runtime
 
-_SHARED: Final = "/dev/shm"  # noqa: S108 (a name, not used)
+_SHARED: Final = "/dev/shm"
 
 
 def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, str]:
@@ -41,7 +41,7 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         problem = str(error)
         plan = _plan(runtime, Program("code", "", (), program.cwd))
     folder = dict(plan.mapped).get("/box", program.cwd)
-    private = tuple(dict.fromkeys(("/tmp", _SHARED, *_temporary())))  # noqa: S108
+    private = tuple(dict.fromkeys(("/tmp", _SHARED, *_temporary())))
     grants = [g for g in plan.implicit if g.target not in (*private, "/box")]
     grants += [
         g.replace(target=folder + g.target[len("/box") :])

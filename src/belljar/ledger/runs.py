@@ -54,7 +54,9 @@ def find(directory: str, name: str = "") -> Run:
     if not found:
         raise LedgerError(f"the ledger in {directory} has no run {name}".rstrip())
     if len({run for run, _ in found}) > 1:
-        raise LedgerError(f"{len(found)} runs in {directory} begin with {name}: give more of its id")
+        raise LedgerError(
+            f"{len(found)} runs in {directory} begin with {name}: give more of its id"
+        )
     run, number = found[-1]
     return _run(directory, run, number)
 

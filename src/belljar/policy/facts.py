@@ -1,4 +1,4 @@
-"""What `learn` has to know of the host: values and functions, so that it looks at nothing itself."""
+"""What `learn` has to know of the host: values and functions, so that it looks at nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Facts(Value):
     owner: Callable[[str], str | None] = _nothing
     requires: Callable[[str], tuple[str, ...]] = _none
     program: Callable[[str], tuple[str, str]] = _program
-    private: tuple[str, ...] = ("/tmp", "/dev/shm")  # noqa: S108 (names, not used)
+    private: tuple[str, ...] = ("/tmp", "/dev/shm")
     obeyed: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     folder: str = ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from belljar.model import Policy
+    from belljar.model import Policy, Rule
     from belljar.policy.keys import Key
     from belljar.policy.learn import Item, Learned
 
@@ -114,9 +114,7 @@ def _address(item: Item) -> str:
     return quoted(item.value.removeprefix("tcp:"))
 
 
-def _line(
-    item: Item, folder: str, name: Callable[[Item], str], indent: str, end: str
-) -> list[str]:
+def _line(item: Item, folder: str, name: Callable[[Item], str], indent: str, end: str) -> list[str]:
     needed = _needed(item).replace(f"{folder}/", "") if folder != "/" else _needed(item)
     if not item.withheld:
         return [f"{indent}{name(item)}{end}  {_comment(needed)}"]
@@ -178,13 +176,25 @@ def _value(policy: Policy, key: Key, folder: str) -> str:
 def _rules(policy: Policy) -> list[str]:
     lines: list[str] = []
     for rule in policy.rules:
-        if rule.id:  # one that ships with Belljar
+        if rule.origin.startswith("shipped/"):
             continue
-        pairs = [
-            f"{name} = {quoted(getattr(rule, name))}"
-            for name in ("event", "target", "right", "package", "stack")
-            if getattr(rule, name) != "*"
+        lines += ["", "[[rule]]", f"match = {_patterns(rule)}", f"then = {quoted(rule.then)}"]
+        if rule.after is not None:
+            lines.append(f"after = {_patterns(rule.after)}")
+        lines += [
+            f"{name} = {quoted(text)}"
+            for name, text in (("id", rule.id), ("text", rule.text))
+            if text
         ]
-        match = ", ".join(pairs) or 'event = "*"'
-        lines += ["", "[[rule]]", f"match = {{ {match} }}", f"then = {quoted(rule.then)}"]
     return lines
+
+
+def _patterns(rule: Rule) -> str:
+    pairs = []
+    for name in ("event", "target", "right", "package", "stack", "shadows"):
+        value = getattr(rule, name)
+        if value not in ("", "*"):
+            some = isinstance(value, tuple)
+            text = f"[{', '.join(map(quoted, value))}]" if some else quoted(value)
+            pairs.append(f"{name} = {text}")
+    return "{ " + (", ".join(pairs) or 'event = "*"') + " }"

@@ -1,278 +1,118 @@
-"""Which audit event explains a system call. Pure: no process, disk or clock is looked at.
+"""One entry of the record with all that belongs to it: the run, the process, the event behind a
+decision, the grants that were considered, and what happened around it.
 
-The recorder hands over an event before the operation that it announces, in the same thread, so
-what explains a call is the newest event of its thread, or one right before it. An event explains
-one call; those that stand for several (loading a library, resolving a name, a database) say for
-which.
+Everything but the run's own START entry comes from the recorded program: the caller escapes it.
 """
 
 from __future__ import annotations
 
-import re
-
-from belljar.errors import GuestProtocolError
-from belljar.events.decode import decode
-from belljar.events.targets import Cut, TypeName, address_of, text_of
+from belljar.events.targets import targets
+from belljar.ledger.entries import entry as entry_of
+from belljar.ledger.runs import holding, picked, records
+from belljar.model import Event, Value
+from belljar.policy.consider import considered, settings
+from belljar.policy.plain import from_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Final
+    from typing import Any, Final
 
-    from belljar.model import Event
-    from belljar.watch.syscalls import Syscall
+    from belljar.ledger.entries import Entry
+    from belljar.ledger.runs import Run
+    from belljar.model import Grant, Rule
 
-#: Events that put a path into a system call of their own, and where that path is.
-_OPENS: Final = frozenset(
-    ("open", "os.listdir", "os.scandir", "cpython.run_file", "cpython.run_startup")
-)
-_REMOVES: Final = frozenset(("os.remove", "os.rmdir"))
-_LOADS: Final = {"import": 1, "ctypes.dlopen": 0, "sqlite3.load_extension": 1}
-_RESOLVES: Final = frozenset(
-    ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
-     "socket.getservbyname", "socket.getservbyport")
-)  # fmt: skip
-#: These resolve a host name before they raise their event.
-_RESOLVES_FIRST: Final = frozenset(("socket.connect", "socket.bind", "socket.sendto"))
-_ADDRESSES: Final = {
-    "connect": frozenset(("socket.connect",)),
-    "bind": frozenset(("socket.bind",)),
-    "send": frozenset(("socket.sendto", "socket.sendmsg")),
-}
-#: Events after which another program starts, in this process or in a child.
-STARTS: Final = frozenset(
-    ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "_posixsubprocess.fork_exec")
-)
-_LIBRARY: Final = re.compile(r"[^/]\.so(\.[0-9]+)*$|^/etc/ld\.so\.cache$")
-_RESOLVER: Final = re.compile(
-    r"^/etc/(hosts|host\.conf|resolv\.conf|nsswitch\.conf|gai\.conf|services|protocols|networks)$"
-    r"|^/run/systemd/resolve/|/libnss_[^/]*\.so[.0-9]*$|^/etc/ld\.so\.cache$"
-)
-_DAEMONS: Final = ("unix:/var/run/nscd/socket", "unix:/run/systemd/resolve/io.systemd.Resolve")
-#: What the C library reads for itself, whatever was asked of it.
-_HOUSEKEEPING: Final = re.compile(
-    r"^/etc/localtime$|^/usr/share/zoneinfo/|^/usr/(lib|share)/locale/|/gconv/[^/]+$"
-    r"|^/proc/sys/vm/overcommit_memory$|^/proc/(meminfo|cpuinfo|stat)$|^/dev/u?random$"
-    r"|^/sys/devices/system/(cpu|node)/|^/sys/kernel/mm/transparent_hugepage/"
-)
-_WRITES: Final = 3 | 0o100 | 0o1000  # O_ACCMODE, O_CREAT, O_TRUNC
-_SQLITE: Final = ("", "-journal", "-wal", "-shm")
+AROUND: Final = 3  # events before and after
+_MOST_RECORDS: Final = 400  # to look for what came after
 
 
-class Seen:
-    """An event as it came: decoded when asked for, and used up by what it explained."""
+class Explained(Value):
+    """What is known of one entry.
 
-    __slots__ = ("_event", "frame", "name", "time", "used")
-
-    def __init__(self, name: str, time: int, frame: bytes) -> None:
-        self.name, self.time, self.frame = name, time, frame
-        self.used = 0  # by whom: the process that a start explains, else 1
-        self._event: Event | None = None
-
-    @property
-    def event(self) -> Event | None:
-        """The decoded event, None if it cannot be decoded."""
-        if self._event is None and self.frame:
-            try:
-                self._event = decode(self.frame)
-            except GuestProtocolError:
-                self.frame = b""
-        return self._event
-
-
-def explain(
-    call: Syscall, recent: Sequence[Seen], follows: str, databases: Iterable[str]
-) -> str | None:
-    """What explains `call`, in words; None if nothing does.
-
-    `recent` are the events of its thread before it, newest first; `follows` is the name of the
-    thread's next event, "" for none; `databases` are the files that sqlite3.connect opened in
-    this process. An event that is used up by this is marked.
+    `entry` is the entry itself, `event` that of the event it is about (itself, where it is one);
+    `hello` that of its process. `row` is the decision as it was kept. `considered` are grants and
+    why they cover the target or not, of `grants` in all; `rule` the one that fired.
     """
-    newest = recent[0] if recent else None
-    if newest is not None and newest.name in _LOADS and _loads(call, newest):
-        return f"{newest.name}: a library and what it needs"
-    resolving = newest is not None and newest.name in _RESOLVES
-    if (resolving or follows in _RESOLVES_FIRST) and _resolves(call):
-        return "resolving a name"
-    for seen in recent:
-        if not seen.used and _matches(call, seen, seen is newest):
-            seen.used = 1
-            return seen.name
-    if call.kind in ("open", "unlink") and _is_database(call, databases):
-        return "sqlite3.connect: a database and its journal"
-    return None
+
+    entry: Entry
+    run: Run | None
+    run_id: bytes
+    row: dict[str, Any] | None = None
+    event: Entry | None = None
+    hello: Entry | None = None
+    before: tuple[Entry, ...] = ()
+    after: tuple[Entry, ...] = ()
+    has_policy: bool = False
+    considered: tuple[tuple[Grant, str], ...] = ()
+    settings: tuple[tuple[str, str, str], ...] = ()
+    grants: int = 0
+    rule: Rule | None = None
+    needs: tuple[tuple[str, str | None], ...] = ()
 
 
-def starts(call: Syscall, recent: Iterable[Seen], pid: int) -> str | None:
-    """Which of the events that start a program, newest first, explains the exec `call` of `pid`.
+def explain(directory: str, number: int) -> Explained:
+    """Entry `number` of the ledger in `directory`. Raises `LedgerError` when there is none.
 
-    A start explains every candidate on PATH, and one process only.
+    >>> explain("/tmp/example", 412).row  # doctest: +SKIP
     """
-    found = None
-    for seen in recent:
-        if seen.used in (0, pid) and _starts(call, seen):
-            seen.used = pid  # those beneath it tell the same start again
-            found = seen.name
-        elif found:
-            break
+    entry = entry_of(directory, number)
+    run, run_id = holding(directory, number)
+    row = entry.data if entry.kind == "decision" and isinstance(entry.data, dict) else None
+    pid, seq = (entry.pid, entry.seq) if row is None else (row.get("pid"), row.get("seq"))
+    found = Explained(entry, run, run_id, row)
+    if run is not None and type(pid) is int and type(seq) is int and (pid or row is not None):
+        found = _around(directory, run, found, pid, seq)
+    if row is not None and run is not None:
+        found = _decided(found, row, run)
+    if found.event is not None and isinstance(found.event.data, Event):
+        found = found.replace(needs=targets(found.event.data))
     return found
 
 
-def is_housekeeping(call: Syscall) -> bool:
-    """Does the C library read this for itself? Reading only, from a short list."""
-    return (
-        call.kind == "open"
-        and not call.number & _WRITES
-        and _HOUSEKEEPING.search(call.target) is not None
+def _around(directory: str, run: Run, found: Explained, pid: int, seq: int) -> Explained:
+    """The event, its process's greeting and its neighbours. A number of a process may come again
+    (after an exec, or where numbers are used up): what counts is the incarnation at the entry."""
+    hello: Entry | None = None
+    near: list[Entry] = []
+    behind = 0
+
+    def wanted(p: int, n: int) -> bool:
+        return p == pid and (n == 0 or abs(n - seq) <= AROUND)
+
+    over = False
+    for record in records(directory, run):
+        past = record.first > found.entry.number
+        behind += past
+        if over or behind > _MOST_RECORDS:
+            break
+        for one in picked(record, wanted):
+            if one.kind == "hello":
+                if one.number > found.entry.number:
+                    over = True
+                    break
+                hello, near = one, []
+            elif one.kind == "event":
+                near.append(one)
+        over = over or (past and any(n.seq >= seq + AROUND for n in near))
+    own = next((n for n in near if n.seq == seq), None)
+    return found.replace(
+        event=own,
+        hello=hello,
+        before=tuple(n for n in near if n.seq < seq),
+        after=tuple(n for n in near if n.seq > seq),
     )
 
 
-def database(seen: Seen) -> str | None:
-    """The file that a sqlite3.connect names."""
-    event = seen.event
-    text = event.asked if event is not None else None
-    if event is None or not text or text == ":memory:":
-        return None
-    if text.startswith("file:"):
-        from belljar.events.paths import absolute
-
-        text = text[5:].partition("?")[0]
-        text = text[text.find("/", 2) :] if text.startswith("//") else text
-        return absolute(text, event.cwd or "/") if text else None
-    return event.target
-
-
-def _matches(call: Syscall, seen: Seen, is_newest: bool) -> bool:
-    kind, name = call.kind, seen.name
-    if kind == "open":
-        return name in _OPENS and _same_path(call.target, call.asked, seen, 0, is_newest)
-    if kind == "unlink":
-        return name in _REMOVES and _same_path(call.target, call.asked, seen, 0, is_newest)
-    if kind == "rename":
-        return (
-            name == "os.rename"
-            and _same_path(call.target, call.asked, seen, 1, is_newest)
-            and _same_path(call.other, call.asked_other, seen, 0, is_newest)
-        )
-    if kind in _ADDRESSES:
-        if name.startswith("syslog."):
-            return is_newest and call.target == "unix:/dev/log"
-        return name in _ADDRESSES[kind] and _same_address(call.target, seen)
-    if kind == "executable memory":
-        return is_newest and name == "mmap.__new__" and _length(seen) == call.number
-    return False
-
-
-def _same_path(target: str, asked: str, seen: Seen, index: int, is_newest: bool) -> bool:
-    event = seen.event
-    if event is None or not target:
-        return False
-    value = event.args[index] if len(event.args) > index else None
-    if type(value) is TypeName:  # a path-like: its event hides the name
-        return is_newest
-    if type(value) is Cut:
-        return asked.startswith(value.text[:900])
-    if index == 0 and event.target is not None and event.name != "os.rename":
-        return event.target == target
-    text = text_of(value)
-    if text is None:
-        return False
-    if text == asked:
-        return True
-    from belljar.events.paths import absolute
-
-    return absolute(text, event.cwd or "/") == target
-
-
-def _same_address(target: str, seen: Seen) -> bool:
-    event = seen.event
-    if event is None or len(event.args) < 2:
-        return False
-    named = address_of(event.args[1], event.cwd)
-    target = target.removeprefix("udp:")
-    if named is None:
-        return target.startswith(("family ", "netlink"))  # families that events tell by tuples
-    if named == target:
-        return True
-    host, _, port = named.rpartition(":")
-    return (
-        not named.startswith("unix:") and target.endswith(f":{port}") and not _is_same(host, target)
-    )
-
-
-def _is_same(host: str, target: str) -> bool:
-    """Is `host` an address in numbers that differs from `target`'s? A name may be any."""
-    import socket
-
-    text = host.strip("[]").partition("%")[0]
-    there = target.rpartition(":")[0].strip("[]")
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            ours = socket.inet_pton(family, text)
-        except OSError:
-            continue
-        try:
-            return ours != socket.inet_pton(family, there)
-        except OSError:
-            return True
-    return False
-
-
-def _loads(call: Syscall, seen: Seen) -> bool:
-    """Is this the dynamic loader's work for the library that `seen` names?"""
-    event = seen.event
-    index = _LOADS[seen.name]
-    named = text_of(event.args[index]) if event is not None and len(event.args) > index else None
-    if not named or call.kind not in ("open", "executable memory"):
-        return False
-    if call.kind == "open" and call.number & _WRITES:
-        return False
-    return call.target == named or _LIBRARY.search(call.target) is not None
-
-
-def _resolves(call: Syscall) -> bool:
-    if call.kind == "open":
-        return not call.number & _WRITES and _RESOLVER.search(call.target) is not None
-    if call.kind in ("connect", "send"):
-        target = call.target
-        if target in (*_DAEMONS, "netlink", "unspecified") or target.endswith(":53"):
-            return True
-        return call.kind == "connect" and target.startswith("udp:")  # which address is nearest
-    return call.kind == "bind" and call.target == "netlink"
-
-
-def _is_database(call: Syscall, databases: Iterable[str]) -> bool:
-    for base in databases:
-        if call.target in [base + suffix for suffix in _SQLITE]:
-            return True
-        if call.target == base.rpartition("/")[0] and not call.number & _WRITES:
-            return True  # the directory, to make a change in it durable
-    return False
-
-
-def _starts(call: Syscall, seen: Seen) -> bool:
-    event = seen.event
-    if event is None or seen.name not in STARTS:
-        return False
-    if seen.name == "os.system":
-        return call.asked == "/bin/sh"
-    value = event.args[0] if event.args else None
-    if type(value) is int:  # a descriptor
-        return seen.name == "os.exec"
-    values = value if type(value) is tuple else (value,)
-    for one in values:
-        text = text_of(one)
-        if text is not None and (text == call.asked or event.target == call.target):
-            return True
-        if text is not None and "/" not in text and call.asked.rpartition("/")[2] == text:
-            return True  # a candidate on PATH
-        if type(one) is TypeName:
-            return True
-    return False
-
-
-def _length(seen: Seen) -> int:
-    event = seen.event
-    value = event.args[1] if event is not None and len(event.args) > 1 else None
-    return value if type(value) is int else -1
+def _decided(found: Explained, row: dict[str, Any], run: Run) -> Explained:
+    policy = from_plain(run.data.get("effective"))
+    if policy is None:
+        return found
+    right, target = row.get("right"), row.get("target")
+    rule = next((r for r in policy.rules if r.origin and r.origin == row.get("rule")), None)
+    found = found.replace(has_policy=True, rule=rule, grants=len(policy.grants))
+    if not isinstance(right, str) or not isinstance(target, str):
+        return found
+    event = found.event.data if found.event is not None else None
+    if not isinstance(event, Event):
+        event = Event(0, 0, 0, 0, "", ())
+    rows, grants = considered(policy, event, right, target)
+    return found.replace(considered=rows, grants=grants, settings=settings(policy, right))
