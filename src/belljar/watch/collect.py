@@ -68,6 +68,7 @@ class Collector:
         self.events = 0
         self.frames = 0
         self.drops = 0
+        self.answered = 0
         self.findings: list[Finding] = []
         self._last: dict[int, int] = {}
         self._ended: dict[int, int] = {}
@@ -123,6 +124,7 @@ class Collector:
 
         >>> collector.answer(slot, event.seq, ALLOW)  # doctest: +SKIP
         """
+        self.answered += 1
         if self._answers is not None:
             self._answers.give(slot, seq, verdict)
 

@@ -28,6 +28,8 @@ else:
 _NAP: Final = 3
 _PATIENCE: Final = 4
 _DOZE: Final = 500
+#: After an answer, whoever got it may ask again at once: so many drains without a nap.
+_AWAKE: Final = 8
 _IGNORED: Final = (signal.SIGINT, signal.SIGQUIT)
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
 #: What Python ignores at start and a program expects to be at its default.
@@ -143,13 +145,18 @@ def _collect(
         poll.register(child, select.POLLIN)
     both.register(collector.fileno(), select.POLLIN)
     over = False
-    quiet = 0
+    quiet = awake = 0
     while not over:
         chunks = collector.drain(idle=quiet >= _PATIENCE)
         if chunks:
+            before = collector.answered
             take(chunks)
             quiet = 0
-            over = bool(ended.poll(_NAP))
+            awake = _AWAKE if collector.answered > before else awake - 1
+            if awake > 0:
+                over = any(descriptor == child for descriptor, _ in both.poll(_NAP))
+            else:
+                over = bool(ended.poll(_NAP))
             continue
         quiet += 1
         busy = meanwhile()
