@@ -23,29 +23,30 @@ def render(
     colour: bool = False,
 ) -> str:
     """The denial of `right` on `target` (both as decided): lines without a final newline."""
-    verb = _WORDS.get(right, right)
+    verb = words_for(right, right)
     head = paint(f"denied[{right}]:", "red", colour)
     lines = [f'{head} guest "{printable(guest, 60)}" may not {verb} {printable(target)}']
-    where = _where(event)
     asked = ""
     if event.asked and event.asked != target and event.target == target:
         asked = f"asked as {printable(event.asked)}"
-    lines.append(_two("at", where, asked))
+    lines.append(two("at", where(event), asked))
     near = ""
     if decision.grant is not None and _is_near(decision.grant, target):
         near = f"nearest: {_place(decision.grant)}"
     if decision.rule is not None:
         near = f"rule: {printable(decision.rule.origin)}"
-    lines.append(_two("because", printable(decision.because), near))
+    lines.append(two("because", printable(decision.because), near))
     entry = f"record #{number}" if number else "not recorded"
-    lines.append(_two("allow", printable(decision.remedy) or "no grant can", entry))
+    if decision.rule is not None and decision.rule.then in ("deny", "kill"):
+        lines.append(two("how", KILLED if decision.rule.then == "kill" else WINDOW, ""))
+    lines.append(two("allow", printable(decision.remedy) or "no grant can", entry))
     weak = [
         f"{r.name} {r.level}"
         for r in status.protections
         if r.name in _WALLS.get(right, ()) and r.level != "full"
     ]
     if weak:
-        lines.append(_two("walls", ", ".join(weak), ""))
+        lines.append(two("walls", ", ".join(weak), ""))
     return "\n".join(lines)
 
 
@@ -56,7 +57,18 @@ _WALLS = {
 }  # fmt: skip
 
 
-def _where(event: Event) -> str:
+#: Said of every refusal inside the process, wherever it is shown.
+WINDOW = "refused in the process itself: a window, not a wall"
+KILLED = "the process was told to end itself before it: a window, not a wall"
+
+
+def words_for(right: str, otherwise: str = "") -> str:
+    """What is done to a target by a right: `connect to`."""
+    return _WORDS.get(right, otherwise)
+
+
+def where(event: Event) -> str:
+    """The place in the program's source that answers for `event`, escaped."""
     if not event.stack:
         return "outside any Python frame"
     frame = event.stack[0]
@@ -78,7 +90,8 @@ def _place(grant: Grant) -> str:
     return f'{printable(grant.origin)} {grant.right} = "{printable(grant.target)}"'
 
 
-def _two(label: str, left: str, right: str) -> str:
+def two(label: str, left: str, right: str) -> str:
+    """A line of two columns beneath a label."""
     text = f"  {label:<8}{left}"
     return f"{text:<42}  {right}".rstrip() if right else text
 
@@ -99,7 +112,7 @@ def render_alert(
     what = f" {printable(target)}" if target else ""
     lines = [f'{head} guest "{printable(guest, 60)}"{what}']
     if event.stack:
-        lines.append(_two("at", _where(event), ""))
+        lines.append(two("at", where(event), ""))
     rule = printable(decision.rule.origin) if decision.rule else ""
-    lines.append(_two("because", f"rule {rule}", f"record #{number}" if number else "not recorded"))
+    lines.append(two("because", f"rule {rule}", f"record #{number}" if number else "not recorded"))
     return "\n".join(lines)
