@@ -16,6 +16,7 @@
 
 #include "here.h"
 #include "recorder.h"
+#include "stack.h"
 
 enum { ADDED, MODIFIED, DELETED, CLONED, CLEARED, DEALLOCATED }; /* PyDict_WatchEvent */
 enum { INTERPRETERS = 64, HOLDERS = 2048, HOLDER_TEXT = 96, MOST = 4096 };
@@ -337,16 +338,37 @@ static int begin_here(void)
 
 void bj_edits_begin(void)
 {
-    if (PyDict_AddWatcher == NULL || PyType_GetDict == NULL)
+    PyObject *type = NULL, *error = NULL, *trace = NULL;
+    if (PyDict_AddWatcher == NULL || PyType_GetDict == NULL) {
         atomic_store(&bj_edits_wanted, 0);
-    else if (begin_here())
+        return;
+    }
+    PyErr_Fetch(&type, &error, &trace);
+    if (begin_here())
         atomic_fetch_sub(&bj_edits_wanted, 1);
+    PyErr_Restore(type, error, trace);
+}
+
+/* The interpreter ends. An embedder may begin another, where all has to be done again. */
+static void end_all(void)
+{
+    pthread_mutex_lock(&lock);
+    known_count = holder_count = 0;
+    for (size_t i = 0; i < HOLDERS; i++)
+        free(holders[i].text);
+    memset(holders, 0, sizeof holders);
+    pthread_mutex_unlock(&lock);
+    bj_edits_wanted = 1;
+    bj_hook_gone();
 }
 
 void bj_edits_try(const char *name)
 {
     if (strcmp(name, "cpython.PyInterpreterState_New") == 0)
         atomic_fetch_add(&bj_edits_wanted, 1);
-    else if (bj_edits_wanted > 0 && (strcmp(name, "import") == 0 || strncmp(name, "cpython.run_", 12) == 0))
+    else if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0 && !Py_IsInitialized())
+        end_all();
+    else if (bj_edits_wanted > 0 && bj_has_thread_state() &&
+             (strcmp(name, "import") == 0 || strncmp(name, "cpython.run_", 12) == 0))
         bj_edits_begin();
 }

@@ -46,6 +46,14 @@ static size_t slot_of(const PyObject *code)
     return ((uintptr_t)code / 16 ^ (uintptr_t)code / 8192) % KNOWN;
 }
 
+void bj_places_forget(void)
+{
+    while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+        ;
+    memset(known, 0, sizeof known);
+    atomic_flag_clear_explicit(&busy, memory_order_release);
+}
+
 static void learn(PyObject *code, enum bj_place place)
 {
     size_t slot = slot_of(code);

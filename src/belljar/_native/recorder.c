@@ -72,6 +72,7 @@ static int hook(const char *name, PyObject *args, void *unused)
     int out = bj_channel_is_open(), here = bj_here_wants(name);
     if ((!out && !here) || bj_asking())
         return 0;
+    bj_edits_watch(name);
     const struct bj_name *known = bj_know(name, &spare);
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
     if (known->flags & BJ_NAME_RESTORE)
@@ -112,8 +113,6 @@ static int hook(const char *name, PyObject *args, void *unused)
         end_here();
     if (here)
         bj_here_keep(name, frame, b.len - BJ_HEADER, flags);
-    if (alive)
-        bj_edits_watch(name);
     if (collecting)
         PyGC_Enable();
     if (verdict <= BJ_UNSURE && answer == BJ_ALLOW) {
@@ -172,9 +171,18 @@ static void keep_arguments(int argc, char **argv)
 static int word_count;
 static char **words, **surroundings; /* the program's, as it was started */
 
+static int added;
+
+void bj_hook_gone(void)
+{
+    added = 0;
+    bj_stack_forget();
+    bj_sites_forget();
+    bj_places_forget();
+}
+
 int bj_hook_add(void)
 {
-    static int added;
     if (added)
         return 0;
     snprintf(version, sizeof version, "%.*s", (int)strcspn(Py_GetVersion(), " "), Py_GetVersion());

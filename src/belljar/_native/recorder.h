@@ -57,6 +57,7 @@ void bj_answers_forget(void);          /* in a child: the slot is the parent's *
 
 /* recorder.c */
 int bj_hook_add(void);             /* once for the process; -1: another hook refused it */
+void bj_hook_gone(void);           /* the interpreter ended and cleared its hooks */
 int bj_begin(const char *channel); /* -1: nothing is recorded; NULL: nowhere to write */
 void bj_send_bye(int flags);
 _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */

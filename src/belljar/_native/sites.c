@@ -39,6 +39,15 @@ int bj_may_keep(void)
            (PyInterpreterState_Get == NULL || PyInterpreterState_GetID(PyInterpreterState_Get()) == 0);
 }
 
+void bj_sites_forget(void)
+{
+    while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+        ;
+    memset(sites, 0, sizeof sites);
+    memset(seen, 0, sizeof seen);
+    atomic_flag_clear_explicit(&busy, memory_order_release);
+}
+
 static size_t slot_of(const PyObject *code, int instruction)
 {
     return ((uintptr_t)code / 16 ^ (uintptr_t)code / 4096 ^ (unsigned)instruction) % SITES;

@@ -1,5 +1,6 @@
 #include "stack.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define THREAD static __thread __attribute__((tls_model("initial-exec")))
@@ -22,6 +23,10 @@ static long long interpreter(void)
     return PyInterpreterState_Get ? PyInterpreterState_GetID(PyInterpreterState_Get()) : 0;
 }
 
+static _Atomic long long ended; /* interpreters of number 0 that ended: in steps no number reaches */
+
+void bj_stack_forget(void) { atomic_fetch_add(&ended, 1LL << 48); }
+
 /* Interned names make attributes four times as fast. They are kept for each thread and belong
  * to one interpreter: when the thread enters another they are forgotten, not released, because
  * theirs may be gone. */
@@ -32,7 +37,7 @@ static PyObject *interned(enum bj_attribute which)
                                           "co_freevars", "co_cellvars", "co_flags"};
     THREAD PyObject *names[BJ_ATTRIBUTES];
     THREAD long long owner;
-    long long here = interpreter();
+    long long here = interpreter() + atomic_load_explicit(&ended, memory_order_relaxed);
     if (owner != here + 1) {
         memset(names, 0, sizeof names);
         owner = here + 1;

@@ -31,6 +31,11 @@ int bj_put_locals(struct bj_buf *b, PyObject *frame, PyObject *code);
 /* places.c: whose code is this? */
 enum bj_place { BJ_PROGRAM, BJ_LIBRARY, BJ_MACHINERY };
 enum bj_place bj_place_of(PyObject *code, PyObject **file); /* the file only where it was looked at */
+/* The interpreter ended and took along what is kept of its objects. */
+void bj_stack_forget(void);
+void bj_sites_forget(void);
+void bj_places_forget(void);
+
 int bj_may_keep(void); /* references to code objects: in the main interpreter, where 3.8 may, too */
 int bj_release_later(PyObject *code);
 
