@@ -116,7 +116,7 @@ class CrossCheck:
             process.before[call.kind] += 1
             if not process.accounted and len(process.samples) < _MOST_SAMPLES:
                 process.samples.append(call)
-        elif call.asked == "/proc/self/fd":
+        elif is_housekeeping(call):
             self._attributed[call.kind, "setting up a child"] += 1
         else:
             self._report(call, process)

@@ -54,7 +54,8 @@ _DAEMONS: Final = ("unix:/var/run/nscd/socket", "unix:/run/systemd/resolve/io.sy
 _HOUSEKEEPING: Final = re.compile(
     r"^/etc/localtime$|^/usr/share/zoneinfo/|^/usr/(lib|share)/locale/|/gconv/[^/]+$"
     r"|^/proc/sys/vm/overcommit_memory$|^/proc/(meminfo|cpuinfo|stat)$|^/dev/u?random$"
-    r"|^/sys/devices/system/(cpu|node)/|^/sys/kernel/mm/transparent_hugepage/"
+    r"|^/proc/self/fd$|^/etc/ld\.so\.cache$|^/sys/devices/system/(cpu|node)/"
+    r"|^/sys/kernel/mm/transparent_hugepage/"
     r"|/libgcc_s\.so\.1$"  # glibc, when a thread ends
 )
 _WRITES: Final = 3 | 0o100 | 0o1000  # O_ACCMODE, O_CREAT, O_TRUNC
