@@ -1,203 +1,246 @@
-"""What a recorded program did, on one screen.
+"""What a recorded program did, by package, on one screen.
 
 The text comes from the program: everything is escaped, nothing is believed beyond its event.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-
+from belljar.report.fold import Paths, fit, flow
+from belljar.report.packages import KINDS, Packages
 from belljar.report.text import paint, printable
+from belljar.watch.attribute import INTERPRETER, PROGRAM, STANDARD
+from belljar.watch.processes import Processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any, Final
 
-    from belljar.model import Event
+    from belljar.report.packages import Package
+    from belljar.watch.processes import Process
 
-_MOST_LINES: Final = 20
-_WIDTH: Final = 100
-#: Events whose program the caller beneath names again.
-_AGAIN: Final = frozenset(("os.posix_spawn", "os.exec", "_posixsubprocess.fork_exec"))
-_SECTIONS: Final = (
-    ("read", "files read"),
-    ("list", "directories listed"),
-    ("write", "files written"),
-    ("network", "network"),
-    ("process", "processes"),
-    ("third-party", "third-party imports"),
-    ("import", "other imports"),
-    ("native", "native code"),
-    ("code", "code generated"),
-)  # fmt: skip
+WIDTH: Final = 100
+HEIGHT: Final = 40
+#: Lines for a row, lines of processes: from generous to terse.
+_LEVELS: Final = ((6, 12), (4, 10), (3, 8), (2, 6), (1, 4))
+_FOLDS: Final = (24, 16, 12, 9, 7, 5, 4, 3, 2, 1)
+_LOUD: Final = frozenset(("network", "process", "native", "deleted"))
+_PATHS: Final = frozenset(("read", "list", "write", "deleted"))
+_OWN: Final = (INTERPRETER, STANDARD)
+_MOST_FINDINGS: Final = 8
 
 
 class Summary:
-    """Counts events as they come; `lines` renders what was counted.
+    """Packages, processes and what ended them; `lines` renders all of it.
 
-    The interpreter's own reading of its libraries, imports of the standard library and code that
-    the standard library generates are folded into one line each.
+    What the interpreter and the standard library read of their own, and imports, are folded into
+    one line.
     """
 
-    def __init__(self) -> None:
-        self.events = 0
-        self.processes = 0
-        self.refused = 0
-        self._seen: dict[str, Counter[str]] = {key: Counter() for key, _ in _SECTIONS}
-        self._folded: Counter[str] = Counter()
-        self._imports: Counter[str] = Counter()
-        self._site: set[str] = set()
-        self._started: tuple[Any, ...] | None = None
+    def __init__(self, cwd: str = "/", home: str = "", program: str = "") -> None:
+        self.packages = Packages()
+        self.processes = Processes()
+        self.events = self.refused = self.left_out = 0
+        self.notes: list[str] = []
+        self._paths = Paths(cwd, home)
+        self._program = program
 
-    def hello(self) -> None:
-        """One more process was seen to start."""
-        self.processes += 1
+    def lines(
+        self,
+        findings: Iterable[Any] = (),
+        alerts: Sequence[str] = (),
+        *,
+        ended: str = "",
+        colour: bool = False,
+        width: int = WIDTH,
+        height: int = HEIGHT,
+    ) -> list[str]:
+        """The screen: a headline, a block for each package, processes, then what is wrong.
 
-    def add(self, event: Event) -> None:
-        """Count one event."""
-        self.events += 1
-        self.refused += event.refused
-        right, target = event.right, event.target or event.asked or "?"
-        if event.name == "open" and event.args and isinstance(event.args[0], int):
-            return  # a descriptor that is open already
-        if event.name == "import":
-            self._import(event)
-        elif event.name == "compile":
-            self._compile(event)
-        elif right in ("read", "list"):
-            self._read(event, right, target)
-        elif right in ("write", "append"):
-            if event.name == "os.rename":
-                target = f"{_text(event.args[:1])} -> {target}"
-            self._seen["write"][target] += 1
-        elif right in ("connect", "bind", "resolve"):
-            self._seen["network"][f"{right} {target}"] += 1
-        elif right == "run":
-            self._run(event)
-        elif event.name in ("os.fork", "os.forkpty"):
-            self._seen["process"]["fork"] += 1
-        elif right == "signal":
-            self._seen["process"][f"signal to {target}"] += 1
-        elif right == "native" and event.name != "import":
-            self._seen["native"][f"{event.name} {target}"] += 1
+        `ended` says how the program ended, `alerts` are lines of ours. As much is folded as it
+        takes to stay within `height` lines of `width`.
+        """
+        tail = self._tail(findings, alerts, colour, width)
+        shown, own = self._order()
+        out: list[str] = []
+        for lines, tree in _LEVELS:
+            blocks = [self._block(one, lines, colour, width) for one in shown]
+            middle = self._tree(tree, colour, width)
+            room = height - 4 - len(middle) - len(tail)
+            out = [line for block in blocks for line in block]
+            if len(out) <= room:
+                break
+        else:
+            out = self._most_telling(shown, blocks, room, width)
+        return [self._head(ended, alerts, colour), *out, *self._folded(own, width), *middle, *tail]
 
-    def _run(self, event: Event) -> None:
-        """One start, which `subprocess` tells twice: by its event and by that of what it uses."""
-        started = (event.pid, event.thread, _command(event), event.stack[:1])
-        again = started == self._started or _from(event, "/subprocess.py")
-        if event.name in _AGAIN and again:
-            self._started = None
-            return
-        self._started = started if event.name == "subprocess.Popen" else None
-        self._seen["process"][_command(event)] += 1
+    def _head(self, ended: str, alerts: Sequence[str], colour: bool) -> str:
+        count = self.processes.seen
+        head = f"belljar: {_plural(self.events, 'event')} from "
+        head += _plural(count, "process", "processes")
+        times = [(p.began, p.ended) for p in self.processes.all if p.ended >= p.began]
+        if times:
+            seconds = (max(e for _, e in times) - min(b for b, _ in times)) / 1e9
+            head += f" in {seconds:.1f} s" if 0 <= seconds < 1e9 else ""
+        for number, what in ((self.refused, "refused"), (len(alerts), "alert")):
+            if number:
+                head += f", {number} refused" if what == "refused" else f", {_plural(number, what)}"
+        if ended:
+            head += f", {ended}"
+        return paint(head, "bold", colour)
 
-    def lines(self, findings: Iterable[Any] = (), *, colour: bool = False) -> list[str]:
-        """The screen: a headline, a block for each kind of thing that happened, the findings."""
-        self._sort_imports()
-        plural = "process" if self.processes == 1 else "processes"
-        events = "event" if self.events == 1 else "events"
-        head = f"belljar: {self.events} {events} from {self.processes} {plural}"
-        if self.refused:
-            head += f", {self.refused} refused"
-        out = [paint(head, "bold", colour)]
-        for key, title in _SECTIONS:
-            seen = self._seen[key]
-            folded = self._folded[key]
-            if seen or folded:
-                out.append(paint(f"  {title}:", "bold", colour))
-                out += self._block(seen)
-            if folded:
-                out.append(f"    {'and ' if seen else ''}{folded} {_FOLDED[key]}")
-        for finding in findings:
-            out.append(paint(f"  finding: {printable(str(finding))}", "red", colour))
+    def _order(self) -> tuple[list[Package], list[Package]]:
+        """Packages with something to tell, the most telling first; and those that are folded."""
+        shown: list[Package] = []
+        own: list[Package] = []
+        for one in self.packages.all.values():
+            tells = one.rows or one.temporary or (one.imports and one.label == PROGRAM)
+            (shown if tells else own).append(one)
+        shown.sort(key=lambda p: (p.label in _OWN, -p.weight, p.label != PROGRAM, p.label))
+        return shown, own
+
+    def _name(self, package: Package) -> str:
+        if package.label != PROGRAM:
+            return printable(package.label, 80)
+        return "the program" + (f" ({printable(self._program, 60)})" if self._program else "")
+
+    def _block(self, package: Package, lines: int, colour: bool, width: int) -> list[str]:
+        out = [paint(self._name(package), "bold", colour)]
+        for kind, label, _ in KINDS:
+            head = f"  {label:<8} "
+            rows = self._rows(package, kind, head, lines, width)
+            if rows:
+                hue = "yellow" if kind in _LOUD else "dim"
+                out += [paint(head, hue, colour) + rows[0][len(head) :], *rows[1:]]
+        imported = self._imported(package)
+        if imported and package.label not in _OWN:
+            head = "  imports  "
+            rows = flow(head, imported, width, 1)
+            out += [paint(head, "dim", colour) + row[len(head) :] for row in rows]
         return out
 
-    def _block(self, seen: Counter[str]) -> list[str]:
+    def _rows(self, package: Package, kind: str, head: str, lines: int, width: int) -> list[str]:
+        row = package.rows.get(kind)
+        more = []
+        if kind == "write" and package.temporary:
+            more = [_plural(package.temporary, "temporary file")]
+        if kind in _PATHS and row:
+            for most in _FOLDS:  # whatever tells the most in this room
+                texts = [*self._paths.fold(row, most), *more]
+                rows = flow(head, texts, width, lines + 1)
+                if len(rows) <= lines:
+                    return rows
+            return flow(head, texts, width, lines)
+        texts = more
+        if kind == "code" and row:
+            texts = [self._code(key) + _times(count) for key, count in row.most_common()]
+        elif row:
+            texts = [str(key) + _times(count) for key, count in sorted(row.items())]
+        return flow(head, texts, width, lines)
+
+    def _code(self, key: tuple[str, int, str]) -> str:
+        file, line, source = key
+        return (
+            f"{self._paths.short(_within(file)).strip(chr(39))}:{line}: {source}"
+            if line
+            else source
+        )
+
+    def _imported(self, package: Package) -> list[str]:
+        """Names that are not the package's own, and in how many imports."""
+        own = package.label.partition(" ")[0].lower()
+        names = sorted(name for name in package.imported if name.lower() != own)
+        if not package.imports:
+            return []
+        return [*names, f"{'of ' if names else ''}{_plural(package.imports, 'module')}"]
+
+    def _most_telling(
+        self, shown: list[Package], blocks: list[list[str]], room: int, width: int
+    ) -> list[str]:
+        """The first blocks that fit, and the names of the rest."""
+        out: list[str] = []
+        for number, block in enumerate(blocks):
+            if out and len(out) + len(block) + 1 > room:
+                names = [self._name(one) for one in shown[number:]]
+                return out + flow("and  ", names, width, 1)
+            out += block
+        return out
+
+    def _folded(self, own: Iterable[Package], width: int) -> list[str]:
+        """One line for what the interpreter and its libraries did of their own."""
+        every = self.packages.all.values()
+        loaded = sum(one.loaded for one in every)
+        made = sum(one.made for one in every)
+        imports = sum(one.imports for one in own if one.label in _OWN)
+        names = sorted(printable(one.label, 40) for one in own if one.label not in _OWN)
+        texts = []
+        if loaded:
+            texts.append(f"{_plural(loaded, 'look')} into libraries")
+        if imports:
+            texts.append(f"{_plural(imports, 'import')} by the standard library")
+        if made:
+            texts.append(f"{_plural(made, 'text')} compiled for named tuples and the like")
+        if self.left_out:
+            texts.append(f"{_plural(self.left_out, 'event')} of other kinds")
+        out = flow("also  ", texts, width, 2) if texts else []
+        return [*flow("only imported things: ", [n for n in names if n], width, 1), *out]
+
+    def _tree(self, most: int, colour: bool, width: int) -> list[str]:
+        """The processes, where there is more than one."""
+        tree = self.processes.tree()
+        if self.processes.seen < 2 or not tree:
+            return []
+        out = [paint("processes", "bold", colour)]
+        told = tree if len(tree) <= most else tree[: most - 1]
+        for depth, process in told:
+            out.append(self._process(min(depth, 6), process, width))
+        if self.processes.seen > len(told):
+            out.append(f"  and {self.processes.seen - len(told)} more")
+        return out
+
+    def _process(self, depth: int, process: Process, width: int) -> str:
+        end = {"": "", "bye": "", "exec": ", became:"}.get(process.how, f", {process.how}")
+        tail = f"  {printable(process.python, 12)}, {_plural(process.events, 'event')}{end}"
+        start = "  " * (depth + 1) + f"{process.pid} "
+        command = " ".join(process.argv) or "?"
+        if process.forked:
+            command = f"fork of {process.ppid}"
+        elif process.argv:
+            words = (process.argv[0].rpartition("/")[2], *process.argv[1:])
+            command = " ".join(words)
+        room = max(20, width - len(start) - len(tail))
+        return start + fit(command, room) + tail
+
+    def _tail(
+        self, findings: Iterable[Any], alerts: Sequence[str], colour: bool, width: int
+    ) -> list[str]:
+        shadows = [
+            f"{self._paths.short(file)} stands in front of the standard module {module}"
+            for file, module in self.packages.shadows.items()
+        ]
+        texts = [f"finding: {text}" for text in [*shadows, *map(str, findings)]]
         out = []
-        for text, count in sorted(seen.items())[:_MOST_LINES]:
-            times = f"  ({count} times)" if count > 1 else ""
-            out.append(f"    {printable(text, _WIDTH)}{times}")
-        if len(seen) > _MOST_LINES:
-            out.append(f"    and {len(seen) - _MOST_LINES} more")
-        return out
-
-    def _read(self, event: Event, right: str, target: str) -> None:
-        name = _package(target)
-        if name:
-            self._site.add(name)
-        folds = name is not None or target.endswith((".pyc", "/pyvenv.cfg", "._pth"))
-        startup = _from(event, "<frozen getpath>") or (not event.stack and right == "list")
-        if folds or startup:
-            self._folded[right] += 1
-        else:
-            self._seen[right][target] += 1
-
-    def _import(self, event: Event) -> None:
-        name = _text(event.args[:1]).partition(".")[0]
-        if name in sys.stdlib_module_names:
-            self._folded["import"] += 1
-        else:
-            self._imports[name] += 1
-
-    def _sort_imports(self) -> None:
-        for name, count in self._imports.items():
-            self._seen["third-party" if name in self._site else "import"][name] += count
-        self._imports.clear()
-
-    def _compile(self, event: Event) -> None:
-        file = _text(event.args[1:2])
-        if not file.startswith("<") or file.startswith("<frozen") or not event.stack:
-            return  # from a file, or the command line itself
-        where = event.stack[0]
-        if _package(where.file) == "":
-            self._folded["code"] += 1
-            return
-        source = " ".join(_text(event.args[:1]).split())
-        self._seen["code"][f"{where.file}:{where.line}: {source[:60] or file}"] += 1
+        for kind, lines in (("alert", list(alerts)), ("finding", texts)):
+            for line in lines[:_MOST_FINDINGS]:
+                out.append(paint(printable(line), "red", colour))
+            if len(lines) > _MOST_FINDINGS:
+                more = f"and {_plural(len(lines) - _MOST_FINDINGS, 'more ' + kind)}"
+                out.append(paint(more, "red", colour))
+        return out + [paint(printable(f"note: {note}"), "dim", colour) for note in self.notes]
 
 
-_FOLDED: Final = {
-    "read": "of the interpreter and its libraries",
-    "list": "of the interpreter and its libraries",
-    "import": "of the standard library",
-    "code": "by the standard library",
-}
+def _plural(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _package(path: str) -> str | None:
-    """The top-level name that a library file belongs to, "" for the standard library, None for
-    a file that is of no library.
-    """
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
+
+
+def _within(path: str) -> str:
+    """A file of a package as the package names it."""
     for site in ("/site-packages/", "/dist-packages/"):
         _, found, rest = path.rpartition(site)
         if found:
-            return rest.partition("/")[0].partition(".")[0] or "?"
-    if path.endswith(("/site-packages", "/dist-packages")):
-        return ""
-    _, found, rest = path.rpartition("/lib/python")
-    if found and rest[:1] in "23" and path.startswith("/"):
-        return ""
-    return None
-
-
-def _from(event: Event, suffix: str) -> bool:
-    return bool(event.stack) and event.stack[0].file.endswith(suffix)
-
-
-def _text(values: tuple[Any, ...]) -> str:
-    """The first of `values` as text, "" where there is none."""
-    value = values[0] if values else None
-    value = getattr(value, "text", value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return value if isinstance(value, str) else ""
-
-
-def _command(event: Event) -> str:
-    """What a program was started with, as far as the event tells."""
-    words = event.args[1] if len(event.args) > 1 else None
-    if isinstance(words, tuple):
-        return " ".join(_text((word,)) or "?" for word in words)
-    return _text(event.args[:1]) or event.target or "?"
+            return rest
+    return path

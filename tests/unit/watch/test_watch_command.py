@@ -80,19 +80,21 @@ def test_the_summary_tells_what_happened(watch, tmp_path):
     )
     done = watch("job.py")
     assert done.returncode == 0
-    lines = [line.strip() for line in done.stderr.splitlines()]
-    assert "from 1 process" in lines[0]
-    for line in (
-        "/etc/hostname",
-        f"{tmp_path}/made.txt",
-        "/bin/echo \\x1b[31m",
-        "connect 127.0.0.1:1",
-        "helper",
-        f"{tmp_path}/job.py:6: y = 2",
+    head, program, *rows = done.stderr.splitlines()
+    assert "from 1 process" in head
+    assert program == "the program (job.py)"
+    text = "\n".join(rows)
+    for row in (
+        "  read     /etc/hostname, ./helper.py\n",
+        "./made.txt\n",
+        "  started  /bin/echo \\x1b[31m\n",
+        "  network  connect 127.0.0.1:1\n",
+        "  imports  helper, of ",
+        "  code     ./job.py:6: y = 2\n",
     ):
-        assert line in lines, done.stderr
+        assert row in text, done.stderr
     assert "\x1b" not in done.stderr
-    assert not any(line.startswith("finding") for line in lines)
+    assert "finding" not in text
 
 
 def test_a_process_that_vanishes_is_a_finding(watch):
@@ -110,9 +112,10 @@ def test_json_gives_one_object_a_line_with_stable_keys(watch, tmp_path):
     events = [line for line in lines if line["kind"] == "event"]
     keys = {
         "kind", "seq", "time", "pid", "thread", "name", "args", "right", "target", "asked",
-        "stack", "cwd", "refused",
+        "stack", "cwd", "refused", "frames", "package",
     }  # fmt: skip
     assert all(set(event) == keys for event in events)
+    assert {event["package"] for event in events} >= {"", "interpreter", "standard library"}
     (opened,) = [e for e in events if e["right"] == "write" and e["target"]]
     assert opened["target"] == f"{tmp_path}/\udcff"
 

@@ -1,0 +1,177 @@
+"""What a watched program does, turned into JSON lines or a summary while it runs.
+
+Decoding costs ten times what recording does, so it is done when there is nothing to collect. A
+program is slowed down by it only when it is far ahead, and even then not for events of which
+there are many: those are in the record, and the summary says how many it did not look at.
+"""
+
+from __future__ import annotations
+
+from belljar._native import unskipped
+from belljar.errors import GuestProtocolError
+from belljar.events.decode import BYE, EVENT, HELLO, decode, decode_bye, decode_hello
+from belljar.report.effects import effect, tells_nothing
+from belljar.report.summary import Summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from belljar.model import Event
+    from belljar.report.effects import Effect
+    from belljar.watch.attribute import Attribution
+    from belljar.watch.collect import Chunk
+    from belljar.watch.selection import Selection
+
+_HEADER: Final = 32
+_MOST_WAITING: Final = 64 << 20
+_FRAMES_AT_ONCE: Final = 200
+_MOST_KNOWN: Final = 20_000
+_LONGEST_KNOWN: Final = 1024
+#: Left to the record when a program is far ahead: there may be any number of them.
+_BULK: Final = frozenset(
+    (b"open", b"import", b"exec", b"compile", b"os.listdir", b"os.scandir", b"sys._getframe")
+)
+
+
+class View:
+    """Give it chunks by `take`, time by `work`, and call `finish` before the summary is read.
+
+    `write` gets JSON lines; where it is None, events go into `summary` instead. `each` gets the
+    right and package of every event that was decoded.
+    """
+
+    def __init__(
+        self,
+        summary: Summary,
+        attribution: Attribution,
+        selection: Selection,
+        write: Callable[[dict[str, Any]], None] | None = None,
+        each: Callable[[str | None, str], None] | None = None,
+    ) -> None:
+        self.summary = summary
+        self.broken = 0
+        self.shed = 0
+        self.shown = 0
+        self._attribution, self._selection = attribution, selection
+        self._write, self._each = write, each
+        self._skip = frozenset() if write or not selection.everything else tells_nothing()
+        self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
+        self._waiting: list[Chunk] = []
+        self._places: list[tuple[int, int]] = []
+        self._at = self._size = 0
+
+    def take(self, chunks: list[Chunk]) -> None:
+        """Keep chunks for later."""
+        for chunk in chunks:
+            self._waiting.append(chunk)
+            self._size += len(chunk.data)
+        while self._size > _MOST_WAITING and self._waiting:
+            if self._write is None:
+                self._shed()
+            while self.work(whole=True):
+                continue
+
+    def work(self, *, whole: bool = False) -> bool:
+        """Decode some of what waits, or the `whole` of the oldest chunk; False when nothing is
+        left (of it)."""
+        if not self._waiting:
+            return False
+        chunk = self._waiting[0]
+        if not self._places:
+            self._places = self._interesting(chunk, self._skip)
+        data = chunk.data
+        for offset, length in self._places[self._at : self._at + _FRAMES_AT_ONCE]:
+            try:
+                self._frame(data[offset : offset + length])
+            except GuestProtocolError:
+                self.broken += 1
+        self._at += _FRAMES_AT_ONCE
+        if self._at < len(self._places):
+            return True
+        self._size -= len(data)
+        self._at, self._places = 0, []
+        del self._waiting[0]
+        return bool(self._waiting) and not whole
+
+    def finish(self) -> None:
+        """Decode all that waits."""
+        while self.work():
+            continue
+        if self.shed:
+            self.summary.notes.append(
+                f"{self.shed} opens, imports and the like came too fast to be looked at; "
+                "the record has them"
+            )
+
+    def _interesting(self, chunk: Chunk, skip: frozenset[bytes]) -> list[tuple[int, int]]:
+        """The places of frames that mean something here, in order."""
+        events = unskipped(chunk.data, skip)
+        kinds = (HELLO, BYE)
+        marks = [place for place in chunk.flagged if chunk.data[place[0] + 4] in kinds]
+        return sorted([*events, *marks]) if marks else events
+
+    def _shed(self) -> None:
+        """Take what is left of the oldest chunk without events of which there may be many."""
+        chunk = self._waiting[0]
+        before = self._places or self._interesting(chunk, self._skip)
+        begin = before[self._at][0] if self._at < len(before) else len(chunk.data)
+        few = self._interesting(chunk, self._skip | _BULK)
+        self._places = [place for place in few if place[0] >= begin]
+        self.shed += len(before) - self._at - len(self._places)
+        self._at = 0
+
+    def _frame(self, frame: bytes) -> None:
+        kind = frame[4]
+        if kind == EVENT:
+            self._event(frame)
+        elif kind == HELLO:
+            hello = decode_hello(frame)
+            self.summary.processes.hello(hello)
+            self.summary.packages.begins(hello.header.pid, forked=hello.forked)
+            self._attribution.learn(getattr(hello, "executable", None), hello.python)
+            self._line("hello", hello)
+        elif kind == BYE:
+            bye = decode_bye(frame)
+            self.summary.processes.bye(bye.header.pid, bye.header.seq, bye.header.time)
+            self._line("bye", bye)
+
+    def _event(self, frame: bytes) -> None:
+        pid = int.from_bytes(frame[8:12], "little")
+        thread = int.from_bytes(frame[12:16], "little")
+        seq = int.from_bytes(frame[16:24], "little")
+        self.summary.processes.event(pid, seq, int.from_bytes(frame[24:32], "little"))
+        body = frame[_HEADER:] + frame[5:6]
+        known = self._known.get(body)
+        if known is None:
+            event = decode(frame)
+            if not self._selection.shows(event):
+                return
+            label = self._attribution.of(event)
+            if self._write is not None:
+                self._line("event", event.replace(package=label))
+                known = (event.right, label, ())
+            else:
+                known = self._learn(event, label, body)
+        right, label, what = known
+        self.shown += 1
+        self.summary.packages.apply(pid, thread, label, what)
+        if self._each is not None:
+            self._each(right, label)
+
+    def _learn(self, event: Event, label: str, body: bytes) -> tuple[str | None, str, Effect]:
+        self.summary.refused += event.refused
+        known = (event.right, label, effect(event))
+        if len(body) <= _LONGEST_KNOWN and not event.refused:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[body] = known
+        return known
+
+    def _line(self, kind: str, value: Any) -> None:
+        if self._write is not None:
+            from belljar.ledger.entries import plain
+
+            line = plain(value)
+            self._write({"kind": kind, **line.pop("header", {}), **line} | {"kind": kind})

@@ -1,0 +1,117 @@
+"""A record for each process that was watched: what it is, who started it, when and how it ended.
+
+What a process says of itself (its arguments, its interpreter) is hostile text; numbers of
+processes come again, and anybody can invent some: kept is a bounded number, the rest is counted.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Final
+
+    from belljar.watch.findings import Finding
+
+_MOST: Final = 4096
+_MOST_WORDS: Final = 64
+
+
+class Process:
+    """One incarnation: from a start, a fork or an exec to the end or the next exec.
+
+    `began` and `ended` are nanoseconds since 1970 by the process's clock (`ended` is 0 while it
+    runs), `start` is in clock ticks since the machine's boot. `how` it ended: "" (not yet), `bye`
+    (in order), `exec` (it became another program), `vanished` (without a farewell), `running`
+    (when the record was closed).
+    """
+
+    def __init__(self, hello: Any) -> None:
+        head = hello.header
+        self.pid: int = head.pid
+        self.ppid: int = hello.ppid
+        self.argv: tuple[str, ...] = hello.argv[:_MOST_WORDS]
+        self.python: str = hello.python
+        self.executable: str | None = getattr(hello, "executable", None)
+        self.cwd: str | None = hello.cwd
+        self.uid: int = getattr(hello, "uid", 0)
+        self.start: int = getattr(hello, "start", 0)
+        self.forked: bool = hello.forked
+        self.began: int = head.time
+        self.ended = 0
+        self.events = 0
+        self.how = ""
+
+
+class Processes:
+    """Follows processes by their hellos and byes; `all` holds them in the order of their start.
+
+    `seen` counts them all, also those that were too many to keep.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[Process] = []
+        self.seen = 0
+        self._now: dict[int, Process] = {}
+
+    def hello(self, hello: Any) -> Process:
+        """A process began, or became another program."""
+        process = Process(hello)
+        before = self._now.get(process.pid)
+        if before is not None and before.how in ("", "bye"):
+            same = not process.forked and process.start == before.start
+            if before.how == "":
+                before.how = "vanished"
+            elif same and process.ppid == before.ppid:
+                before.how = "exec"
+        self.seen += 1
+        if len(self.all) < _MOST:
+            self.all.append(process)
+            self._now[process.pid] = process
+        else:
+            self._now.pop(process.pid, None)
+        return process
+
+    def bye(self, pid: int, seq: int, time: int) -> None:
+        """A process said farewell after event `seq`."""
+        process = self._now.get(pid)
+        if process is not None:
+            process.events, process.ended, process.how = seq, time, "bye"
+
+    def event(self, pid: int, seq: int, time: int) -> None:
+        """A process announced event `seq`; after a farewell it means that an exec failed."""
+        process = self._now.get(pid)
+        if process is not None:
+            process.events, process.ended, process.how = seq, time, ""
+
+    def settle(self, findings: Iterable[Finding]) -> None:
+        """Nothing more will come: what was found of those that did not say farewell."""
+        for finding in findings:
+            process = self._now.get(finding.pid)
+            if process is not None and finding.kind in ("vanished", "running"):
+                process.how = finding.kind
+
+    def tree(self) -> list[tuple[int, Process]]:
+        """Every process with its depth, children after their parents."""
+        children: dict[int, list[Process]] = {}
+        roots: list[Process] = []
+        earlier: set[int] = set()
+        for process in self.all:
+            if process.pid in earlier:  # the same process, after an exec
+                children.setdefault(process.pid, []).append(process)
+            elif process.ppid in earlier:
+                children.setdefault(process.ppid, []).append(process)
+            else:
+                roots.append(process)
+            earlier.add(process.pid)
+        found: list[tuple[int, Process]] = []
+        waiting = [(0, process) for process in reversed(roots)]
+        told: set[int] = set()
+        while waiting:
+            depth, process = waiting.pop()
+            found.append((depth, process))
+            if process.pid not in told:
+                told.add(process.pid)
+                below = children.get(process.pid, [])
+                waiting += [(depth + 1, child) for child in reversed(below)]
+        return found
