@@ -134,12 +134,13 @@ static int write_frames(const unsigned char *frame, size_t size)
     }
 }
 
-/* The program may have closed our descriptor: come back once, and give up for good if that fails. */
+/* The program may have closed our descriptor, or made it non-blocking: come back once, and give up
+ * for good if that fails. */
 static int deliver(const unsigned char *frame, size_t size)
 {
     if (channel >= 0 && write_frames(frame, size) == 0)
         return 0;
-    if (channel >= 0 && errno != EAGAIN) {
+    if (channel >= 0 && (errno != EAGAIN || mode == BJ_BLOCK)) {
         channel = connect_fifo(); /* the old number is left alone: it may be anyone's by now */
         if (channel >= 0 && write_frames(frame, size) == 0)
             return 0;

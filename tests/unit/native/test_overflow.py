@@ -129,6 +129,29 @@ def test_block_waits_until_somebody_reads(mode, strict):
     assert events == list(range(1, len(events) + 1))
 
 
+def test_a_program_that_makes_the_channel_non_blocking_waits_all_the_same():
+    source = (
+        "import fcntl, os, sys\n"
+        "for k in range(30000):\n"
+        "    if k % 1000 == 0:\n"
+        "        for n in range(3, 1024):\n"
+        "            try: fcntl.fcntl(n, fcntl.F_SETFL, os.O_NONBLOCK)\n"
+        "            except OSError: pass\n"
+        "    sys.audit('mark', k, 'x' * 90)\n"
+    )
+    with Collector() as collector:
+        child = start(collector, source, "block")
+        time.sleep(0.5)
+        while child.poll() is None:
+            collector.drain()
+            time.sleep(0.005)
+        _, err = child.communicate()
+        while collector.drain(idle=True):
+            pass
+        assert collector.finish() == []
+    assert child.returncode == 0, err
+
+
 GOES = (
     "import os, signal, sys\n{signals}\nos.write(1, b'on\\n')\nsys.stdin.read(1)\n"
     "for k in range(3000): sys.audit('mark', k)\nos.write(1, b'through')\n"
