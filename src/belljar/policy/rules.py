@@ -11,13 +11,14 @@ import sys
 
 from belljar.events.catalogue import BY_NAME, lookup
 from belljar.events.targets import targets, text_of
+from belljar.events.values import path_of
 from belljar.model import Rule, Value
 from belljar.policy.glob import Globs
 from belljar.policy.possible import has_target, rights_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from belljar.model import Event
@@ -130,32 +131,26 @@ class Rules:
         >>> rules.judge(Event(1, 0, 1, 1, "shop.refund", (5,))).then
         'deny'
         """
-        rules = self._of(event.name)[0]
-        if rules:
-            pairs = _pairs(event)
-            for rule in rules:
-                if rule.holds(event, past) and rule.matches(event, pairs):
-                    return rule.rule
-        return None
+        return self.look(event, past)[0]
 
-    def could(self, event: Event) -> bool:
-        """Could a rule fire for just this event, had other things happened before? What could
-        not, need not be looked at when it comes again."""
+    def look(self, event: Event, past: Past) -> tuple[Rule | None, tuple[int, ...], bool]:
+        """What `judge` says; which of `afters` this event is; and whether a rule or one of them
+        could match just this event whatever came before. What could not, need not be looked at
+        when it comes again.
+        """
         rules, afters = self._of(event.name)
         if not rules and not afters:
-            return False
+            return None, (), False
         pairs = _pairs(event)
-        return any(rule.matches(event, pairs) for rule in rules) or any(
-            self._afters[index].matches(event, pairs) for index in afters
-        )
-
-    def marks(self, event: Event) -> tuple[int, ...]:
-        """Which of `afters` this event is: what its process has done from now on."""
-        afters = self._of(event.name)[1]
-        if not afters:
-            return ()
-        pairs = _pairs(event)
-        return tuple(index for index in afters if self._afters[index].matches(event, pairs))
+        fired, possible = None, False
+        for rule in rules:
+            if rule.matches(event, pairs):
+                possible = True
+                if rule.holds(event, past):
+                    fired = rule.rule
+                    break
+        marks = tuple(index for index in afters if self._afters[index].matches(event, pairs))
+        return fired, marks, possible or bool(marks)
 
     def by_package(self, name: str) -> bool:
         """Does a rule for events called `name` look at the package?"""
@@ -164,28 +159,27 @@ class Rules:
             not self._afters[index].package.anything for index in afters
         )
 
-    def needles(self, name: str) -> tuple[bytes, ...]:
-        """Bytes of which the frame of an event called `name` holds at least one if a rule can
-        fire for it; empty where that cannot be said. For files, which are opened most of all."""
+    def glance(self, name: str) -> Callable[[bytes], object] | None:
+        """A test of an event's body that is quick and true for every one that a rule can fire
+        for, or None where there is no such test. For files, which are opened most of all.
+
+        >>> test = Rules([Rule("open", "*/.ssh/*", then="alert")]).glance("open")
+        >>> bool(test(b"/home/a/.ssh/id")), bool(test(b"/usr/lib/os.py"))
+        (True, False)
+        """
         row = lookup(name)
         if row is None or row[4] != "file" or row[3] < 0:
-            return ()
+            return None
         rules, afters = self._of(name)
-        wanted: list[list[str]] = []
+        found: set[str] = set()
         for rule in (*rules, *(self._afters[index] for index in afters)):
-            wanted += [_pieces(pattern) for pattern in rule.target.wanted or ("*",)]
-        found: list[bytes] = []
-        while wanted:  # the piece that many patterns have, else the longest: it is the rarest
-            counts: dict[str, int] = {}
-            for pieces in wanted:
+            for pattern in rule.target.wanted or ("*",):
+                pieces = _pieces(pattern)
                 if not pieces:
-                    return ()
-                for piece in pieces:
-                    counts[piece] = counts.get(piece, 0) + 1
-            best = max(counts, key=lambda p: (counts[p] > 2, p[0] == ".", len(p), p))
-            found.append(best.encode())
-            wanted = [pieces for pieces in wanted if best not in pieces]
-        return tuple(found)
+                    return None
+                if not any(known in piece for piece in pieces for known in found):
+                    found.add(pieces[0])
+        return _searcher(found)
 
     def names(self, then: Sequence[str]) -> tuple[str, ...]:
         """Patterns, with `*` only, for the names of all events that can fire a rule whose `then`
@@ -236,14 +230,16 @@ def shipped() -> tuple[Rule, ...]:
 
 
 def _pairs(event: Event) -> Sequence[tuple[str, str]]:
-    """Each right that the event needs with its target; as it was asked where that is not known."""
+    """Each right that the event needs with its target: what it resolves to and, where that is
+    another, the path by its letters. As it was asked where neither is known."""
+    target = event.target or event.asked or ""
     needed = targets(event)
-    if not needed:
-        return (("", event.target or event.asked or ""),)
-    known = event.asked or ""
-    if event.name == "exec" and event.args:
-        known = _file_of(event.args[0])
-    return [(right, target or known) for right, target in needed]
+    pairs = [(right, other or event.asked or "") for right, other in needed] or [("", target)]
+    if event.asked and target.startswith("/") and event.asked != target:
+        letters = path_of(event.asked, event.cwd)
+        if letters and letters != target:
+            pairs += [(right, letters) for right, other in needed if other == target]
+    return pairs
 
 
 def _file_of(code: object) -> str:
@@ -307,6 +303,25 @@ def is_standard(path: str) -> bool:
 
 
 def _pieces(pattern: str) -> list[str]:
-    """Text of which whatever path matches holds each, whole and within one component."""
+    """Text of which whatever path matches holds each, whole and within one component; the one
+    that is looked for best comes first: hidden names are rare, and so are long ones."""
     pieces = pattern.replace("*", "/").replace("?", "/").split("/")
-    return sorted({p for p in pieces if len(p) > 2 and p.isascii()})
+    some = {p for p in pieces if len(p) > 2 and p.isascii()}
+    return sorted(some, key=lambda p: (p[0] != ".", -len(p), p))
+
+
+def _searcher(words: set[str]) -> Callable[[bytes], object]:
+    import re
+
+    hidden = sorted(re.escape(word[1:]) for word in words if word[0] == ".")
+    others = sorted(re.escape(word) for word in words if word[0] != ".")
+    # two expressions: the search for a literal first character is many times as fast
+    tests = [
+        re.compile(text.encode()).search
+        for text in (rf"\.(?:{'|'.join(hidden)})" if hidden else "", "|".join(others))
+        if text
+    ]
+    if len(tests) == 1:
+        return tests[0]
+    one, other = tests
+    return lambda body: one(body) or other(body)

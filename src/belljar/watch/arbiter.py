@@ -76,7 +76,7 @@ class Arbiter:
         self._waits = frozenset(names_needing(must_log))
         self._history = History(rules)
         self._skip: set[bytes] = set()
-        self._names: dict[bytes, tuple[str, tuple[bytes, ...]]] = {}
+        self._glances: dict[bytes, Callable[[bytes], object] | None] = {}
         self._quiet: set[bytes] = set()
         self._imports: dict[bytes, str] = {}
         self._programs: dict[int, str] = {}
@@ -147,32 +147,29 @@ class Arbiter:
             thread = int.from_bytes(frame[12:16], "little")
             self._history.imports(pid, thread, self._imports[body])
             return True
-        known = self._names.get(raw)
-        if known is None:
+        if raw in self._glances:
+            known = self._glances[raw]
+        else:
             name = raw.decode("utf-8", "replace")
             if not self._rules.wants(name):
                 if len(self._skip) < _MOST_NAMES:
                     self._skip.add(raw)
                 return True
-            known = (name, self._rules.needles(name))
-            if len(self._names) < _MOST_NAMES:
-                self._names[raw] = known
-        needles = known[1]
-        return bool(needles) and not any(needle in body for needle in needles)
+            known = self._rules.glance(name)
+            if len(self._glances) < _MOST_NAMES:
+                self._glances[raw] = known
+        return known is not None and not known(body)
 
     def _judge(self, event: Event, body: bytes) -> Rule | None:
         rules = self._rules
         if not rules.wants(event.name):
             return None
-        package = ""
         if rules.by_package(event.name):
-            package = self._package_of(event)
-            event = event.replace(package=package)
-        fired = rules.judge(event, self._history.past(event))
-        self._history.note(event)
+            event = event.replace(package=self._package_of(event))
+        fired, possible = self._history.look(event)
         if fired is not None and fired.then != "record":
-            self._alarm(fired, event, event.package or self._package_of(event))
-        elif not rules.could(event):
+            self._alarm(fired, event, event.package)
+        elif not possible:
             self._remember(event, body)
         return fired
 
@@ -186,7 +183,9 @@ class Arbiter:
         elif len(self._quiet) < _MOST_QUIET:
             self._quiet.add(body)
 
-    def _alarm(self, rule: Rule, event: Event, package: str) -> None:
+    def _alarm(self, rule: Rule, event: Event, package: str | None) -> None:
+        if package is None:
+            package = self._package_of(event)
         place = event.stack[0] if event.stack else None
         key = (rule, event.pid, event.name, event.target or event.asked, place)
         if key in self._seen or len(self._seen) >= _MOST_KEPT:

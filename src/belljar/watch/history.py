@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from belljar.model import Event
+    from belljar.model import Event, Rule
     from belljar.policy.rules import Rules
 
 _MOST: Final = 1 << 14
@@ -42,17 +42,19 @@ class History:
             return NOTHING
         return Past(did or frozenset(), importing)
 
-    def note(self, event: Event) -> None:
-        """`event` happened."""
+    def look(self, event: Event) -> tuple[Rule | None, bool]:
+        """The rule that fires for `event`, after what came before, and whether one could fire
+        for another just like it. From here on, `event` came before."""
+        fired, marks, possible = self._rules.look(event, self.past(event))
         if event.name == "import" and self._rules.shadows:
             name = text_of(event.args[0]) if event.args else None
             self.imports(event.pid, event.thread, name or "")
-        marks = self._rules.marks(event)
         if marks:
             did = self._did.get(event.pid, frozenset())
             if not did.issuperset(marks):
                 self._did[event.pid] = did.union(marks)
                 _bound(self._did)
+        return fired, possible
 
     def imports(self, pid: int, thread: int, name: str) -> None:
         """A thread announced the import of `name`."""
