@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "family.h"
@@ -33,12 +34,31 @@ static void put_args(struct bj_buf *b, const struct bj_name *known, PyObject *ar
     }
 }
 
+/* Is code executed that was made, not read from a file? Then the caller is told, whoever answers for
+ * the event: what `namedtuple` or `dataclass` make for themselves is no news. */
+static int executes_made(const char *name, PyObject *args)
+{
+    if (name[0] != 'e' || strcmp(name, "exec") != 0 || PyTuple_Size(args) < 1)
+        return 0;
+    PyObject *code = PyTuple_GetItem(args, 0), *file = NULL;
+    if (bj_exactly(code, &PyCode_Type))
+        file = bj_attribute(code, BJ_FILE_NAME);
+    const char *text = file != NULL ? PyUnicode_AsUTF8AndSize(file, NULL) : NULL;
+    if (text == NULL)
+        PyErr_Clear();
+    int made = text != NULL && text[0] == '<' && strncmp(text, "<frozen ", 8) != 0;
+    Py_DecRef(file);
+    return made;
+}
+
 void bj_put_event(struct bj_buf *b, const struct bj_name *known, const char *name, PyObject *args,
                   int alive, int slot)
 {
     char room[BJ_FRAME], seen[BJ_FRAME];
     const char *base = NULL, *real = NULL;
     int stacks = alive ? bj_settings.stacks : 0;
+    if (alive && stacks == 0 && executes_made(name, args))
+        stacks = 1;
     if (known->file != NULL && alive) {
         base = bj_base_of(known->file, args, room);
         if (bj_settings.resolve)
