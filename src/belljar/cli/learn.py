@@ -207,18 +207,26 @@ def _text(lesson: Lesson, options: Options) -> str:
     name = lesson.program.target if lesson.program.kind != "code" else "-c"
     granted = sum(1 for i in lesson.learned.items if not i.withheld)
     proposed = len(lesson.learned.items) - granted
+    what = f"from {_count(lesson.events, 'event')} of {name}"
+    first = f"Learned by Belljar {what}: what they needed, and no more."
+    if lesson.kind == "run":
+        first = f"The policy of a run, and what was denied in it; learned by Belljar {what}."
     heading = [
-        f"Learned by Belljar from {lesson.events} events of {name}: what they needed, and no more.",
+        first,
         "Review it. What the program did not do this time, it may not do next time.",
         "Not in the record, so not here: reads of the environment (they raise no event), files",
         "that are only looked at (stat), and what native code or other programs open themselves.",
     ]
     if lesson.denied:
-        heading.append(f"{lesson.denied} denials of that run are granted, marked: was denied.")
+        heading.append(f"Marked `was denied`: {_count(lesson.denied, 'denial')} of that run.")
     if proposed:
-        heading.append(f"{proposed} lines marked NOT GRANTED are for you to decide.")
+        heading.append(f"Marked `NOT GRANTED`: {_count(proposed, 'line')} for you to decide about.")
     heading += lesson.amiss
     return to_toml(lesson.learned, folder, tuple(heading))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _write(options: Options, text: str) -> None:

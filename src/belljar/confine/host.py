@@ -54,12 +54,13 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         script = os.path.realpath(os.path.join(program.cwd, program.target))
     found = Facts(
         given=given,
+        real=lambda path: path if "\0" in path else os.path.realpath(path),
         kind=kind,
         new=lambda path: _since(born(path), since),
         changed=lambda path: _since(_written(path), since),
         owner=_owner(runtime, given),
         requires=_requires(runtime),
-        program=_program,
+        program=_programs(runtime),
         private=private,
         obeyed=sensitive.NAMES,
         own=tuple(os.path.realpath(path) for path in own),
@@ -137,10 +138,15 @@ def _requires(runtime: Runtime) -> Callable[[str], tuple[str, ...]]:
     return requires
 
 
-def _program(text: str) -> tuple[str, str]:
-    try:
-        where, _real = locate(Grant("run", text, ""))
-    except PolicyError as error:
-        missing = "no such program" in error.message
-        return ("", "is no program that could be started") if missing else (text, error.message)
-    return (text if "/" in text else where), ""
+def _programs(runtime: Runtime) -> Callable[[str], tuple[str, str]]:
+    def program(text: str) -> tuple[str, str]:
+        try:
+            where, real = locate(Grant("run", text, ""))
+        except PolicyError as error:
+            missing = "no such program" in error.message
+            return ("", "is no program that could be started") if missing else (text, error.message)
+        if real == runtime.program:
+            return real, ""  # inside, `sys.executable` is the binary itself
+        return (text if "/" in text else where), ""
+
+    return program

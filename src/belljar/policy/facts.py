@@ -1,4 +1,4 @@
-"""What `learn` has to know of the host: values and functions, so that it looks at nothing."""
+"""What `learn` has to know of the host, as values and functions: it looks at nothing itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Facts(Value):
 
     `given` is what `belljar run` grants by itself, by the host's names. `kind(path)` is `file`,
     `directory`, `other` or nothing; `new(path)` whether it came into being since the record
-    began, None where nobody knows; `changed(path)` whether it was written since. `owner(path)` is
+    began, None where nobody knows; `real(path)` where links lead; `changed(path)` whether it was written since. `owner(path)` is
     the distribution that a file of the environment belongs to, nothing for what comes with the
     interpreter, None for neither. `requires(name)` are the distributions a grant of `name`
     brings. `program(name)` is (the file that `run` would start, why it cannot be granted).
@@ -39,6 +39,7 @@ class Facts(Value):
     """
 
     given: Policy = Policy()
+    real: Callable[[str], str] = str
     kind: Callable[[str], str] = _nothing
     new: Callable[[str], bool | None] = _unknown
     changed: Callable[[str], bool | None] = _unknown

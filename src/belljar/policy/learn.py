@@ -179,8 +179,9 @@ class Learner:
         for right, target in needed:
             if target is not None:
                 one = event.replace(name="", args=(), right=right, target=target)
-                grant = decide(base, one).grant
-                if grant is not None:
+                decision = decide(base, one)
+                grant = decision.grant
+                if grant is not None and decision.verdict != "deny":
                     self._used[grant] = self._used.get(grant, 0) + 1
 
     def finish(self) -> Learned:
@@ -212,6 +213,13 @@ class Learner:
                     notes[key, value] = notes.get((right, target), "")
         self._enter(drafts, withheld)
         _drop_covered(drafts)
+        for key, value, through, want in self._behind_links(drafts):
+            reason = path(self._facts, key, value, value)
+            if reason:
+                withheld.setdefault((key, value), (Want(), reason))[0].merge(want)
+            else:
+                drafts.setdefault((key, value), Want()).merge(want)
+                notes[key, value] = f"where the link {through} leads"
         self._drop_brought(drafts, left)
         items = [*self._kept()]
         for (key, value), want in drafts.items():
@@ -238,6 +246,25 @@ class Learner:
                     withheld.setdefault((key, value), (Want(), reason))[0].merge(want)
                 elif decide(self._facts.given, _asking("list", folder)).verdict == "deny":
                     drafts.setdefault((key, value), Want()).merge(want)
+
+    def _behind_links(
+        self, drafts: dict[tuple[str, str], Want]
+    ) -> list[tuple[str, str, str, Want]]:
+        """`(key, path, link, want)`: links do not lead out of a granted directory, so where they
+        lead is granted as well."""
+        found: list[tuple[str, str, str, Want]] = []
+        for (right, target), want in self._wants.items():
+            key = "write" if right in ("write", "append") else "read"
+            real = self._facts.real(target) if right in _PATHS else target
+            if real == target or (key, target) in drafts or not self._facts.kind(real):
+                continue
+            around = [value for k, value in drafts if k == key and covers(value, target)]
+            inside = any(covers(self._facts.real(v), real) or covers(v, real) for v in around)
+            apart = any(k == key and covers(value, real) for k, value in drafts)
+            given = decide(self._facts.given, _asking(right, real)).verdict == "allow"
+            if around and not inside and not apart and not given:
+                found.append((key, real, target, want))
+        return found
 
     def _drop_brought(
         self, drafts: dict[tuple[str, str], Want], left: dict[tuple[str, str], str]

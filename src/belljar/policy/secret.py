@@ -20,7 +20,7 @@ _PAIRS: Final = frozenset(
      (".config", "google-chrome"), ("run", "docker.sock"), (".config", "pip"))
 )  # fmt: skip
 _ENDS: Final = (".key", ".p12", ".pfx", ".kdbx", ".keytab", ".jks", ".ppk")
-_KEYS: Final = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_BEGINS: Final = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env.")
 _STARTUP: Final = frozenset(
     (".bashrc", ".bash_profile", ".profile", ".zshrc", ".zshenv", ".zprofile", ".bash_login",
      ".inputrc", ".gitconfig", ".vimrc", "crontab", "cron.d", "autostart", ".pth")
@@ -44,11 +44,12 @@ def holds_secrets(path: str) -> str:
     for part in parts:
         if part in _NAMES:
             return f"{part} holds credentials"
-    for pair in zip(parts, parts[1:], strict=False):
+    for index, part in enumerate(parts[1:]):
+        pair = (parts[index], part)
         if pair in _PAIRS:
             return f"{'/'.join(pair)} holds credentials"
     name = parts[-1]
-    if name.endswith(_ENDS) or name.startswith(_KEYS) or name.startswith(".env."):
+    if name.endswith(_ENDS) or name.startswith(_BEGINS):
         return f"{name} looks like a key"
     return ""
 

@@ -7,7 +7,7 @@ it can end a comment, a string or a line.
 from __future__ import annotations
 
 from belljar.events.paths import covers
-from belljar.policy.keys import BY_NAME, GRANTING, KEYS, SCHEMA_VERSION
+from belljar.policy.keys import GRANTING, KEYS, SCHEMA_VERSION
 from belljar.policy.units import format_size, format_time
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""What one need becomes: lines of a policy, each with the reason why it is only proposed, or none."""
+"""What one need becomes: lines of a policy, and why one is only proposed, where that is so."""
 
 from __future__ import annotations
 

@@ -133,9 +133,10 @@ def _on_host(found: Explained, target: str) -> str:
     """What the host calls a path that the guest knows by another name."""
     pairs = found.run.data.get("mapped") if found.run is not None else None
     for pair in pairs if type(pairs) is list else ():
-        if type(pair) is list and len(pair) == 2 and all(type(p) is str for p in pair):
-            if target == pair[0] or target.startswith(f"{pair[0]}/"):
-                return printable(pair[1] + target[len(pair[0]) :], _MOST_VALUE)
+        if type(pair) is not list or [type(name) for name in pair] != [str, str]:
+            continue
+        if target == pair[0] or target.startswith(f"{pair[0]}/"):
+            return printable(pair[1] + target[len(pair[0]) :], _MOST_VALUE)
     return ""
 
 
@@ -242,8 +243,10 @@ def _fields(entry: Entry) -> list[str]:
     out: list[str] = []
     for name, value in (data or {}).items() if isinstance(data, dict) else ():
         if name in ("policy", "effective", "status", "mapped") and isinstance(value, (list, dict)):
-            value = f"{len(value)} rows; see belljar log show {entry.number}"
-        out += _two(printable(name, 30), printable(str(value), _MOST_VALUE))
+            text = f"{len(value)} rows; see belljar log show {entry.number}"
+        else:
+            text = str(value)
+        out += _two(printable(name, 30), printable(text, _MOST_VALUE))
     return out
 
 

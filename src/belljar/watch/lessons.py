@@ -29,11 +29,12 @@ _PATHS: Final = ("read", "list", "write", "append", "execute")
 
 
 class Lesson(Value):
-    """What was learned: the policy, the program it is for, how the run ended, and what is amiss
-    with the record."""
+    """What was learned: the policy, the program it is for, the kind of record (`run` has a policy
+    already), how it ended, and what is amiss with it."""
 
     learned: Learned
     program: Program
+    kind: str
     events: int
     denied: int
     status: int | None
@@ -78,7 +79,7 @@ class _Study:
         learner = self._learner
         learner.peak, learner.reads_input = max(1, self._peak), reads_input
         return Lesson(
-            learner.finish(), self._program, self._events, self._denied, self._status,
+            learner.finish(), self._program, self._run.kind, self._events, self._denied, self._status,
             tuple(self._amiss),
         )  # fmt: skip
 
@@ -157,7 +158,7 @@ class _Study:
             Event(
                 seq if type(seq) is int else 0, entry.time, pid if type(pid) is int else 0, 0,
                 name if isinstance(name, str) and name != "belljar.denied" else "", (),
-                right, target, target, _stack(row.get("at")),
+                right, target, target, _stack(row.get("at"), self._mapped),
             ),
             denied=True,
         )  # fmt: skip
@@ -207,9 +208,9 @@ def _two(pair: object) -> tuple[str, str]:
     return "", ""
 
 
-def _stack(at: object) -> tuple[Frame, ...]:
+def _stack(at: object, mapped: tuple[tuple[str, str], ...]) -> tuple[Frame, ...]:
     if isinstance(at, list) and len(at) == 3:
         file, line, function = at
         if isinstance(file, str) and type(line) is int and isinstance(function, str):
-            return (Frame(file, line, function),)
+            return (Frame(host_path(file, mapped), line, function),)
     return ()
