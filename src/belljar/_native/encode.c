@@ -80,11 +80,23 @@ int bj_whole_text(PyObject *o, struct bj_text *text)
     return 0;
 }
 
+static int put_plain(struct bj_buf *b, const char *text, size_t len)
+{
+    if (len + 5 > b->cap - b->len)
+        return 0;
+    bj_put_str(b, text, len);
+    return 1;
+}
+
 static void write_str(struct bj_buf *b, PyObject *o, size_t max)
 {
-    Py_ssize_t whole = PyUnicode_GetLength(o);
+    Py_ssize_t whole = PyUnicode_GetLength(o), len = 0;
     PyObject *part = NULL;
     int more = whole > (Py_ssize_t)max;
+    const char *plain = more ? NULL : PyUnicode_AsUTF8AndSize(o, &len);
+    if (plain != NULL && (size_t)len <= max && put_plain(b, plain, (size_t)len))
+        return; /* nearly always */
+    PyErr_Clear();
     if (more) /* never encode a megabyte to keep a kilobyte of it */
         o = part = PyUnicode_Substring(o, 0, (Py_ssize_t)max);
     struct bj_text text = {0};

@@ -2,7 +2,6 @@
  * and returns 0, or puts nothing and returns -1 where there is no room. */
 #ifndef BELLJAR_MSGPACK_H
 #define BELLJAR_MSGPACK_H
-#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,8 +48,8 @@ static inline int bj_put(struct bj_buf *b, unsigned char type, uint64_t number, 
     if (at == NULL)
         return -1;
     *at = type;
-    uint64_t big = htobe64(number);
-    memcpy(at + 1, (unsigned char *)&big + 8 - width, width);
+    for (size_t i = width; i > 0; i--, number >>= 8) /* a copy of unknown size would be a call */
+        at[i] = (unsigned char)number;
     return 0;
 }
 

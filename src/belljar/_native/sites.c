@@ -14,7 +14,8 @@ void Py_IncRef(PyObject *) BJ_WEAK;
 struct site {
     PyObject *code;
     int instruction;
-    unsigned size;
+    unsigned short size;
+    unsigned char place;
     unsigned char bytes[ENCODED];
 };
 
@@ -53,13 +54,14 @@ static size_t slot_of(const PyObject *code, int instruction)
     return ((uintptr_t)code / 16 ^ (uintptr_t)code / 4096 ^ (unsigned)instruction) % SITES;
 }
 
-int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction)
+int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction, enum bj_place at_most)
 {
     const struct site *site = &sites[slot_of(code, instruction)];
     int found = 0;
     if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
         return 0;
-    if (site->code == code && site->instruction == instruction && b->cap - b->len >= site->size) {
+    if (site->code == code && site->instruction == instruction && site->place <= at_most &&
+        b->cap - b->len >= site->size) {
         memcpy(bj_room(b, site->size), site->bytes, site->size);
         found = 1;
     }
@@ -67,7 +69,8 @@ int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction)
     return found;
 }
 
-void bj_learn_site(PyObject *code, int instruction, const unsigned char *bytes, size_t size)
+void bj_learn_site(PyObject *code, int instruction, enum bj_place place, const unsigned char *bytes,
+                   size_t size)
 {
     size_t slot = slot_of(code, instruction);
     struct site *site = &sites[slot];
@@ -80,7 +83,8 @@ void bj_learn_site(PyObject *code, int instruction, const unsigned char *bytes, 
         Py_IncRef(code);
         site->code = code;
         site->instruction = instruction;
-        site->size = (unsigned)size;
+        site->size = (unsigned short)size;
+        site->place = (unsigned char)place;
         memcpy(site->bytes, bytes, size);
     }
     atomic_flag_clear_explicit(&busy, memory_order_release);

@@ -65,15 +65,21 @@ struct step {
     enum bj_place place;
 };
 
-static int look(struct step *at)
+static int read_code(struct step *at)
 {
     at->code = at->file = NULL;
     if (at->frame == NULL || at->frame == Py_None)
         return 0;
     at->code = PyFrame_GetCode ? PyFrame_GetCode(at->frame) : bj_attribute(at->frame, BJ_CODE);
-    if (at->code != NULL)
-        at->place = bj_place_of(at->code, &at->file);
     return at->code != NULL;
+}
+
+static int look(struct step *at)
+{
+    if (!read_code(at))
+        return 0;
+    at->place = bj_place_of(at->code, &at->file);
+    return 1;
 }
 
 static void leave(struct step *at)
@@ -104,24 +110,29 @@ static void put_one(struct bj_buf *b, struct step *at, int more)
     Py_DecRef(name);
 }
 
-static void put_found(struct bj_buf *b, struct step *at)
+static void put_found(struct bj_buf *b, struct step *at, int keeps)
 {
-    int keeps = PyFrame_GetLasti && bj_may_keep();
     int instruction = keeps ? PyFrame_GetLasti(at->frame) : 0, cut = b->cut;
     size_t before = b->len;
-    if (keeps && bj_put_site(b, at->code, instruction))
+    if (keeps && bj_put_site(b, at->code, instruction, at->place))
         return;
     b->cut = 0;
     put_one(b, at, 0);
     if (keeps && !b->cut)
-        bj_learn_site(at->code, instruction, b->data + before, b->len - before);
+        bj_learn_site(at->code, instruction, at->place, b->data + before, b->len - before);
     b->cut |= cut;
 }
 
 void bj_put_frame(struct bj_buf *b, int far)
 {
     struct step at = {.frame = PyEval_GetFrame()}, nearest = {0};
-    int there = look(&at);
+    int there = read_code(&at), keeps = PyFrame_GetLasti && bj_may_keep();
+    if (there && keeps && bj_put_site(b, at.code, PyFrame_GetLasti(at.frame), BJ_PROGRAM)) {
+        Py_DecRef(at.code); /* the program itself, as before */
+        return;
+    }
+    if (there)
+        at.place = bj_place_of(at.code, &at.file);
     if (there && at.place == BJ_MACHINERY && !far) {
         while (there && at.place == BJ_MACHINERY)
             there = outwards(&at);
@@ -137,9 +148,9 @@ void bj_put_frame(struct bj_buf *b, int far)
         }
     }
     if (there && (at.place == BJ_PROGRAM || (at.place == BJ_LIBRARY && nearest.frame == NULL)))
-        put_found(b, &at);
+        put_found(b, &at, keeps);
     else if (nearest.frame != NULL)
-        put_found(b, &nearest);
+        put_found(b, &nearest, keeps);
     else
         bj_put_nil(b);
     leave(&at);

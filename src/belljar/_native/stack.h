@@ -39,7 +39,9 @@ void bj_places_forget(void);
 int bj_may_keep(void); /* references to code objects: in the main interpreter, where 3.8 may, too */
 int bj_release_later(PyObject *code);
 
-/* sites.c: the encoded frame of a place in the program that raises event after event. */
-int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction);
-void bj_learn_site(PyObject *code, int instruction, const unsigned char *bytes, size_t size);
+/* sites.c: the encoded frame of a place in the program that raises event after event. Nothing is
+ * written for code that is further from the program than `at_most`. */
+int bj_put_site(struct bj_buf *b, const PyObject *code, int instruction, enum bj_place at_most);
+void bj_learn_site(PyObject *code, int instruction, enum bj_place place, const unsigned char *bytes,
+                   size_t size);
 #endif

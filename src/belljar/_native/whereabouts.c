@@ -42,6 +42,13 @@ static const char *name_of(long fd, char *room)
 
 static int is_open(const struct bj_file_event *event) { return event->need[0] == 'o'; }
 
+/* Names without a slash that a search path finds, not the working directory. */
+static int is_searched(const struct bj_file_event *event, const char *path, size_t len)
+{
+    return memchr(path, '/', len) == NULL &&
+           (strcmp(event->name, "ctypes.dlopen") == 0 || strcmp(event->name, "subprocess.Popen") == 0);
+}
+
 const char *bj_base_of(const struct bj_file_event *event, PyObject *args, char *room)
 {
     for (int i = event->path[1] >= 0; i >= 0; i--) {
@@ -58,10 +65,12 @@ const char *bj_base_of(const struct bj_file_event *event, PyObject *args, char *
             return getcwd(room, BJ_PATH);
         if (bj_path_bytes(o, &path, &len, &keep) < 0)
             continue;
-        int relative = len > 0 && path[0] != '/';
+        int relative = len > 0 && path[0] != '/' && !is_searched(event, path, (size_t)len);
         Py_DecRef(keep);
         if (!relative)
             continue;
+        if (is_open(event) && argument(args, 1) == Py_None)
+            return NULL; /* os.open does not tell its dir_fd */
         PyObject *from = argument(args, event->dir_fd[i]);
         long fd = event->dir_fd[i] < 0 || from == NULL ? HERE : descriptor(from);
         return fd == HERE ? getcwd(room, BJ_PATH) : fd >= 0 ? name_of(fd, room) : NULL;
@@ -114,9 +123,7 @@ const char *bj_resolved(const struct bj_file_event *event, PyObject *args, const
     if (o == NULL || bj_path_bytes(o, &path, &len, &keep) < 0)
         return NULL;
     int absolute = len > 0 && path[0] == '/', n = -1;
-    /* os.open does not say from where a relative path starts. */
-    int untold = is_open(event) && argument(args, 1) == Py_None;
-    if (len > 0 && strlen(path) == (size_t)len && (absolute || (base != NULL && !untold)))
+    if (len > 0 && strlen(path) == (size_t)len && (absolute || base != NULL))
         n = snprintf(asked, sizeof asked, "%s%s%s", absolute ? "" : base, absolute ? "" : "/", path);
     Py_DecRef(keep);
     if (n <= 0 || n >= BJ_PATH || bj_normalise(plain, &size, asked, (size_t)n) < 0)
