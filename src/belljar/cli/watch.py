@@ -10,163 +10,26 @@ from __future__ import annotations
 import os
 import sys
 
+from belljar.cli.watch_options import USAGE, Options, parse
 from belljar.errors import BelljarError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final, TextIO
+    from typing import Any, TextIO
 
+    from belljar.policy.rules import Rules
     from belljar.report.view import View
-    from belljar.watch.collect import Chunk
+    from belljar.watch.arbiter import Alert
+    from belljar.watch.attribute import Attribution
+    from belljar.watch.collect import Chunk, Collector
+    from belljar.watch.coverage import Coverage
+    from belljar.watch.crosscheck import CrossCheck
     from belljar.watch.findings import Finding
     from belljar.watch.record import Record
     from belljar.watch.run import Watched
     from belljar.watch.selection import Selection
 
-_USAGE: Final = """\
-usage: belljar watch [options] SCRIPT [ARGS...]
-       belljar watch [options] -c CODE [ARGS...] | -m MODULE [ARGS...]
-       belljar watch [options] -- COMMAND [ARGS...]
-
-Run a program, restrict nothing, record everything it and its children do.
-
-what is recorded:
-  --events NAMES        only these events, with commas: open,socket.*
-  --right RIGHTS        only events that need one of these rights: connect,run
-  --stacks N            N frames of the stack with each event, 0 to 32 (0)
-  --locals              their local variables, where they are simple
-  --cross-check         compare with what the kernel saw
-  --ledger DIR          where the record goes: a directory, auto or none (auto)
-  --on-overflow WHAT    when Belljar cannot keep up: block, drop or exit (block)
-  --must-log RIGHTS     these wait until the record has them, and are refused without
-  --deadline TIME       how long they wait (5s)
-
-rules:
-  --rules FILE          rules of your own besides the shipped ones; none: not those either
-  --fail-on WHAT        alert, finding: exit 123 where the program itself had succeeded
-
-what is shown:
-  --live                a view that is updated while the program runs
-  --json                one event a line, as JSON, instead of the summary
-  --quiet               print nothing
-  --to FILE             the summary or JSON goes there (standard error)
-  --python PATH         the interpreter for SCRIPT, -c and -m
-"""
-_FLAGS: Final = frozenset(("json", "quiet", "live", "locals", "cross-check"))
-_LISTS: Final = frozenset(("events", "right", "must-log", "fail-on", "rules"))
-_VALUES: Final = _LISTS | {"ledger", "python", "to", "stacks", "on-overflow", "deadline"}
-
-
-class Options:
-    """What the command line asks for."""
-
-    def __init__(self) -> None:
-        self.json = self.quiet = self.live = self.locals = self.cross_check = False
-        self.ledger = "auto"
-        self.python: str | None = None
-        self.to: str | None = None
-        self.events: list[str] = []
-        self.right: list[str] = []
-        self.must_log: list[str] = []
-        self.fail_on: list[str] = []
-        self.rules: list[str] = []
-        self.stacks = 0
-        self.on_overflow = "block"
-        self.deadline = 5.0
-        self.command: list[str] = []
-        self.is_python = True
-
-
-def parse(argv: list[str]) -> Options:
-    """Options and command of `argv`. Raises `UsageError`.
-
-    >>> parse(["--quiet", "-c", "pass", "x"]).command
-    ['-c', 'pass', 'x']
-    """
-    options, rest = Options(), list(argv)
-    while rest:
-        word = rest.pop(0)
-        name, equals, value = word.removeprefix("--").partition("=")
-        if word == "--":
-            options.command, options.is_python = rest, False
-            break
-        if word.startswith("--") and name in _FLAGS and not equals:
-            setattr(options, name.replace("-", "_"), True)
-        elif word.startswith("--") and name in _VALUES:
-            if not equals:
-                if not rest:
-                    raise UsageError(f"--{name} needs a value")
-                value = rest.pop(0)
-            _set(options, name, value)
-        elif word in ("-c", "-m"):
-            if not rest:
-                raise UsageError(f"{word} needs a value")
-            options.command = [word, *rest]
-            break
-        elif word.startswith("-") and word != "-":
-            raise UsageError(f"unknown option {word}{_near(name)}")
-        else:
-            options.command = [word, *rest]
-            break
-    _check(options)
-    return options
-
-
-def _near(name: str) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, sorted(_FLAGS | _VALUES), 1)
-    return f"; near: --{found[0]}" if found else ""
-
-
-def _set(options: Options, name: str, value: str) -> None:
-    field = name.replace("-", "_")
-    if name in _LISTS:
-        words = [value] if name == "rules" else [word.strip() for word in value.split(",")]
-        if not all(words):
-            raise UsageError(f"--{name} has an empty entry: {value!r}")
-        getattr(options, field).extend(words)
-    elif name == "stacks":
-        if not (value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 32):
-            raise UsageError(f"--stacks takes a number from 0 to 32, not {value!r}")
-        options.stacks = int(value)
-    elif name == "deadline":
-        from belljar.policy.units import parse_time
-
-        try:
-            options.deadline = parse_time(value)
-        except ValueError as error:
-            raise UsageError(f"--deadline: {error}") from None
-        if options.deadline > 86400:
-            raise UsageError("--deadline: at most a day")
-    else:
-        setattr(options, field, value)
-
-
-def _check(options: Options) -> None:
-    """Raises `UsageError` for what does not go together."""
-    for name, values, known in (
-        ("on-overflow", [options.on_overflow], ("block", "drop", "exit")),
-        ("fail-on", options.fail_on, ("alert", "finding")),
-    ):
-        for value in values:
-            if value not in known:
-                raise UsageError(f"--{name} takes {', '.join(known)}, not {value!r}")
-    if options.must_log or options.right:
-        from belljar.watch.selection import check_right
-
-        for right in (*options.must_log, *options.right):
-            check_right(right)
-    if options.must_log and options.ledger == "none":
-        raise UsageError("--must-log needs a record: --ledger none keeps none")
-    if options.live and options.quiet:
-        raise UsageError("--live and --quiet do not go together")
-    if options.live and options.json and options.to is None:
-        raise UsageError("--live and --json need --to FILE for the JSON")
-    if options.locals:
-        options.stacks = options.stacks or 1
-    if not options.command:
-        raise UsageError("nothing to run: give SCRIPT, -c, -m or -- COMMAND")
+FAILED_ON = 123
 
 
 def main(argv: list[str]) -> int:
@@ -176,7 +39,7 @@ def main(argv: list[str]) -> int:
     3
     """
     if argv[:1] in (["-h"], ["--help"]):
-        sys.stdout.write(_USAGE)
+        sys.stdout.write(USAGE)
         return 0
     try:
         return _run(parse(argv))
@@ -216,8 +79,9 @@ def _run(options: Options) -> int:
     else:
         words = list(options.command)
     path = command.program(words[0], os.environ)
+    rules = _rules(options.rules)
     with Record(options.ledger) as record, _Output(options.to) as out:
-        watching = _Watching(options, selection, record, out)
+        watching = _Watching(options, selection, rules, record, out)
         record.start(words)
         result = run.watch(
             [path, *words[1:]],
@@ -226,11 +90,21 @@ def _run(options: Options) -> int:
             watching.work,
             speaks=options.is_python,
             settings=watching.settings(),
+            prefix=watching.prefix(),
+            ready=watching.ready,
         )
         record.end(result)
-        findings = watching.finish(result)
-        failed = "finding" in options.fail_on and findings
-        return 123 if failed and result.status == 0 else result.status
+        failed = watching.finish(result)
+        return FAILED_ON if failed and result.status == 0 else result.status
+
+
+def _rules(files: list[str]) -> Rules:
+    """The shipped rules, and those in `files`; `none` among them turns the shipped ones off."""
+    from belljar.policy.rulefile import load_rules, shipped
+    from belljar.policy.rules import Rules
+
+    own = [rule for file in files if file != "none" for rule in load_rules(file)]
+    return Rules([*(() if "none" in files else shipped()), *own])
 
 
 class _Output:
@@ -261,43 +135,75 @@ class _Output:
 class _Watching:
     """Everyone who wants to know of a chunk, in their order: the record first."""
 
-    def __init__(self, options: Options, selection: Selection, record: Record, out: TextIO) -> None:
-        self._options, self._selection, self._record, self._out = options, selection, record, out
-        self._view: View | None = None
-        self._deaf = False  # whoever read the output has gone
-        if not options.quiet:
-            self._view = self._make_view()
-
-    def _make_view(self) -> View:
-        from belljar.report.summary import Summary
-        from belljar.report.view import View
+    def __init__(
+        self, options: Options, selection: Selection, rules: Rules, record: Record, out: TextIO
+    ) -> None:
+        from belljar.watch.arbiter import Arbiter
         from belljar.watch.attribute import Attribution
 
-        options = self._options
+        self._options, self._selection, self._record, self._out = options, selection, record, out
         first = options.command[0]
-        script = first if options.is_python and first not in ("-c", "-m", "-") else None
-        name = os.path.basename(script) if script else ""
-        summary = Summary(os.getcwd(), os.environ.get("HOME", ""), name)
-        write = self._write_json if options.json else None
-        return View(summary, Attribution(script), self._selection, write)
+        self._script = first if options.is_python and first not in ("-c", "-m", "-") else None
+        attribution = Attribution(self._script)
+        self._arbiter = Arbiter(
+            rules,
+            options.must_log,
+            package_of=attribution.of,
+            tell=self._tell,
+            answer=self._answer,
+            keep=record.alert,
+        )
+        self._collector: Collector | None = None
+        self._cross: CrossCheck | None = None
+        if options.cross_check:
+            from belljar.watch.crosscheck import CrossCheck
+
+            self._cross = CrossCheck()
+        self._view = None if options.quiet else self._make_view(attribution)
+        self._deaf = False  # whoever read the output has gone
+
+    def _make_view(self, attribution: Attribution) -> View:
+        from belljar.report.summary import Summary
+        from belljar.report.view import View
+
+        summary = Summary(os.getcwd(), os.environ.get("HOME", ""), self._script or "")
+        write = self._write_json if self._options.json else None
+        return View(summary, attribution, self._selection, write)
 
     def settings(self) -> str:
         """What the recorder is told."""
         from belljar.watch import attach
 
-        options = self._options
+        options, chosen = self._options, self._selection.lines()
+        needed = [line for line in self._arbiter.select if chosen or line[0] == "ask"]
         return attach.settings(
             options.on_overflow,
             options.deadline,
             options.stacks,
             options.locals,
-            self._selection.lines(),
-            resolve=True,
+            [*needed, *chosen],
+            resolve=options.resolve,
         )
+
+    def prefix(self) -> tuple[str, ...]:
+        """What is to be started in place of the command."""
+        if self._cross is None:
+            return ()
+        from belljar.watch import crosscheck
+
+        return crosscheck.prefix()
+
+    def ready(self, collector: Collector) -> None:
+        """The program is about to start."""
+        self._collector = collector
 
     def take(self, chunks: list[Chunk]) -> None:
         """Frames came."""
-        self._record.take(chunks)
+        kept = self._record.take(chunks)
+        for chunk in chunks:
+            self._arbiter.take(chunk, kept=kept)
+            if self._cross is not None:
+                self._cross.take(chunk)
         if self._view is not None:
             self._view.take(chunks)
 
@@ -305,44 +211,83 @@ class _Watching:
         """There is time; True while there is work for it."""
         return self._view is not None and self._view.work()
 
-    def finish(self, result: Watched) -> list[Finding]:
-        """Show what is still to be shown; everything that is wrong with the record."""
-        findings = [*result.findings, *self._record.findings]
-        view = self._view
-        if view is None:
-            return findings
-        view.finish()
-        if view.broken:
-            from belljar.watch.findings import Finding
+    def _answer(self, slot: int, seq: int, verdict: int) -> None:
+        if self._collector is not None:
+            self._collector.answer(slot, seq, verdict)
 
-            text = f"{view.broken} frames could not be decoded"
-            findings.append(Finding("malformed", 0, view.broken, 0, text))
-        view.summary.processes.settle(findings)
+    def _tell(self, alert: Alert) -> None:
+        """A rule fired: told at once."""
+        if self._options.quiet:
+            return
+        from belljar.report import alert as report
+        from belljar.report.text import wants_colour
+
         if self._options.json:
-            for finding in findings:
-                self._write_json({**finding.plain(), "kind": "finding", "finding": finding.kind})
+            self._write_json({"kind": "alert", **report.as_json(alert)})
         else:
-            self._write_summary(view, result, findings)
-        return findings
+            self._write(report.render(alert, wants_colour(self._out)) + "\n")
 
-    def _write_summary(self, view: View, result: Watched, findings: list[Finding]) -> None:
+    def finish(self, result: Watched) -> bool:
+        """Show what is still to be shown. True where `--fail-on` asks for another exit status."""
+        from belljar.watch.findings import Finding
+
+        coverage = self._cross.report() if self._cross is not None else None
+        findings = [*result.findings, *self._record.findings]
+        findings += self._cross.findings if self._cross is not None else []
+        broken = self._arbiter.malformed
+        if self._view is not None:
+            self._view.finish()
+            broken = max(broken, self._view.broken)
+        if broken:
+            text = f"{broken} frames could not be decoded"
+            findings.append(Finding("malformed", 0, broken, 0, text))
+        if self._view is not None:
+            self._view.summary.processes.settle(findings)
+            if self._options.json:
+                self._finish_json(findings, coverage)
+            else:
+                self._write_summary(self._view, result, findings, coverage)
+        asked = self._options.fail_on
+        return ("finding" in asked and bool(findings)) or (
+            "alert" in asked and bool(self._arbiter.alerts)
+        )
+
+    def _finish_json(self, findings: list[Finding], coverage: Coverage | None) -> None:
+        if coverage is not None:
+            from belljar.report.coverage import objects
+
+            for line in objects(coverage):
+                self._write_json(line)
+        for finding in findings:
+            self._write_json({**finding.plain(), "kind": "finding", "finding": finding.kind})
+
+    def _write_summary(
+        self, view: View, result: Watched, findings: list[Finding], coverage: Coverage | None
+    ) -> None:
         from belljar.report.summary import HEIGHT, WIDTH
         from belljar.report.text import wants_colour
 
-        width, height = WIDTH, HEIGHT
+        width, height, colour = WIDTH, HEIGHT, wants_colour(self._out)
         if self._out.isatty():
             size = os.get_terminal_size(self._out.fileno())
             width, height = max(60, size.columns), max(20, size.lines - 1)
-        summary = view.summary
+        summary, alerts = view.summary, self._arbiter.alerts
         summary.events = result.events
         summary.left_out = max(0, result.events - view.shown - view.shed)
+        if any(alert.rule.id == "shadowed-module" for alert in alerts):
+            summary.packages.shadows.clear()  # told already
         lines = summary.lines(
             findings,
+            [alert.rule.id or alert.rule.origin for alert in alerts],
             ended=_ended(result),
-            colour=wants_colour(self._out),
+            colour=colour,
             width=width,
             height=height,
         )
+        if coverage is not None:
+            from belljar.report.coverage import lines as covered
+
+            lines += covered(coverage, colour=colour)
         self._write("".join(f"{line}\n" for line in lines))
 
     def _write_json(self, value: dict[str, Any]) -> None:

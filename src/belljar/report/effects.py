@@ -52,6 +52,8 @@ _MADE: Final = re.compile(
     r"|[\w.\[\]'\"]+(?:(?:, ?| ?\| ?)[\w.\[\]'\"]+)*",
     re.S,
 )
+#: What a shell would not take as it is.
+_SPECIAL: Final = re.compile(r"[^\w@%+=:,./~-]")
 _LONGEST: Final = 200
 
 
@@ -171,11 +173,19 @@ def _compile(event: Event) -> Effect:
 
 
 def _command(event: Event) -> str:
-    """What a program was started with, as far as the event tells."""
+    """What a program was started with, as far as the event tells, as a shell would be told."""
+    if event.name == "os.system":
+        return f"/bin/sh -c {_quoted(_text(event.args[0]) if event.args else '?')}"
     words = event.args[1] if len(event.args) > 1 else None
     if isinstance(words, tuple):
-        return " ".join(_text(word) or "?" for word in words)
-    return (_text(event.args[0]) if event.args else "") or event.target or "?"
+        return " ".join(_quoted(_text(word)) if word is not None else "?" for word in words)
+    return (_quoted(_text(event.args[0])) if event.args else "") or event.target or "?"
+
+
+def _quoted(word: str) -> str:
+    if word and not _SPECIAL.search(word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _text(value: object) -> str:

@@ -73,25 +73,28 @@ class Package:
 
 
 class Packages:
-    """All packages of a record. `apply` takes the effects of events, in order."""
+    """All packages of a record. `apply` takes the effects of events, in order. `script` is the
+    path of the watched program, if it is a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str = "") -> None:
         self.all: dict[str, Package] = {}
         self.shadows: dict[str, str] = {}  # file: the module that it stands in front of
         self._begun: set[int] = set()
         self._importing: dict[tuple[int, int], str] = {}
         self._started: dict[tuple[int, int], tuple[Any, ...]] = {}
         self._wrote: dict[str, list[Package]] = {}
-        self._scripts: set[str] = set()
+        self._scripts = {script}
         self._do: dict[str, Callable[..., None]] = {
             "write": self._write, "delete": self._delete, "rename": self._rename,
         }  # fmt: skip
 
-    def begins(self, pid: int, *, forked: bool) -> None:
-        """A process began; before its program runs, its events are the interpreter's."""
+    def begins(self, pid: int, *, runs: bool) -> None:
+        """A process began. As long as its program does not run, what no package did is the
+        interpreter's doing.
+        """
         if len(self._begun) >= _MOST_THREADS:
             self._begun.clear()
-        (self._begun.add if forked else self._begun.discard)(pid)
+        (self._begun.add if runs else self._begun.discard)(pid)
 
     def apply(self, pid: int, thread: int, label: str, effect: Effect) -> None:
         """An event of the package `label` (as `Attribution.of` gives it) had this effect."""
@@ -127,9 +130,9 @@ class Packages:
 
     def _starts(self, label: str, begun: bool, effect: Effect) -> bool:
         """Is this the interpreter finding its libraries, and its script?"""
-        if label == INTERPRETER and effect[2] in self._scripts:
-            return True
-        return not begun and label in (INTERPRETER, STANDARD)
+        if label not in (INTERPRETER, STANDARD):
+            return False
+        return not begun or effect[2] in self._scripts
 
     def _package(self, label: str) -> Package:
         package = self.all.get(label)

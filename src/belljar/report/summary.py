@@ -5,6 +5,9 @@ The text comes from the program: everything is escaped, nothing is believed beyo
 
 from __future__ import annotations
 
+from collections import Counter
+
+from belljar.events.paths import absolute
 from belljar.report.fold import Paths, fit, flow
 from belljar.report.packages import KINDS, Packages
 from belljar.report.text import paint, printable
@@ -37,13 +40,14 @@ class Summary:
     one line.
     """
 
-    def __init__(self, cwd: str = "/", home: str = "", program: str = "") -> None:
-        self.packages = Packages()
+    def __init__(self, cwd: str = "/", home: str = "", script: str = "") -> None:
+        script = absolute(script, cwd) if script else ""
+        self.packages = Packages(script)
         self.processes = Processes()
         self.events = self.refused = self.left_out = 0
         self.notes: list[str] = []
         self._paths = Paths(cwd, home)
-        self._program = program
+        self._program = script.rpartition("/")[2]
 
     def lines(
         self,
@@ -57,8 +61,8 @@ class Summary:
     ) -> list[str]:
         """The screen: a headline, a block for each package, processes, then what is wrong.
 
-        `ended` says how the program ended, `alerts` are lines of ours. As much is folded as it
-        takes to stay within `height` lines of `width`.
+        `ended` says how the program ended, `alerts` are the names of rules that fired. As much is
+        folded as it takes to stay within `height` lines of `width`.
         """
         tail = self._tail(findings, alerts, colour, width)
         shown, own = self._order()
@@ -214,19 +218,24 @@ class Summary:
     def _tail(
         self, findings: Iterable[Any], alerts: Sequence[str], colour: bool, width: int
     ) -> list[str]:
-        shadows = [
+        """What is wrong, last, where a person looks first."""
+        texts = [
             f"{self._paths.short(file)} stands in front of the standard module {module}"
             for file, module in self.packages.shadows.items()
         ]
-        texts = [f"finding: {text}" for text in [*shadows, *map(str, findings)]]
+        texts += map(str, findings)
         out = []
-        for kind, lines in (("alert", list(alerts)), ("finding", texts)):
-            for line in lines[:_MOST_FINDINGS]:
-                out.append(paint(printable(line), "red", colour))
-            if len(lines) > _MOST_FINDINGS:
-                more = f"and {_plural(len(lines) - _MOST_FINDINGS, 'more ' + kind)}"
-                out.append(paint(more, "red", colour))
-        return out + [paint(printable(f"note: {note}"), "dim", colour) for note in self.notes]
+        if alerts:
+            counted = Counter(alerts)
+            names = [name + _times(count) for name, count in sorted(counted.items())]
+            out = [paint(row, "yellow", colour) for row in flow("alerts   ", names, width, 2)]
+        for text in texts[:_MOST_FINDINGS]:
+            out.append(paint(f"finding: {fit(text, width - 9)}", "red", colour))
+        if len(texts) > _MOST_FINDINGS:
+            more = _plural(len(texts) - _MOST_FINDINGS, "more finding")
+            out.append(paint(f"and {more}", "red", colour))
+        notes = [f"note: {printable(note)}" for note in self.notes]
+        return out + [paint(note, "dim", colour) for note in notes]
 
 
 def _plural(number: int, one: str, many: str = "") -> str:

@@ -12,6 +12,7 @@ from belljar.errors import GuestProtocolError
 from belljar.events.decode import BYE, EVENT, HELLO, decode, decode_bye, decode_hello
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
+from belljar.watch.attribute import PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class View:
         self.shown = 0
         self._attribution, self._selection = attribution, selection
         self._write, self._each = write, each
+        self._tells_begin = selection.wants("cpython.run_file")
         self._skip = frozenset() if write or not selection.everything else tells_nothing()
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
         self._waiting: list[Chunk] = []
@@ -129,7 +131,8 @@ class View:
         elif kind == HELLO:
             hello = decode_hello(frame)
             self.summary.processes.hello(hello)
-            self.summary.packages.begins(hello.header.pid, forked=hello.forked)
+            runs = hello.forked or not self._tells_begin
+            self.summary.packages.begins(hello.header.pid, runs=runs)
             self._attribution.learn(getattr(hello, "executable", None), hello.python)
             self._line("hello", hello)
         elif kind == BYE:
@@ -149,6 +152,8 @@ class View:
             if not self._selection.shows(event):
                 return
             label = self._attribution.of(event)
+            if label == PROGRAM and not event.stack[0].file.startswith("<"):
+                self.summary.packages.begins(pid, runs=True)  # also where no event said so
             if self._write is not None:
                 self._line("event", event.replace(package=label))
                 known = (event.right, label, ())

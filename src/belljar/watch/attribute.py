@@ -56,7 +56,7 @@ class Attribution:
         """`name version` of the distribution of the nearest frame outside the standard library;
         `PROGRAM`, `STANDARD` (nothing lies beyond it) or `INTERPRETER` (there is no frame).
         """
-        frames = event.frames or event.stack
+        frames = (*event.frames, *event.stack)  # the stack's one may lie beyond the frames
         if not frames:
             return INTERPRETER
         answer = STANDARD

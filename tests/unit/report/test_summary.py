@@ -15,7 +15,7 @@ class Told:
 
     def __init__(self, **options):
         self.summary = Summary("/w", "/home/me", **options)
-        self.summary.packages.begins(7, forked=True)
+        self.summary.packages.begins(7, runs=True)
 
     def event(self, name, *args, package="", right=None, target=None, file="/w/job.py", pid=7):
         stack = (Frame(file, 3, "f"),) if file else ()

@@ -78,7 +78,7 @@ def test_the_summary_tells_what_happened(watch, tmp_path):
         "s = socket.socket(); s.settimeout(1); s.connect_ex(('127.0.0.1', 1)); s.close()\n"
         "exec('y = 2')\n"
     )
-    done = watch("job.py")
+    done = watch("--rules", "none", "job.py")
     assert done.returncode == 0
     head, program, *rows = done.stderr.splitlines()
     assert "from 1 process" in head
@@ -87,7 +87,7 @@ def test_the_summary_tells_what_happened(watch, tmp_path):
     for row in (
         "  read     /etc/hostname, ./helper.py\n",
         "./made.txt\n",
-        "  started  /bin/echo \\x1b[31m\n",
+        "  started  /bin/echo '\\x1b[31m'\n",
         "  network  connect 127.0.0.1:1\n",
         "  imports  helper, of ",
         "  code     ./job.py:6: y = 2\n",
