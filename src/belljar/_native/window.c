@@ -47,6 +47,7 @@ static const struct bj_file_event events[] = {
     {"subprocess.Popen", {0, -1}, {-1, -1}, ""},
     {"sqlite3.connect", {0, -1}, {-1, -1}, ""},
     {"cpython.run_file", {0, -1}, {-1, -1}, ""},
+    {"ctypes.dlopen", {0, -1}, {-1, -1}, ""},
 };
 
 const struct bj_file_event *bj_file_event(const char *name)
