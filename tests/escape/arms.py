@@ -125,8 +125,12 @@ def channel():
     """The descriptor on which the recorder writes, or None."""
     for fd in range(1023, 2, -1):
         try:
+            os.get_blocking(fd)
+        except OSError:
+            continue
+        try:
             if stat.S_ISFIFO(os.fstat(fd).st_mode):
                 return fd
         except OSError:
-            continue
+            return fd  # it is there, and yet it is not: the recorder hides its own
     return None
