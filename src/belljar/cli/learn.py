@@ -75,8 +75,8 @@ def parse(argv: list[str]) -> Options:
             break
         elif word.startswith("-") and word != "-":
             raise UsageError(f"unknown option {word}")
-        elif options.record and not options.command:
-            options.command = [word]  # the ledger's directory; options may still follow
+        elif options.record:
+            options.command.append(word)  # the ledger's directory; options may still follow
         else:
             options.command = [word, *rest]
             break

@@ -79,8 +79,8 @@ class _Study:
         learner = self._learner
         learner.peak, learner.reads_input = max(1, self._peak), reads_input
         return Lesson(
-            learner.finish(), self._program, self._run.kind, self._events, self._denied, self._status,
-            tuple(self._amiss),
+            learner.finish(), self._program, self._run.kind, self._events, self._denied,
+            self._status, tuple(self._amiss),
         )  # fmt: skip
 
     def _begin_run(self) -> None:
