@@ -43,9 +43,33 @@ static void write_text(struct bj_buf *b, const struct bj_text *text, size_t max)
         bj_put_cut(b, text, max);
 }
 
+/* As strict as the reader: no surrogates, nothing longer than it need be, nothing beyond U+10FFFF. */
+static int is_utf8(const unsigned char *at, size_t len)
+{
+    const unsigned char *end = at + len;
+    while (at < end) {
+        unsigned char first = *at++;
+        if (first < 0x80)
+            continue;
+        int more = first >= 0xc2 && first < 0xe0 ? 1 : (first & 0xf0) == 0xe0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : 0;
+        if (more == 0 || end - at < more)
+            return 0;
+        unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+        unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+        if (*at < low || *at > high)
+            return 0;
+        for (at++; --more > 0; at++)
+            if ((*at & 0xc0) != 0x80)
+                return 0;
+    }
+    return 1;
+}
+
+/* Paths and words of the system are bytes: those that are no text go as bytes. */
 void bj_text(struct bj_buf *b, const char *text, size_t len, size_t max)
 {
-    write_text(b, &(struct bj_text){.kind = BJ_STR, .at = text, .len = len, .whole = len}, max);
+    enum bj_kind kind = is_utf8((const unsigned char *)text, len) ? BJ_STR : BJ_BIN;
+    write_text(b, &(struct bj_text){.kind = kind, .at = text, .len = len, .whole = len}, max);
 }
 
 int bj_whole_text(PyObject *o, struct bj_text *text)

@@ -105,6 +105,8 @@ def decode(frame: bytes) -> Event:
     if type(name) is not str or type(args) is not tuple:
         raise GuestProtocolError("an event without name and arguments")
     stack = () if where is None else (_frame(where),)
+    if type(cwd) is bytes:
+        cwd = _text(cwd, "the working directory")
     known = cwd if type(cwd) is str else None  # of one that was cut, the rest is missing
     cwd = _text(cwd, "the working directory") if cwd is not None else None
     if len(body) > 4 and body[4] is not None:
@@ -271,6 +273,8 @@ def _frame_with_locals(where: object) -> Frame:
 def _text(value: object, what: str) -> str:
     if type(value) is Cut:
         return f"{value.text}…"
+    if type(value) is bytes:  # of the system, and no UTF-8
+        return value.decode("utf-8", "surrogateescape")
     if type(value) is not str:
         raise GuestProtocolError(f"{what} that is not text")
     return value

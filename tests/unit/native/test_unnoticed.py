@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,3 +51,16 @@ def test_the_descriptor_of_the_record_is_not_there_for_the_program(tmp_path: Pat
     assert recorded(with_it) == 0
     os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-I", "-c", without], {}), 0)
     assert (tmp_path / "with").read_text() == (tmp_path / "without").read_text() != "[]"
+
+
+def test_nothing_is_lost_in_a_directory_whose_name_is_no_text(
+    tmp_path: Path, record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), b"no\xfftext\xed\xa0\x80")
+    os.mkdir(folder)
+    monkeypatch.chdir(os.fsdecode(folder))
+    done = record([sys.executable, "-S", "-c", "open('x', 'w')", os.fsdecode(b"\xc0\xaf\xf5")])
+    assert done.findings == []
+    assert done.hellos[0].cwd == os.fsdecode(folder)
+    assert done.hellos[0].argv[-1] == os.fsdecode(b"\xc0\xaf\xf5")
+    assert [e.target for e in done.named("open")][-1] == os.path.join(os.fsdecode(folder), "x")
