@@ -76,21 +76,25 @@ class CrossCheck:
         self._forgotten = False
 
     def take(self, chunk: Chunk) -> None:
-        """One chunk of the record."""
+        """One chunk of the record: all its frames, in order."""
         data, at = chunk.data, 0
         while at + _HEADER < len(data):
-            length = int.from_bytes(data[at + 2 : at + 4], "little")
-            kind = data[at + 4]
-            if kind == SYSCALL:
-                try:
-                    self.call(decode_syscall(data[at : at + length]))
-                except GuestProtocolError:
-                    self._broken += 1
-            elif kind == _EVENT:
-                self._event(data[at : at + length])
-            elif kind == _HELLO:
-                self._hello(data[at : at + _HEADER])
-            at += max(length, _HEADER)
+            length = max(int.from_bytes(data[at + 2 : at + 4], "little"), _HEADER)
+            self.frame(data[at : at + length])
+            at += length
+
+    def frame(self, frame: bytes) -> None:
+        """One whole frame, for a caller who walks them anyway."""
+        kind = frame[4]
+        if kind == _EVENT:
+            self._event(frame)
+        elif kind == SYSCALL:
+            try:
+                self.call(decode_syscall(frame))
+            except GuestProtocolError:
+                self._broken += 1
+        elif kind == _HELLO:
+            self._hello(frame[:_HEADER])
 
     def call(self, call: Syscall) -> None:
         """One system call."""

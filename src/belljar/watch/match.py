@@ -58,6 +58,7 @@ _HOUSEKEEPING: Final = re.compile(
     r"|^/sys/kernel/mm/transparent_hugepage/"
     r"|/libgcc_s\.so\.1$"  # glibc, when a thread ends
 )
+_HEADER: Final = 32
 _WRITES: Final = 3 | 0o100 | 0o1000  # O_ACCMODE, O_CREAT, O_TRUNC
 _SQLITE: Final = ("", "-journal", "-wal", "-shm")
 
@@ -81,6 +82,17 @@ class Seen:
             except GuestProtocolError:
                 self.frame = b""
         return self._event
+
+    def begins_with(self, text: str) -> bool:
+        """Is `text` the event's first argument, for certain? Told by its bytes: decoding costs ten
+        times what the recording does.
+        """
+        name, raw = self.name.encode(), text.encode("utf-8", "surrogateescape")
+        if len(name) > 31 or len(raw) > 255:
+            return False
+        size = bytes((0xA0 | len(raw),)) if len(raw) < 32 else bytes((0xD9, len(raw)))
+        at = _HEADER + 3 + len(name)  # behind an array, a short name, the arguments' array
+        return self.frame.startswith(size + raw, at)
 
 
 def explain(
@@ -172,6 +184,8 @@ def _matches(call: Syscall, seen: Seen, is_newest: bool) -> bool:
 
 
 def _same_path(target: str, asked: str, seen: Seen, index: int, is_newest: bool) -> bool:
+    if index == 0 and asked[:1] == "/" and seen.begins_with(asked):
+        return True
     event = seen.event
     if event is None or not target:
         return False
