@@ -85,13 +85,19 @@ def _parser() -> ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise ValueError(text)
-    return int(text)
+    return _whole(text, "how many entries")
 
 
 def _number(text: str) -> int:
-    return _count(text.removeprefix("#"))
+    return _whole(text.removeprefix("#"), "the number of an entry, such as 412 or '#412'")
+
+
+def _whole(text: str, what: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected {what}, got {_printable(repr(text), 60)}")
+    return int(text)
 
 
 def _verify(options: Namespace) -> int:

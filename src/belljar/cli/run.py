@@ -117,6 +117,8 @@ def parse(argv: list[str]) -> Options:
             options.flags.append((name, value))
     if not options.kind:
         raise _usage_error("what to run? give SCRIPT, -c CODE or -m MODULE")
+    if {"quiet", "receipt"} <= options.switches:
+        raise _usage_error("--quiet and --receipt contradict each other")
     options.args = tuple(rest)
     return options
 
@@ -266,7 +268,7 @@ class _Shown:
             say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
         if result.unkept and not self._quiet:
             say(f"belljar: the record is full: {result.unkept} events were counted and not kept")
-        for path in result.planted:
+        for path in () if self._quiet else result.planted:
             from belljar.report.text import printable
 
             say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")

@@ -53,10 +53,10 @@ def test_flags_come_in_the_order_given_and_more_than_once() -> None:
 
 
 def test_our_own_options_and_switches_are_no_grants() -> None:
-    options = parse(["--policy", "p.toml", "--python=3.12", "--quiet", "--receipt", "job.py"])
+    options = parse(["--policy", "p.toml", "--python=3.12", "--no-policy", "--receipt", "job.py"])
     assert options.flags == []
     assert options.values == {"policy": "p.toml", "python": "3.12"}
-    assert options.switches == {"quiet", "receipt"}
+    assert options.switches == {"no-policy", "receipt"}
 
 
 def test_of_our_own_options_the_last_one_counts() -> None:
@@ -107,6 +107,7 @@ def test_everything_after_the_program_belongs_to_it(start: list[str]) -> None:
         ([], "what to run? give SCRIPT, -c CODE or -m MODULE"),
         (["--"], "what to run? give SCRIPT, -c CODE or -m MODULE"),
         (["--read", "job.py"], "what to run? give SCRIPT, -c CODE or -m MODULE"),
+        (["--quiet", "--receipt", "job.py"], "--quiet and --receipt contradict each other"),
         (["--quiet"], "what to run? give SCRIPT, -c CODE or -m MODULE"),
     ],
 )

@@ -172,6 +172,24 @@ def test_a_wrong_command_line_is_two(argv: list[str], capsys: pytest.CaptureFixt
     assert "usage: belljar log" in err
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["show", "abc"], "expected the number of an entry, such as 412 or '#412', got 'abc'"),
+        (["show", "\x1b[2J"], "got '"),
+        (["tail", "-n", "many"], "expected how many entries, got 'many'"),
+    ],
+)
+def test_what_is_no_number_is_told_as_such(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(argv, capsys)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert "_number" not in err
+    assert "\x1b" not in err
+
+
 def test_the_default_directory_is_used_and_its_absence_is_one(
     ledger: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
