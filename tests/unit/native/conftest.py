@@ -57,6 +57,7 @@ def _record(
     argv: list[str],
     *,
     window: str | None = None,
+    settings: str | None = None,
     strict: bool = False,
     paged: bool = True,
     env: dict[str, str] | None = None,
@@ -67,7 +68,14 @@ def _record(
     found = Recording()
     with Collector() as collector:
         page = collector.page if paged else None
-        full = environment(base, collector.path, page=page, window=window, strict=strict)
+        asked = None
+        if settings is not None:
+            asked = os.path.join(os.path.dirname(collector.path), "settings-of-the-test")
+            with open(asked, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(settings)
+        full = environment(
+            base, collector.path, page=page, window=window, settings=asked, strict=strict
+        )
         with subprocess.Popen(
             argv,
             env=full,
@@ -88,6 +96,8 @@ def _record(
             chunks += more
         for chunk in chunks:
             found.take(chunk.data)
+        if asked is not None:
+            os.unlink(asked)
         found.status, found.pid = child.returncode, child.pid
         found.findings = collector.finish()
     return found
@@ -95,7 +105,7 @@ def _record(
 
 @pytest.fixture
 def record() -> Callable[..., Recording]:
-    """`record(argv, window=, strict=, env=)` runs a command under the recorder."""
+    """`record(argv, window=, settings=, strict=, env=)` runs a command under the recorder."""
     return _record
 
 
