@@ -10,16 +10,15 @@
 #include "edits.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "here.h"
+#include "holders.h"
 #include "recorder.h"
 #include "stack.h"
 
 enum { ADDED, MODIFIED, DELETED, CLONED, CLEARED, DEALLOCATED }; /* PyDict_WatchEvent */
-enum { INTERPRETERS = 64, HOLDERS = 2048, HOLDER_TEXT = 96, MOST = 4096 };
+enum { INTERPRETERS = 64, MOST = 4096 };
 
 int PyDict_AddWatcher(int (*)(int, PyObject *, PyObject *, PyObject *)) BJ_WEAK;
 int PyDict_Watch(int, PyObject *) BJ_WEAK;
@@ -54,16 +53,8 @@ static const char *const kept_in_classes[] = {
     "__annotate_func__", "__doc__", "__weakref__", "__parameters__", "__firstlineno__",
 };
 
-struct holder { /* a dictionary that is watched, until it is gone */
-    const PyObject *dict;
-    char *text; /* "socket.socket"; NULL: removed, the search goes on */
-    int is_class, module;
-};
-
 atomic_int bj_edits_wanted = 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nothing of Python's is called under it */
-static struct holder holders[HOLDERS];
-static size_t holder_count;
 static struct {
     long long interpreter;
     int watcher;
@@ -71,8 +62,6 @@ static struct {
 static size_t known_count;
 static atomic_int popped[MODULES]; /* taken out by the import machinery: it comes back complete */
 static atomic_int told;
-
-static size_t slot_of(const PyObject *dict) { return ((uintptr_t)dict >> 4) * 2654435761u % HOLDERS; }
 
 /* A class of C that Python code cannot alter: what it is an instance of says what it is. */
 static int is_a(PyObject *o, const void *type)
@@ -82,6 +71,15 @@ static int is_a(PyObject *o, const void *type)
     return own == type || PyType_IsSubtype(own, type);
 }
 
+/* A class that Python code can alter. */
+static int is_open_class(PyObject *o)
+{
+    const unsigned long immutable = 1ul << 8, of_types = 1ul << 31; /* flags of a type, stable ABI */
+    PyObject *own = PyObject_Type(o);
+    Py_DecRef(own);
+    return PyType_GetFlags(own) & of_types && !(PyType_GetFlags(o) & immutable);
+}
+
 static int is_text(PyObject *o, const char *text)
 {
     return bj_exactly(o, &PyUnicode_Type) && PyUnicode_CompareWithASCIIString(o, text) == 0;
@@ -89,8 +87,11 @@ static int is_text(PyObject *o, const char *text)
 
 static int is_among(PyObject *o, const char *const *texts, int count)
 {
-    for (int i = 0; i < count; i++)
-        if (is_text(o, texts[i]))
+    const char *text = bj_exactly(o, &PyUnicode_Type) ? PyUnicode_AsUTF8AndSize(o, NULL) : NULL;
+    if (text == NULL)
+        PyErr_Clear();
+    for (int i = 0; i < count && text != NULL; i++)
+        if (strcmp(text, texts[i]) == 0)
             return i;
     return -1;
 }
@@ -110,6 +111,9 @@ static PyObject *value_of(PyObject *dict, PyObject *key, const char *text)
     return NULL;
 }
 
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork(void) { pthread_mutex_unlock(&lock); }
+
 static int watcher_here(void)
 {
     long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
@@ -122,68 +126,17 @@ static int watcher_here(void)
     return watcher;
 }
 
-/* 0: it was not there, and there is room for it. */
-static int note(const PyObject *dict, const char *module, const char *name, int index)
-{
-    int failed = -1;
-    pthread_mutex_lock(&lock);
-    size_t at = slot_of(dict);
-    while (holders[at].dict != NULL && holders[at].dict != dict)
-        at = (at + 1) % HOLDERS;
-    if (holders[at].text == NULL && holder_count < HOLDERS / 2) {
-        char text[HOLDER_TEXT];
-        snprintf(text, sizeof text, name == NULL ? "%s" : "%s.%s", module, name);
-        char *copy = strdup(text);
-        if (copy != NULL) {
-            holder_count += holders[at].dict == NULL;
-            holders[at] = (struct holder){dict, copy, name != NULL, index};
-            failed = 0;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-    return failed;
-}
-
-static int find(const PyObject *dict, struct holder *out, char *text)
-{
-    int found = 0;
-    pthread_mutex_lock(&lock);
-    for (size_t at = slot_of(dict); holders[at].dict != NULL && !found; at = (at + 1) % HOLDERS) {
-        if (holders[at].dict == dict && holders[at].text != NULL) {
-            *out = holders[at];
-            out->text = strcpy(text, holders[at].text);
-            found = 1;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-    return found;
-}
-
-static void forget(const PyObject *dict)
-{
-    pthread_mutex_lock(&lock);
-    for (size_t at = slot_of(dict); holders[at].dict != NULL; at = (at + 1) % HOLDERS) {
-        if (holders[at].dict == dict) {
-            free(holders[at].text);
-            holders[at].text = NULL;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-}
-
 static void watch_dict(int watcher, PyObject *dict, const char *module, const char *name, int index)
 {
-    if (note(dict, module, name, index) == 0 && PyDict_Watch(watcher, dict) < 0) {
+    if (bj_holder_note(dict, module, name, index) == 0 && PyDict_Watch(watcher, dict) < 0) {
         PyErr_Clear();
-        forget(dict);
+        bj_holder_forget(dict);
     }
 }
 
 /* The module's own dictionary and those of the classes that were defined in it. */
 static void watch_module(int watcher, PyObject *module, int index)
 {
-    enum { IMMUTABLE = 1 << 8 };
     if (!is_a(module, &PyModule_Type))
         return;
     PyObject *dict = PyModule_GetDict(module), *items = PyDict_Items(dict);
@@ -191,8 +144,7 @@ static void watch_module(int watcher, PyObject *module, int index)
     for (Py_ssize_t i = 0; items != NULL && i < PySequence_Size(items); i++) {
         PyObject *pair = PySequence_GetItem(items, i);
         PyObject *key = PyTuple_GetItem(pair, 0), *value = PyTuple_GetItem(pair, 1);
-        if (is_a(value, &PyType_Type) && !(PyType_GetFlags(value) & IMMUTABLE) &&
-            bj_exactly(key, &PyUnicode_Type)) {
+        if (is_open_class(value) && bj_exactly(key, &PyUnicode_Type)) {
             PyObject *members = PyType_GetDict(value);
             PyObject *home = members == NULL ? NULL : value_of(members, NULL, "__module__");
             const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
@@ -217,7 +169,6 @@ static PyObject *file_of_caller(void)
     return file;
 }
 
-/* The interpreter edits without any Python frame when it ends; imports come from importlib. */
 static int is_machinery(void)
 {
     static const char frozen[] = "<frozen importlib";
@@ -246,7 +197,10 @@ static void tell(const char *kind, const char *holder, PyObject *key)
 static void of_sys_modules(int event, PyObject *key, PyObject *value)
 {
     static const char holder[] = "sys.modules";
-    int index = key == NULL ? -1 : is_among(key, modules, MODULES), machinery = is_machinery();
+    int index = key == NULL ? -1 : is_among(key, modules, MODULES);
+    if (event == ADDED && index < 0)
+        return;
+    int machinery = is_machinery();
     if (event == DELETED && machinery && index >= 0)
         popped[index] = 1;
     else if (event == ADDED && machinery && index >= 0 && value != NULL && popped[index]) {
@@ -262,7 +216,7 @@ static void of_sys_modules(int event, PyObject *key, PyObject *value)
         tell("add", holder, key); /* a module that the program made up */
 }
 
-static void of_module(int event, PyObject *dict, const struct holder *holder, PyObject *key)
+static void of_module(int event, PyObject *dict, const struct bj_holder *holder, PyObject *key)
 {
     if (event == CLEARED && !is_machinery())
         tell("clear", holder->text, NULL);
@@ -276,7 +230,7 @@ static void of_module(int event, PyObject *dict, const struct holder *holder, Py
         tell(event == MODIFIED ? "replace" : "delete", holder->text, key);
 }
 
-static void of_class(int event, const struct holder *holder, PyObject *key)
+static void of_class(int event, const struct bj_holder *holder, PyObject *key)
 {
     static const char *const kinds[] = {"add", "replace", "delete"};
     if (event > DELETED || is_among(key, kept_in_classes, sizeof kept_in_classes / sizeof *kept_in_classes) >= 0)
@@ -287,11 +241,12 @@ static void of_class(int event, const struct holder *holder, PyObject *key)
 
 static int on_change(int event, PyObject *dict, PyObject *key, PyObject *value)
 {
-    struct holder holder;
-    char text[HOLDER_TEXT];
+    struct bj_holder holder;
     if (event == DEALLOCATED)
-        forget(dict);
-    if (event >= DEALLOCATED || (!bj_channel_is_open() && !bj_here_wants("belljar.edit")) || !find(dict, &holder, text))
+        bj_holder_forget(dict);
+    /* Without any Python frame it is the interpreter that ends and empties its modules. */
+    if (event >= DEALLOCATED || PyEval_GetFrame() == NULL || !bj_holder_find(dict, &holder) ||
+        (!bj_channel_is_open() && !bj_here_wants("belljar.edit")))
         return 0;
     PyObject *type = NULL, *error = NULL, *trace = NULL;
     PyErr_Fetch(&type, &error, &trace);
@@ -307,6 +262,7 @@ static int on_change(int event, PyObject *dict, PyObject *key, PyObject *value)
 
 static int begin_here(void)
 {
+    static int forks;
     PyObject *all = PySys_GetObject("modules"), *key = NULL, *value = NULL;
     long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
     if (all == NULL || !bj_exactly(all, &PyDict_Type) || watcher_here() >= 0)
@@ -315,6 +271,8 @@ static int begin_here(void)
     if (watcher < 0)
         PyErr_Clear();
     pthread_mutex_lock(&lock);
+    if (!forks)
+        forks = pthread_atfork(before_fork, after_fork, after_fork) == 0;
     int fits = watcher >= 0 && known_count < INTERPRETERS;
     if (fits) {
         known[known_count].interpreter = here;
@@ -353,11 +311,9 @@ void bj_edits_begin(void)
 static void end_all(void)
 {
     pthread_mutex_lock(&lock);
-    known_count = holder_count = 0;
-    for (size_t i = 0; i < HOLDERS; i++)
-        free(holders[i].text);
-    memset(holders, 0, sizeof holders);
+    known_count = 0;
     pthread_mutex_unlock(&lock);
+    bj_holders_clear();
     bj_edits_wanted = 1;
     bj_hook_gone();
 }
