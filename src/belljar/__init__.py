@@ -9,14 +9,20 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from belljar._native import get_include as get_include
     from belljar.errors import BelljarError as BelljarError
+    from belljar.events import table as catalogue
     from belljar.model import Decision as Decision
     from belljar.model import Event as Event
     from belljar.model import Grant as Grant
     from belljar.model import Limits as Limits
     from belljar.model import Policy as Policy
     from belljar.model import Status as Status
+    from belljar.watch.here import Watching as Watching
+    from belljar.watch.here import watching as watching
 
+#: Names that are whole modules.
+_MODULES = {"catalogue": "events.table"}
 _HOMES = {
     "BelljarError": "errors",
     "Decision": "model",
@@ -25,6 +31,9 @@ _HOMES = {
     "Limits": "model",
     "Policy": "model",
     "Status": "model",
+    "Watching": "watch.here",
+    "get_include": "_native",
+    "watching": "watch.here",
 }
 
 __all__ = [
@@ -35,16 +44,22 @@ __all__ = [
     "Limits",
     "Policy",
     "Status",
+    "Watching",
     "__version__",
+    "catalogue",
+    "get_include",
+    "watching",
 ]
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    home = _HOMES.get(name) or _MODULES.get(name)
     if home is None:
         raise AttributeError(f"module 'belljar' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"belljar.{home}"), name)
+    value: object = importlib.import_module(f"belljar.{home}")
+    if name in _HOMES:
+        value = getattr(value, name)
     globals()[name] = value
     return value

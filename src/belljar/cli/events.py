@@ -7,68 +7,106 @@ from __future__ import annotations
 
 import sys
 
-from belljar.events.catalogue import BY_NAME, CATEGORIES, ROWS
+from belljar.events import table
+from belljar.events.table import CATEGORIES, VERSIONS
+from belljar.report import catalogue as show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 USAGE = """\
-usage: belljar events           every audit event, by category: name, right it needs, arguments
-       belljar events NAME      one event, with what it does not tell
+usage: belljar events               every audit event, by category: name, right it needs, arguments
+       belljar events NAME          all that is known of one event
+       belljar events --silences    what happens without an event, and what sees or stops it
+       belljar events --pep578      what PEP 578 promised, and what became of it
+options: --version 3.12   only what that version of CPython does
+         --json           for programs; the form is documented in docs/catalogue.md
 """
 
 
 def main(argv: list[str]) -> int:
     """Run `belljar events` with `argv` (without the words `belljar events`); the exit status.
 
-    >>> main(["os.rename"])
-    event      os.rename
-    category   file
-    arguments  src, dst, src_dir_fd, dst_dir_fd
-    right      write on dst
+    >>> main(["os.kill"])
+    event      os.kill
+    category   process
+    arguments  pid: int
+               sig: int
+    right      signal on pid
     versions   all
-    note       needs write on src too; os.replace raises it as well
+    platforms  linux, macos, windows
+    note       pidfd_send_signal raises nothing
+    silent     pidfd-signal: signal.pidfd_send_signal, os.pidfd_open
+    silent     end-itself: signal.raise_signal, os.abort, os._exit
     0
     """
     if argv[:1] in (["-h"], ["--help"]):
         print(USAGE, end="")
         return 0
-    if not argv:
-        return _table()
-    if len(argv) == 1 and not argv[0].startswith("-"):
-        return _one(argv[0])
-    print(USAGE, end="", file=sys.stderr)
-    return 2
+    options = _parse(argv)
+    if options is None:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    version = options["version"]
+    if version is not None and version not in VERSIONS:
+        from belljar.report.text import printable
 
-
-def _table() -> int:
-    wide = max(len(row[0]) for row in ROWS)
-    for kind in CATEGORIES:
-        print(kind)
-        for name, args, right, _, category, _, _ in ROWS:
-            if category == kind:
-                print(f"  {name:<{wide}}  {right or '-':<8}  {args.replace(' ', ', ')}".rstrip())
+        known = ", ".join(VERSIONS)
+        told = printable(version)
+        print(f"belljar: no version {told!r} in the catalogue: {known}", file=sys.stderr)
+        return 2
+    if options["name"] is not None:
+        return _one(options["name"], version, bool(options["json"]))
+    if options["--silences"]:
+        found: Any = {"silences": [show.plain(s) for s in table.silences(version)]}
+        text = show.silent(table.silences(version))
+    elif options["--pep578"]:
+        found = {"pep578": [show.plain(line) for line in table.pep578()]}
+        text = show.pep578(table.pep578())
+    else:
+        found = {"events": [show.plain(e) for e in table.entries(version)]}
+        text = show.events(table.entries(version), CATEGORIES, version)
+    print(_json(version, found) if options["json"] else text)
     return 0
 
 
-def _one(name: str) -> int:
-    row = BY_NAME.get(name)
-    if row is None:
-        from difflib import get_close_matches
+def _parse(argv: list[str]) -> dict[str, Any] | None:
+    options: dict[str, Any] = {
+        "name": None, "version": None, "json": False, "--silences": False, "--pep578": False,
+    }  # fmt: skip
+    words = iter(argv)
+    for word in words:
+        if word == "--json":
+            options["json"] = True
+        elif word in ("--silences", "--pep578"):
+            options[word] = True
+        elif word == "--version" or word.startswith("--version="):
+            options["version"] = next(words, None) if word == "--version" else word[10:]
+            if options["version"] is None:
+                return None
+        elif word.startswith("-") or options["name"] is not None:
+            return None
+        else:
+            options["name"] = word
+    views = (options["name"] is not None) + options["--silences"] + options["--pep578"]
+    return options if views <= 1 else None
 
+
+def _one(name: str, version: str | None, as_json: bool) -> int:
+    entry = table.lookup(name)
+    if entry is None:
         from belljar.report.text import printable
 
-        near = get_close_matches(name, BY_NAME, 3, 0.5)
+        near = table.near(name)
         hint = f"; near: {', '.join(near)}" if near else ""
         print(f"belljar: no event {printable(name)} in the catalogue{hint}", file=sys.stderr)
         return 1
-    _, args, right, target, category, versions, note = row
-    names = args.split()
-    need = right or "none"
-    if right and target >= 0:
-        need += f" on {names[target]}"
-    print(f"event      {name}")
-    print(f"category   {category}")
-    print(f"arguments  {', '.join(names) or 'none'}")
-    print(f"right      {need}")
-    print(f"versions   {versions or 'all'}")
-    if note:
-        print(f"note       {note}")
+    print(_json(version, {"event": show.plain(entry)}) if as_json else show.event(entry, version))
     return 0
+
+
+def _json(version: str | None, found: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps({"schema": 1, "version": version, **found}, indent=1, ensure_ascii=False)

@@ -1,8 +1,9 @@
-"""The audit events of CPython 3.11 to 3.14 on Linux, and what each one means.
+"""The audit events of CPython 3.11 to 3.15 on Linux, and what each one means.
 
 One row for each event: its name, its arguments, the right it needs, which argument is the target,
 a category, the versions that raise it, and what it does not tell. Plain tuples, so that importing
-this costs next to nothing. `tests/unit/events` checks the rows against running interpreters.
+this costs next to nothing; types, lies, other platforms and the rest are in `table`, which is
+`belljar.catalogue`. `tests/unit/events` and `tools/prove` check the rows against interpreters.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The categories, in the order in which a report shows them.
 CATEGORIES: Final = (
-    "file", "network", "process", "import", "code", "native", "interpreter", "other",
+    "file", "network", "process", "import", "code", "native", "interpreter", "application", "other",
 )  # fmt: skip
 
 _BELOW = "the calls beneath raise their own events"
@@ -214,10 +215,12 @@ ROWS: Final[tuple[Row, ...]] = (
     ("builtins.id", "id", "", -1, "other", "", ""),
     ("builtins.input", "prompt", "", -1, "other", "", ""),
     ("builtins.input/result", "result", "", -1, "other", "", "may hold a secret"),
-    ("time.sleep", "secs", "", -1, "other", "3.12+", ""),
+    ("time.sleep", "secs", "", -1, "other", "3.13+", ""),
     # Ours
     ("belljar.denied", "right target detail", "import", 1, "import", "",
      "raised by the import guard of Belljar for a module that it refused"),
+    ("belljar.edit", "kind holder key", "", 1, "interpreter", "3.12+",
+     "raised by Belljar's recorder for a change that CPython tells nobody; already under way"),
 )
 # fmt: on
 
@@ -225,7 +228,7 @@ BY_NAME: Final[dict[str, Row]] = {row[0]: row for row in ROWS}
 
 
 def lookup(name: str) -> Row | None:
-    """The row of an event, or None for one that is not CPython's (libraries raise their own)."""
+    """The row of an event, or None for one that neither CPython nor a library has declared."""
     return BY_NAME.get(name)
 
 

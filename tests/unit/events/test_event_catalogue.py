@@ -13,13 +13,29 @@ from collections.abc import Iterator
 
 import pytest
 
+from belljar import catalogue
+from belljar.events import details
 from belljar.events.catalogue import BY_NAME, CATEGORIES, ROWS, category, lookup
+from belljar.events.elsewhere import ROWS as ELSEWHERE
+from belljar.events.kinds import WORDS, mismatch
 from belljar.model import RIGHTS
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 WORKOUT = r"""
 import json, os, sys
 seen = {}
-sys.addaudithook(lambda name, args: seen.setdefault(name, len(args)))
+def kind(value):
+    name = type(value).__name__
+    if name in ("tuple", "list", "dict"):
+        return "array"
+    return {"NoneType": "None", "code": "code"}.get(name, name if name in PLAIN else f"<{name}>")
+PLAIN = ("str", "bytes", "int", "float", "bool")
+def hook(name, args):
+    shape = [kind(value) for value in args]
+    if shape not in seen.setdefault(name, []):
+        seen[name].append(shape)
+sys.addaudithook(hook)
 import array, ctypes, fcntl, gc, glob, marshal, mmap, pickle, resource, shutil, signal, socket
 import sqlite3, subprocess, tempfile, threading, time, types, urllib.request
 folder = tempfile.mkdtemp()
@@ -87,21 +103,12 @@ print(json.dumps(seen))
 """
 
 
-def python_at_least(versions: str) -> bool:
-    here = sys.version_info[:2]
-    if versions.endswith("+"):
-        return here >= tuple(int(n) for n in versions[:-1].split("."))
-    if versions.startswith("-"):
-        return here <= tuple(int(n) for n in versions[1:].split("."))
-    return True
-
-
 def test_the_catalogue_has_over_a_hundred_events_and_each_once() -> None:
     assert len(ROWS) > 130
     assert len(BY_NAME) == len(ROWS)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*ROWS, *(r for r, _ in ELSEWHERE)], ids=lambda row: row[0])
 def test_every_row_speaks_the_common_vocabulary(
     row: tuple[str, str, str, int, str, str, str],
 ) -> None:
@@ -110,6 +117,57 @@ def test_every_row_speaks_the_common_vocabulary(
     assert -1 <= target < len(args.split())
     assert kind in CATEGORIES
     assert re.fullmatch(r"(3\.\d+\+|-3\.\d+)?", versions)
+
+
+def test_the_public_table_has_every_row_with_types_and_platforms() -> None:
+    entries = catalogue.entries()
+    assert len(entries) == len(ROWS) + len(ELSEWHERE) == len({entry.name for entry in entries})
+    assert len(entries) > 205
+    for entry in entries:
+        for signature in entry.signatures:
+            for argument in signature.arguments:
+                assert argument.types, entry.name
+                assert set(argument.types) <= set(WORDS), (entry.name, argument)
+        assert set(entry.platforms) <= set(catalogue.PLATFORMS_KNOWN)
+        assert entry.platforms
+        assert entry.target is None or entry.target in [a.name for a in entry.arguments()]
+
+
+def test_what_the_cold_columns_say_is_of_events_that_exist() -> None:
+    names = {entry.name for entry in catalogue.entries()}
+    for column in (details.TYPES, details.VARIANTS, details.PLATFORMS, details.LIES):
+        assert set(column) <= names
+    for name, others in details.DOUBLES.items():
+        assert {name, *others} <= names
+
+
+def test_windows_and_macos_have_their_rows() -> None:
+    windows = {e.name for e in catalogue.entries(platform="windows")}
+    linux = {e.name for e in catalogue.entries(platform="linux")}
+    macos = {e.name for e in catalogue.entries(platform="macos")}
+    assert len(windows - linux) > 40
+    assert macos - linux == {"os.chflags"}
+    assert "os.fork" in linux & macos - windows
+
+
+def test_every_line_of_pep_578_has_become_something_that_exists() -> None:
+    lines = catalogue.pep578()
+    assert [line.table for line in lines] == [1] * 11 + [2] * 12
+    assert [line.promised for line in lines if line.promised not in line.shipped] == [
+        "cpython.PyFile_SetOpenCodeHook", "io.open", "sys._clearaudithooks", "socket.address",
+    ]  # fmt: skip
+    for line in lines:
+        assert all(catalogue.lookup(name) for name in line.shipped), line
+
+
+def test_importing_the_rows_alone_loads_nothing_cold() -> None:
+    code = (
+        "import sys, belljar.events.targets\n"
+        "print([m for m in sys.modules if m.startswith('belljar.events.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for cold in ("details", "elsewhere", "table", "silences", "pep578", "kinds"):
+        assert f"belljar.events.{cold}'" not in done.stdout
 
 
 def test_an_event_of_a_library_is_of_no_category_and_has_no_row() -> None:
@@ -122,22 +180,23 @@ def test_events_that_a_workout_raises_are_catalogued_with_their_arguments() -> N
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WORKOUT], capture_output=True, text=True, check=True
     )
-    seen: dict[str, int] = json.loads(done.stdout)
+    seen: dict[str, list[list[str]]] = json.loads(done.stdout)
     assert len(seen) > 75
     assert [name for name in seen if name not in BY_NAME] == []
-    # 3.11 raises these two with an argument less
-    shorter = {"sys._getframe": 0, "resource.prlimit": 2}
-    wrong = {
-        name: count
-        for name, count in seen.items()
-        if count not in (len(BY_NAME[name][1].split()), shorter.get(name))
-    }
+    wrong = {}
+    for name, shapes in seen.items():
+        entry = catalogue.lookup(name)
+        assert entry is not None
+        types = ["|".join(argument.types) for argument in entry.arguments(HERE)]
+        if texts := {mismatch(types, shape) for shape in shapes} - {""}:
+            wrong[name] = texts
     assert wrong == {}
+    assert [n for n in seen if not catalogue.in_version(BY_NAME[n][5], HERE)] == []
 
 
 def test_every_event_of_this_version_stands_in_the_interpreter_or_its_library() -> None:
-    missing = {row[0].encode() for row in ROWS if python_at_least(row[5])}
-    missing -= {b"belljar.denied"}
+    missing = {row[0].encode() for row in ROWS if catalogue.in_version(row[5], HERE)}
+    missing -= {b"belljar.denied", b"belljar.edit"}
     if not hasattr(sqlite3.Connection, "load_extension"):  # chosen when the interpreter is built
         missing -= {b"sqlite3.load_extension", b"sqlite3.enable_load_extension"}
     for blob in interpreter_files():
@@ -149,13 +208,12 @@ def test_every_event_of_this_version_stands_in_the_interpreter_or_its_library() 
 
 def test_every_event_that_the_standard_library_raises_is_catalogued() -> None:
     library = sysconfig.get_path("stdlib")
-    windows = {"ctypes.seh_exception", "os.startfile", "winreg.OpenKey"}
     raised = set()
     for source in python_sources(library):
         with open(source, encoding="utf-8", errors="replace") as file:
             raised |= set(re.findall(r"""\bsys\.audit\(\s*["']([\w./]+)["']""", file.read()))
     assert len(raised) > 30
-    assert raised - set(BY_NAME) - windows == set()
+    assert raised - {entry.name for entry in catalogue.entries(HERE)} == set()
 
 
 def interpreter_files() -> Iterator[bytes]:

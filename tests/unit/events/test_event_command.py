@@ -2,30 +2,102 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from belljar import catalogue
 from belljar.cli.events import USAGE, main
-from belljar.events.catalogue import CATEGORIES, ROWS
+from belljar.events.catalogue import CATEGORIES
 
 
 def test_the_table_has_every_event_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == sorted(
-        row[0] for row in ROWS
+        entry.name for entry in catalogue.entries()
     )
-    assert [line for line in lines if not line.startswith("  ")] == list(CATEGORIES)
+    headings = [line for line in lines if not line.startswith("  ")]
+    assert headings == [kind for kind in CATEGORIES if kind != "application"]
 
 
 def test_one_event_is_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["socket.connect"]) == 0
+    assert main(["sqlite3.connect"]) == 0
     assert capsys.readouterr().out == (
-        "event      socket.connect\n"
-        "category   network\n"
-        "arguments  self, address\n"
-        "right      connect on address\n"
+        "event      sqlite3.connect\n"
+        "category   file\n"
+        "arguments  database: str | bytes | object\n"
+        "right      read on database\n"
         "versions   all\n"
-        "note       the event does not tell TCP from UDP\n"
+        "platforms  linux, macos, windows\n"
+        "besides    sqlite3.connect/handle is raised for the same\n"
+        "lie        ATTACH and VACUUM INTO open further files without a word\n"
+        "note       SQLite opens for writing and falls back to reading; ATTACH raises nothing; "
+        "URIs: no target\n"
+        "silent     sqlite-attach: ATTACH DATABASE in sqlite3\n"
+        "silent     sqlite-vacuum-into: VACUUM INTO in sqlite3\n"
+    )
+
+
+def test_what_pep_578_promised_is_shown_with_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["setopencodehook"]) == 0
+    assert "promised as cpython.PyFile_SetOpenCodeHook: never under" in capsys.readouterr().out
+    assert main(["--pep578"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("table 1") == 11
+    assert out.count("table 2") == 12
+    assert "never under this name; socket.bind" in out
+
+
+def test_silences_are_shown_with_what_covers_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--silences", "--version", "3.14"]) == 0
+    out = capsys.readouterr().out
+    assert "tls-files" in out
+    assert "covered  belljar run: files, cross-check: open" in out
+    assert "readline-files" not in out
+
+
+def test_a_version_narrows_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version", "3.11"]) == 0
+    old = capsys.readouterr().out
+    assert main(["--version=3.14"]) == 0
+    new = capsys.readouterr().out
+    assert "telnetlib.Telnet.open" in old
+    assert "telnetlib.Telnet.open" not in new
+    assert "ctypes.memoryview_at" not in old
+    assert "ctypes.memoryview_at" in new
+    assert main(["time.sleep", "--version", "3.11"]) == 0
+    assert "not in 3.11" in capsys.readouterr().out
+
+
+def test_the_json_has_a_schema_and_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["os.rename", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    assert found["version"] is None
+    assert list(found["event"]) == [
+        "name", "category", "signatures", "right", "target", "versions", "platforms", "doubles",
+        "lies", "note", "pep578", "silences",
+    ]  # fmt: skip
+    assert found["event"]["target"] == "dst"
+    assert found["event"]["signatures"][0]["arguments"][0] == {
+        "name": "src", "types": ["str", "bytes", "object"],
+    }  # fmt: skip
+    for option, key, count in (
+        ([], "events", len(catalogue.entries())),
+        (["--silences"], "silences", len(catalogue.silences())),
+        (["--pep578"], "pep578", 23),
+    ):
+        assert main([*option, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)[key]) == count
+
+
+def test_a_version_that_the_catalogue_does_not_know_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--version", "3.9"]) == 2
+    assert capsys.readouterr().err == (
+        "belljar: no version '3.9' in the catalogue: 3.11, 3.12, 3.13, 3.14, 3.15\n"
     )
 
 
@@ -40,4 +112,6 @@ def test_an_unknown_event_gets_its_neighbours(capsys: pytest.CaptureFixture[str]
 def test_anything_else_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-x"]) == 2
     assert main(["a", "b"]) == 2
-    assert capsys.readouterr().err == USAGE * 2
+    assert main(["a", "--silences"]) == 2
+    assert main(["--version"]) == 2
+    assert capsys.readouterr().err == USAGE * 4
