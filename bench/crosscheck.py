@@ -52,17 +52,13 @@ def timed(action: object) -> float:
 
 def watched(argv: list[str], words: tuple[str, ...]) -> None:
     """Watch a command; match what comes when there is nothing to collect, as the command does."""
-    check, waiting = CrossCheck(), []
+    check = CrossCheck()
 
-    def work() -> bool:
-        if waiting:
-            check.take(waiting.pop(0))
-        return bool(waiting)
+    def take(chunks: list) -> None:
+        for chunk in chunks if words else ():
+            check.take(chunk)
 
-    take = waiting.extend if words else lambda _chunks: None
-    run.watch(argv, os.environ, take, work, prefix=words)
-    while work():
-        continue
+    run.watch(argv, os.environ, take, check.work, prefix=words)
     check.report()
 
 

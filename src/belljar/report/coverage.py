@@ -61,6 +61,7 @@ def objects(coverage: Coverage) -> list[dict[str, Any]]:
                 "of": group.kind,
                 "frame": _plain(group.frame),
                 "after": _plain(group.after),
+                "frames": [_plain(frame) for frame in group.frames],
             }
         )
     return out

@@ -29,7 +29,8 @@ class Unexplained(Value):
 
     `frame` is where Python was last seen before it, and `last` that event's name: in that thread,
     or, where `elsewhere`, in another one of the process or in its parent. `after` is where the
-    thread was seen next. `program` is what the process runs, where that is known.
+    thread was seen next. `program` is what the process runs, where that is known; `frames` the
+    whole stack of `frame`, innermost first, where the record has it.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Unexplained(Value):
     elsewhere: bool = False
     after: Frame | None = None
     program: str = ""
+    frames: tuple[Frame, ...] = ()
 
 
 class Coverage(Value):

@@ -9,12 +9,12 @@ for each process its last starts, and so many groups of what is unexplained.
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from itertools import islice
 
 from belljar._native import TRACER
 from belljar.errors import GuestProtocolError
-from belljar.watch.coverage import Coverage, Row, Unexplained
+from belljar.watch.coverage import Coverage, Row
 from belljar.watch.findings import Finding
 from belljar.watch.match import (
     STARTS,
@@ -22,16 +22,17 @@ from belljar.watch.match import (
     database,
     explain,
     is_housekeeping,
+    name_of,
     starts,
 )
 from belljar.watch.syscalls import KINDS, SYSCALL, Syscall, decode_syscall
 from belljar.watch.tree import Process, Thread
+from belljar.watch.unexplained import Groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.model import Frame
     from belljar.watch.collect import Chunk
 
 _HELLO, _EVENT = 1, 2
@@ -40,10 +41,11 @@ _HEADER: Final = 32
 _MOST_PROCESSES: Final = 4096
 _MOST_THREADS: Final = 1024
 _MOST_WAITING: Final = 256
-_MOST_GROUPS: Final = 2000
 _MOST_PROGRAMS: Final = 500
 _MOST_DATABASES: Final = 64
 _MOST_SAMPLES: Final = 20
+_MOST_QUEUED: Final = 64 << 20
+_FRAMES_AT_ONCE: Final = 200
 _OWN_FILES: Final = frozenset(("channel", "page", "answers", "settings", "window"))
 
 
@@ -53,7 +55,8 @@ def prefix() -> tuple[str, ...]:
 
 
 class CrossCheck:
-    """Takes a record's chunks as they come; at the end `report` says what was covered.
+    """Takes a record's chunks as they come (`take`), matches them when there is time (`work`); at
+    the end `report` says what was covered.
 
     >>> CrossCheck().report().rows
     ()
@@ -66,9 +69,9 @@ class CrossCheck:
         self._explained: Counter[tuple[str, str]] = Counter()
         self._attributed: Counter[tuple[str, str]] = Counter()
         self._others: Counter[tuple[str, str]] = Counter()
-        self._groups: dict[tuple[str, ...], Unexplained] = {}
-        self._unexplained: Counter[str] = Counter()
-        self._more = 0
+        self._groups = Groups()
+        self._waiting: deque[bytes] = deque()
+        self._size = self._at = 0
         self._directory = ""
         self._tracer = self._number = 0
         self._broken = 0
@@ -76,12 +79,31 @@ class CrossCheck:
         self._forgotten = False
 
     def take(self, chunk: Chunk) -> None:
-        """One chunk of the record: all its frames, in order."""
-        data, at = chunk.data, 0
-        while at + _HEADER < len(data):
+        """One chunk of the record, kept until there is time (`work`): matching costs ten times
+        what recording does.
+        """
+        self._waiting.append(chunk.data)
+        self._size += len(chunk.data)
+        while self._size > _MOST_QUEUED and self.work():
+            continue
+
+    def work(self) -> bool:
+        """Match some of what waits; False when nothing is left."""
+        if not self._waiting:
+            return False
+        data, at = self._waiting[0], self._at
+        for _ in range(_FRAMES_AT_ONCE):
+            if at + _HEADER > len(data):
+                break
             length = max(int.from_bytes(data[at + 2 : at + 4], "little"), _HEADER)
             self.frame(data[at : at + length])
             at += length
+        self._at = at
+        if at + _HEADER > len(data):
+            self._size -= len(data)
+            self._at = 0
+            self._waiting.popleft()
+        return True
 
     def frame(self, frame: bytes) -> None:
         """One whole frame, for a caller who walks them anyway."""
@@ -128,7 +150,9 @@ class CrossCheck:
             self._report(call, process)
 
     def report(self) -> Coverage:
-        """What was found so far; to be asked for once, at the end."""
+        """What was found; to be asked for once, at the end."""
+        while self.work():
+            continue
         for process in list(self._processes.values()):
             self._finish(process)
         self._processes.clear()
@@ -138,7 +162,9 @@ class CrossCheck:
         for (kind, _), count in self._attributed.items():
             attributed[kind] += count
         rows = [
-            Row(kind, self._seen[kind], explained[kind], attributed[kind], self._unexplained[kind])
+            Row(
+                kind, self._seen[kind], explained[kind], attributed[kind], self._groups.counts[kind]
+            )
             for kind in KINDS
             if self._seen[kind]
         ]
@@ -153,9 +179,9 @@ class CrossCheck:
             tuple(rows),
             _flat(self._explained),
             _flat(self._attributed),
-            tuple(self._groups.values()),
+            self._groups.found(),
             _flat(self._others),
-            self._more,
+            self._groups.more,
         )
 
     # What comes
@@ -189,7 +215,7 @@ class CrossCheck:
             process.before.clear()
             process.state, process.trying = "python", ""
         time = int.from_bytes(frame[24:32], "little")
-        name = _name(frame)
+        name = name_of(frame)
         thread = self._thread(process, int.from_bytes(frame[12:16], "little"))
         seen = Seen(name, time, frame)
         if thread.calls:
@@ -263,26 +289,12 @@ class CrossCheck:
         after: Seen | None = None,
     ) -> None:
         """No event explains this call."""
-        self._unexplained[call.kind] += 1
         seen = thread.last if thread is not None else None
         elsewhere = seen is None
         if seen is None:
             parent = self._processes.get(call.ppid)
             seen = process.last or (parent.last if parent is not None else None)
-        frame = _frame(seen)
-        where = f"{frame.file}:{frame.line}" if frame is not None else ""
-        key = (call.kind, call.name, call.target, str(call.pid), where)
-        group = self._groups.get(key)
-        if group is not None:
-            self._groups[key] = group.replace(count=group.count + 1)
-        elif len(self._groups) >= _MOST_GROUPS:
-            self._more += 1
-        else:
-            last = seen.name if seen is not None else ""
-            self._groups[key] = Unexplained(
-                call.kind, call.name, call.target, call.pid, call.thread, call.time, 1,
-                last, frame, elsewhere, _frame(after), process.program,
-            )  # fmt: skip
+        self._groups.add(call, seen, elsewhere, after, process.program)
 
     def _finish(self, process: Process) -> None:
         """A process, or what it was before an exec, is over."""
@@ -301,8 +313,7 @@ class CrossCheck:
                 self._report(call, process)
                 process.before[call.kind] -= 1
             for kind, count in process.before.items():
-                self._unexplained[kind] += count
-                self._more += count
+                self._groups.lost(kind, count)
         process.before.clear()
 
     # Bookkeeping
@@ -374,23 +385,3 @@ class CrossCheck:
 
 def _flat(counts: Counter[tuple[str, str]]) -> tuple[tuple[str, str, int], ...]:
     return tuple((one, other, n) for (one, other), n in sorted(counts.items()))
-
-
-def _frame(seen: Seen | None) -> Frame | None:
-    event = seen.event if seen is not None else None
-    return event.stack[0] if event is not None and event.stack else None
-
-
-def _name(frame: bytes) -> str:
-    """The name in an event's frame, "" for one that is not plain text."""
-    at = _HEADER + 1
-    if len(frame) < at + 2 or not 0x90 <= frame[_HEADER] <= 0x9F:
-        return ""
-    size = frame[at]
-    if 0xA0 <= size <= 0xBF:
-        start, size = at + 1, size - 0xA0
-    elif size == 0xD9:
-        start, size = at + 2, frame[at + 1]
-    else:
-        return ""
-    return frame[start : start + size].decode("utf-8", "replace")

@@ -95,6 +95,21 @@ class Seen:
         return self.frame.startswith(size + raw, at)
 
 
+def name_of(frame: bytes) -> str:
+    """The name in an event's frame, "" for one that is not plain text."""
+    at = _HEADER + 1
+    if len(frame) < at + 2 or not 0x90 <= frame[_HEADER] <= 0x9F:
+        return ""
+    size = frame[at]
+    if 0xA0 <= size <= 0xBF:
+        start, size = at + 1, size - 0xA0
+    elif size == 0xD9:
+        start, size = at + 2, frame[at + 1]
+    else:
+        return ""
+    return frame[start : start + size].decode("utf-8", "replace")
+
+
 def explain(
     call: Syscall, recent: Sequence[Seen], follows: str, databases: Iterable[str]
 ) -> str | None:

@@ -18,6 +18,7 @@ DRIVER = """
 import json, os, sys
 from belljar.report.coverage import lines, objects
 from belljar.watch import run
+from belljar.watch.attach import settings
 from belljar.watch.crosscheck import CrossCheck, prefix
 
 check = CrossCheck()
@@ -26,7 +27,8 @@ def take(chunks):
     for chunk in chunks:
         check.take(chunk)
 
-done = run.watch(sys.argv[2:], os.environ, take, prefix=prefix())
+told = settings(stacks=int(os.environ.get("STACKS", "0")))
+done = run.watch(sys.argv[2:], os.environ, take, check.work, prefix=prefix(), settings=told)
 coverage = check.report()
 with open(sys.argv[1], "w") as file:
     found = [str(f) for f in (*done.findings, *check.findings)]
@@ -55,7 +57,7 @@ class Checked:
 def check(tmp_path):
     """Cross-checks a program given as source, or a command."""
 
-    def run(source=None, *argv, python=sys.executable, **options):
+    def run(source=None, *argv, python=sys.executable, stacks=0, **options):
         words = list(argv)
         if source is not None:
             script = tmp_path / "program.py"
@@ -63,6 +65,7 @@ def check(tmp_path):
             words = [python, "-I", str(script), *argv]
         env = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PATH": "/usr/bin:/bin"}
         env["HOME"] = str(tmp_path)  # else getpwuid reads files without an event
+        env["STACKS"] = str(stacks)
         out = tmp_path / "coverage.json"
         done = subprocess.run(
             [sys.executable, "-c", DRIVER, str(out), *words],
@@ -154,6 +157,24 @@ def test_certificates_that_ssl_loads_are_told(check, tmp_path):
     assert group["frame"]["file"] == f"{tmp_path}/program.py"
     assert group["frame"]["line"] == 4
     assert checked.rows["open"]["percent"] < 100
+
+
+def test_with_stacks_the_place_is_the_programs_own_and_not_the_librarys(check, tmp_path):
+    source = """
+        import sqlite3
+        one = sqlite3.connect(":memory:")
+        def attach():
+            import json.tool, logging.config
+            one.execute("attach 'other.db' as o"); one.execute("create table o.t(x)")
+            import asyncio
+        attach()
+    """
+    group = check(source, stacks=16).group(f"{tmp_path}/other.db")
+    assert (group["frame"]["file"], group["frame"]["function"]) == (
+        f"{tmp_path}/program.py", "attach",
+    )  # fmt: skip
+    assert (group["frame"]["line"], group["after"]["line"]) == (5, 7)
+    assert group["frames"][-1]["function"] == "<module>"
 
 
 def test_a_database_that_sqlite_attaches_is_told_and_one_that_it_connects_is_not(check, tmp_path):
