@@ -75,7 +75,7 @@ class _Study:
         if not ended:
             self._amiss.append("the record has no end: it was killed, or is still running")
         if self._broken:
-            self._amiss.append(f"{self._broken} entries of the record could not be decoded")
+            self._amiss.append(f"entries of the record that could not be decoded: {self._broken}")
         learner = self._learner
         learner.peak, learner.reads_input = max(1, self._peak), reads_input
         return Lesson(
