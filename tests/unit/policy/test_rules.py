@@ -205,11 +205,10 @@ def test_a_thousand_rules_cost_what_one_costs_for_names_that_they_do_not_concern
             return str.startswith(self, *args)  # type: ignore[arg-type]
 
     rules = Rules([Rule(f"shop.event{i}.*", then="deny") for i in range(1000)])
-    one = event("os.system", "x")
-    assert rules.judge(one) is None
+    assert rules.judge(event("shop.another-event")) is None
     assert rules.judge(event("shop.event7.x")) is not None
     for _ in range(100):
-        assert not rules.wants(Counting("os.system"))
+        assert not rules.wants(Counting("shop.another-event"))
     assert asked == 0
 
 
