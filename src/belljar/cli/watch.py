@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
 from belljar.cli.watch_options import USAGE, Options, parse
 from belljar.errors import BelljarError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, TextIO
 
     from belljar.policy.rules import Rules
+    from belljar.report.live import Counts
     from belljar.report.view import View
     from belljar.watch.arbiter import Alert
     from belljar.watch.attribute import Attribution
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from belljar.watch.record import Record
     from belljar.watch.run import Watched
     from belljar.watch.selection import Selection
+    from belljar.watch.terminal import Borrowed
 
 FAILED_ON = 123
 
@@ -80,22 +84,35 @@ def _run(options: Options) -> int:
         words = list(options.command)
     path = command.program(words[0], os.environ)
     rules = _rules(options.rules)
+    borrowed = _borrow() if options.live else None
     with Record(options.ledger) as record, _Output(options.to) as out:
         watching = _Watching(options, selection, rules, record, out)
         record.start(words)
-        result = run.watch(
-            [path, *words[1:]],
-            os.environ,
-            watching.take,
-            watching.work,
-            speaks=options.is_python,
-            settings=watching.settings(),
-            prefix=watching.prefix(),
-            ready=watching.ready,
-        )
+        with watching.live(borrowed):
+            result = run.watch(
+                [path, *words[1:]],
+                os.environ,
+                watching.take,
+                watching.work,
+                speaks=options.is_python,
+                settings=watching.settings(),
+                prefix=watching.prefix(),
+                ready=watching.ready,
+            )
         record.end(result)
         failed = watching.finish(result)
         return FAILED_ON if failed and result.status == 0 else result.status
+
+
+def _borrow() -> Borrowed:
+    """Raises `UsageError` where there is no terminal to draw on, or nothing to draw with."""
+    from belljar.watch.terminal import Borrowed
+
+    try:
+        import rich  # noqa: F401
+    except ImportError:
+        raise UsageError("--live needs the library rich, which is not installed") from None
+    return Borrowed(2)
 
 
 def _rules(files: list[str]) -> Rules:
@@ -154,6 +171,7 @@ class _Watching:
             keep=record.alert,
         )
         self._collector: Collector | None = None
+        self._counts: Counts | None = None
         self._cross: CrossCheck | None = None
         if options.cross_check:
             from belljar.watch.crosscheck import CrossCheck
@@ -197,6 +215,27 @@ class _Watching:
         """The program is about to start."""
         self._collector = collector
 
+    @contextmanager
+    def live(self, borrowed: Borrowed | None) -> Iterator[None]:
+        """Meanwhile, the view that is updated."""
+        if borrowed is None or self._view is None:
+            yield
+            return
+        from belljar.report.live import Counts, LiveView
+
+        self._counts = Counts()
+        self._view.each = self._counts.count
+        with borrowed:
+            view = LiveView(borrowed, self._counts, self._view.summary.processes, self._events)
+            view.start()
+            try:
+                yield
+            finally:
+                view.stop()
+
+    def _events(self) -> int:
+        return self._collector.events if self._collector is not None else 0
+
     def take(self, chunks: list[Chunk]) -> None:
         """Frames came."""
         kept = self._record.take(chunks)
@@ -206,6 +245,8 @@ class _Watching:
                 self._cross.take(chunk)
         if self._view is not None:
             self._view.take(chunks)
+            if self._counts is not None:
+                self._view.work()  # not only when there is time: somebody is watching
 
     def work(self) -> bool:
         """There is time; True while there is work for it."""
@@ -226,6 +267,8 @@ class _Watching:
             self._write_json({"kind": "alert", **report.as_json(alert)})
         else:
             self._write(report.render(alert, wants_colour(self._out)) + "\n")
+        if self._counts is not None:
+            self._counts.alerts.append(report.headline(alert).partition(": ")[2])
 
     def finish(self, result: Watched) -> bool:
         """Show what is still to be shown. True where `--fail-on` asks for another exit status."""

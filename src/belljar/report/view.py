@@ -56,7 +56,7 @@ class View:
         self.shed = 0
         self.shown = 0
         self._attribution, self._selection = attribution, selection
-        self._write, self._each = write, each
+        self._write, self.each = write, each
         self._tells_begin = selection.wants("cpython.run_file")
         self._skip = frozenset() if write or not selection.everything else tells_nothing()
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
@@ -162,8 +162,8 @@ class View:
         right, label, what = known
         self.shown += 1
         self.summary.packages.apply(pid, thread, label, what)
-        if self._each is not None:
-            self._each(right, label)
+        if self.each is not None:
+            self.each(right, label)
 
     def _learn(self, event: Event, label: str, body: bytes) -> tuple[str | None, str, Effect]:
         self.summary.refused += event.refused

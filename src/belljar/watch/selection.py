@@ -82,7 +82,8 @@ class Selection:
 def check_right(right: str) -> None:
     """Raises `UsageError` for what is no right, with those that are near."""
     if right not in RIGHTS:
-        raise UsageError(f"no right {right!r}{_near(right, RIGHTS) or '; ' + ', '.join(RIGHTS)}")
+        near = _near(right, RIGHTS, 0.6) or f"; there are {', '.join(RIGHTS)}"
+        raise UsageError(f"no right {right!r}{near}")
 
 
 def _check_pattern(pattern: str) -> None:
@@ -100,8 +101,8 @@ def _check_pattern(pattern: str) -> None:
         raise UsageError(f"no event {pattern!r} in the catalogue{near or '; see belljar events'}")
 
 
-def _near(word: str, words: Sequence[str]) -> str:
+def _near(word: str, words: Sequence[str], alike: float = _ALIKE) -> str:
     from difflib import get_close_matches
 
-    found = get_close_matches(word, words, 3, _ALIKE)
+    found = get_close_matches(word, words, 3, alike)
     return f"; near: {', '.join(found)}" if found else ""
