@@ -48,7 +48,11 @@ class Finding(Value):
         if self.kind == "malformed":
             return f"{self.first} bytes in the channel were no frames"
         if self.kind == "silent":
-            return f"{who} was not recorded: the recorder needs CPython 3.8 or later"
+            return (
+                f"{who} was not recorded: the recorder needs CPython 3.8 or later, loaded when the"
+                " program starts (one that loads it later can start the recorder itself:"
+                " docs/embedding.md)"
+            )
         return self.kind
 
     def plain(self) -> dict[str, Any]:
