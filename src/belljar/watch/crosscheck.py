@@ -39,11 +39,11 @@ _HELLO, _EVENT = 1, 2
 _FORKED: Final = 8
 _HEADER: Final = 32
 _MOST_PROCESSES: Final = 4096
-_MOST_THREADS: Final = 1024
+_MOST_THREADS: Final = 4096
 _MOST_WAITING: Final = 256
 _MOST_PROGRAMS: Final = 500
 _MOST_DATABASES: Final = 64
-_MOST_SAMPLES: Final = 20
+_MOST_SAMPLES: Final = 8
 _MOST_QUEUED: Final = 64 << 20
 _FRAMES_AT_ONCE: Final = 200
 _OWN_FILES: Final = frozenset(("channel", "page", "answers", "settings", "window"))
@@ -64,7 +64,8 @@ class CrossCheck:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, Process] = {}  # the longest without a call first
+        self._order: deque[tuple[Process, int]] = deque()  # threads, the oldest first
         self._seen: Counter[str] = Counter()
         self._explained: Counter[tuple[str, str]] = Counter()
         self._attributed: Counter[tuple[str, str]] = Counter()
@@ -352,6 +353,7 @@ class CrossCheck:
                 self._finish(process)
                 process = None
         if process is not None:
+            self._processes[call.pid] = self._processes.pop(call.pid)
             return process
         parent = self._processes.get(call.ppid)
         if parent is None or parent.state == "python":
@@ -371,11 +373,13 @@ class CrossCheck:
     def _thread(self, process: Process, number: int) -> Thread:
         thread = process.threads.get(number)
         if thread is None:
-            if len(process.threads) >= _MOST_THREADS:
-                for old in list(islice(process.threads, _MOST_THREADS // 4)):
-                    gone = process.threads.pop(old)
-                    self._decide(process, gone)
             thread = process.threads[number] = Thread()
+            self._order.append((process, number))
+            if len(self._order) > _MOST_THREADS:
+                owner, oldest = self._order.popleft()
+                gone = owner.threads.pop(oldest, None)
+                if gone is not None:
+                    self._decide(owner, gone)
         return thread
 
     def _find(self, text: str) -> None:

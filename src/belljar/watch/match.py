@@ -202,8 +202,10 @@ def _same_path(target: str, asked: str, seen: Seen, index: int, is_newest: bool)
     if index == 0 and asked[:1] == "/" and seen.begins_with(asked):
         return True
     event = seen.event
-    if event is None or not target:
+    if event is None:
         return False
+    if not target:  # the supervisor could not read it
+        return is_newest
     value = event.args[index] if len(event.args) > index else None
     if type(value) is TypeName:  # a path-like: its event hides the name
         return is_newest

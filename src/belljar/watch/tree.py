@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from belljar.watch.syscalls import Syscall
 
 RECENT: Final = 8
-_STARTS: Final = 32
+_STARTS: Final = 16
 
 
 class Thread:
