@@ -82,7 +82,8 @@ def header(frame: bytes) -> Header:
     if not _HEADER.size <= len(frame) <= MAX_FRAME:
         raise GuestProtocolError(f"a frame of {len(frame)} bytes")
     magic, length, kind, flags, version, pid, thread, seq, time = _HEADER.unpack_from(frame)
-    if magic != MAGIC or version not in (1, 2) or not HELLO <= kind <= 5:
+    last = {1: BYE, 2: SYSCALL}.get(version, 0)
+    if magic != MAGIC or not HELLO <= kind <= last:
         raise GuestProtocolError(f"a frame with magic {magic:#x}, version {version}, kind {kind}")
     if length != len(frame):
         raise GuestProtocolError(f"a frame of {len(frame)} bytes that claims {length}")
@@ -206,14 +207,14 @@ def _compound(code: int, parts: object) -> object:
     if code in (_CUT, _SOURCE):
         if type(first) is bytes:
             first = first.decode("utf-8", "surrogateescape")
-        digest = parts[2] if code == _SOURCE else b""
-        if type(digest) is not bytes or len(digest) not in (0, _DIGEST):
+        digest = parts[2] if code == _SOURCE else bytes(_DIGEST)
+        if type(digest) is not bytes or len(digest) != _DIGEST:
             raise GuestProtocolError("a digest that is not 32 bytes")
         if type(first) is str:
-            return Cut(first, _count(parts[1]), digest)
-    elif code == _CODE:
-        return Code(_text(first, "a file"), _text(parts[1], "a function"), _int(parts[2]))
-    elif type(first) is str:
+            return Cut(first, _count(parts[1]), digest if code == _SOURCE else b"")
+    elif code == _CODE and type(first) is type(parts[1]) is str:
+        return Code(first, parts[1], _int(parts[2]))
+    elif code == _SOCKET and type(first) is str:
         return Socket(first, _int(parts[1]), _int(parts[2]))
     raise GuestProtocolError(f"a malformed extension {code}")
 

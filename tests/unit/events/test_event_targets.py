@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from belljar.events.catalogue import ROWS
 from belljar.events.paths import absolute, covers, is_normal
-from belljar.events.targets import BigInt, Cut, TypeName, open_rights, resolve, targets
+from belljar.events.targets import (
+    BigInt,
+    Code,
+    Cut,
+    Socket,
+    TypeName,
+    open_rights,
+    resolve,
+    targets,
+)
 from belljar.model import Event
 
 SOCKET = TypeName("socket")
@@ -53,6 +62,37 @@ CASES = [
     ("socket.connect", (SOCKET, "x"), [("connect", "unix:/w/x")]),
     ("socket.connect", (SOCKET, b"\0x"), [("connect", "unix:@x")]),
     ("socket.connect", (SOCKET, (1, 2)), [("connect", None)]),
+    ("os.rename", ("a", "b", 5, 5), [("write", "/w/b"), ("write", "/w/a")]),
+    ("os.rename", ("a", "b", -1, 5), [("write", "/w/b"), ("write", None)]),
+    ("os.rename", ("a", "/b", 5, -1), [("write", "/b"), ("write", "/w/a")]),
+    ("os.rename", ("/a", "b", -1, 5), [("write", "/w/b"), ("write", "/a")]),
+    ("exec", (Code("/f.py", "f", 3),), [("code", "/f.py")]),
+    ("exec", (TypeName("code"),), [("code", None)]),
+    ("socket.connect", (SOCKET, ("fe80::1", 80, 0, 2)), [("connect", "[fe80::1%2]:80")]),
+    ("socket.connect", (SOCKET, ("fe80::1%eth0", 80, 0, 2)), [("connect", "[fe80::1%eth0]:80")]),
+    ("socket.connect", (Socket("s", 10, 1), ("", 80)), [("connect", "[::]:80")]),
+    ("socket.connect", (Socket("s", 2, 2), ("10.0.0.1", 53)), [("connect", "udp:10.0.0.1:53")]),
+    ("socket.sendto", (Socket("s", 2, 1), ("10.0.0.1", 53)), [("connect", "10.0.0.1:53")]),
+    ("socket.sendto", (Socket("s", 2, 3), ("10.0.0.1", 0)), [("connect", "udp:10.0.0.1:0")]),
+    ("socket.connect", (Socket("s", 1, 1), ("10.0.0.1", 53)), [("connect", None)]),
+    ("socket.connect", (Socket("s", 2, 1), "/run/x"), [("connect", None)]),
+    ("socket.bind", (Socket("s", 16, 3), (0, 4)), [("bind", "netlink:0:4")]),
+    ("socket.bind", (Socket("s", 17, 3), ("eth0", 0x800, 0, 1, b"\1")),
+     [("bind", "packet:eth0:0x0800")]),
+    ("socket.bind", (Socket("s", 29, 3), ("",)), [("bind", "can:*")]),
+    ("socket.bind", (Socket("s", 29, 2), ("can0", 291, 564)), [("bind", "can:can0:291:564")]),
+    ("socket.connect", (Socket("s", 31, 1), ("11:22:33:44:55:66", 3)),
+     [("connect", "bluetooth:11:22:33:44:55:66:3")]),
+    ("socket.bind", (Socket("s", 31, 3), (0,)), [("bind", "bluetooth:0")]),
+    ("socket.connect", (Socket("s", 31, 5), b"11:22:33:44:55:66"),
+     [("connect", "bluetooth:11:22:33:44:55:66")]),
+    ("socket.bind", (Socket("s", 38, 5), ("hash", "sha256")), [("bind", "alg:hash:sha256")]),
+    ("socket.connect", (Socket("s", 40, 1), (2, 1024)), [("connect", "vsock:2:1024")]),
+    ("socket.connect", (Socket("s", 42, 2), (1, 2)), [("connect", "qipcrtr:1:2")]),
+    ("socket.connect", (Socket("s", 30, 5), (1, 2, 3, 4, 5)), [("connect", "tipc:1:2:3:4:5")]),
+    ("socket.connect", (Socket("s", 99, 1), ("host", 80)), [("connect", None)]),
+    ("socket.connect", (Socket("s", 17, 3), ("eth0", "x")), [("connect", None)]),
+    ("socket.connect", (Socket("s", 40, 1), (2, None)), [("connect", None)]),
     ("socket.bind", (SOCKET, ("", 0)), [("bind", "0.0.0.0:0")]),
     ("socket.sendto", (SOCKET, ("10.0.0.1", 53)), [("connect", "udp:10.0.0.1:53")]),
     ("socket.sendmsg", (SOCKET, None), [("connect", None)]),
@@ -114,7 +154,9 @@ def test_an_event_without_a_right_still_names_what_it_is_about() -> None:
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | st.text()
-    | st.builds(TypeName, st.text()) | st.builds(Cut, st.text(), st.integers(0)),
+    | st.builds(TypeName, st.text()) | st.builds(Cut, st.text(), st.integers(0))
+    | st.builds(Code, st.text(), st.text(), st.integers())
+    | st.builds(Socket, st.text(), st.integers(0, 44), st.integers(0, 5)),
     lambda inner: st.lists(inner, max_size=4).map(tuple),
     max_leaves=8,
 )  # fmt: skip
