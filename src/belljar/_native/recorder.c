@@ -63,6 +63,17 @@ _Noreturn static void end_here(void)
         syscall(SYS_kill, (pid_t)syscall(SYS_getpid), SIGKILL);
 }
 
+/* What the settings say; imports that load native code have a name of their own there, so that
+ * waiting for those does not mean waiting for every import. */
+static int action_of(const struct bj_name *known, const char *name, PyObject *args)
+{
+    if (known->action == BJ_MUST_ASK || name[0] != 'i' || strcmp(name, "import") != 0)
+        return known->action;
+    if (!bj_has_thread_state() || args == NULL || PyTuple_Size(args) < 2 || PyTuple_GetItem(args, 1) == Py_None)
+        return known->action;
+    return bj_select("import/native") == BJ_MUST_ASK ? BJ_MUST_ASK : known->action;
+}
+
 static int hook(const char *name, PyObject *args, void *unused)
 {
     (void)unused;
@@ -75,16 +86,17 @@ static int hook(const char *name, PyObject *args, void *unused)
     bj_edits_watch(name);
     const struct bj_name *known = bj_know(name, &spare);
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
+    int action = action_of(known, name, args);
     if (known->flags & BJ_NAME_RESTORE)
         bj_exec_env_restore();
     /* What the window judges is recorded, whatever the settings say. */
-    if (known->action == BJ_SKIP && !(windowed && (urgent || known->file != NULL))) {
+    if (action == BJ_SKIP && !(windowed && (urgent || known->file != NULL))) {
         if (!here)
             return 0;
         out = 0;
     }
     int alive = bj_has_thread_state(), collecting = 0, answer = BJ_ALLOW;
-    int asks = alive && out && known->action == BJ_MUST_ASK;
+    int asks = alive && out && action == BJ_MUST_ASK;
     PyObject *type = NULL, *value = NULL, *trace = NULL;
     if (alive && PyErr_Occurred())
         PyErr_Fetch(&type, &value, &trace);

@@ -28,6 +28,7 @@ STRENGTH: Final = {"record": 0, "alert": 1, "deny": 2, "kill": 3}
 THE_PROGRAM: Final = "the program"
 _MOST_NAMES: Final = 4096  # a guest may invent names without end
 _SHADOWING: Final = ("exec", "import")
+_NATIVE: Final = {"import": "import/native"}
 
 
 class Past(Value):
@@ -200,8 +201,12 @@ class Rules:
         return False
 
     def asks(self) -> tuple[str, ...]:
-        """Patterns for the names of all events that a rule may refuse."""
-        return self.names(("deny", "kill"))
+        """Patterns for the names of all events that a rule may refuse. An import that loads
+        native code is `import/native` where that alone matters: see `possible`."""
+        chosen = [rule for rule in self._rules if rule.rule.then in ("deny", "kill")]
+        every = any(rule.right.match("import") for rule in chosen if rule.concerns("import"))
+        found = self.names(("deny", "kill"))
+        return found if every else tuple(_NATIVE.get(name, name) for name in found)
 
     def _of(self, name: str) -> tuple[tuple[_Compiled, ...], tuple[int, ...]]:
         known = self._known.get(name)

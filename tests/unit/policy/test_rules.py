@@ -149,6 +149,10 @@ def test_rules_name_the_events_that_they_need() -> None:
     assert "a*c.d" in Rules([Rule("a?c.d", then="deny")]).asks()
     assert "*" in Rules([Rule(then="deny")]).asks()
     assert "*" not in Rules([Rule(target="/x", then="deny")]).asks()
+    native = Rules([Rule(right="native", target="/tmp/*", then="deny")])
+    assert "import/native" in native.asks()
+    assert "import" not in native.asks()
+    assert "import" in Rules([*native.rules, Rule("import", then="kill")]).asks()
     assert names_needing(["native"]).count("import/native") == 1
     assert "import" in names_needing(["native", "import"])
     assert rights_of("open") == ("read", "write", "append", "list")
