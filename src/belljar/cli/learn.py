@@ -118,9 +118,13 @@ def main(argv: list[str]) -> int:
     except LedgerError as error:
         _say(str(error))
         return 1
+    from belljar.policy.file import MAX_BYTES
+
     text = _text(lesson, options)
     for line in lesson.amiss:
         _say(line)
+    if len(text.encode()) > MAX_BYTES:
+        _say("the policy is larger than Belljar reads: grant directories instead of files in it")
     _write(options, text)
     return 0
 

@@ -23,6 +23,7 @@ OF_THE_DIRECTORY: Final = frozenset(
 _MOVES: Final = frozenset(("os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink"))
 _ANNOUNCES: Final = ("tempfile.mkstemp", "tempfile.mkdtemp")
 _CREAT: Final = 0o100
+_MOST: Final = 100_000  # paths that are followed; a program may name any number
 WAS_NOT_THERE: Final = "was not there, so nothing is lost without it"
 TEMPORARY: Final = "lies in the temporary directory, which is private inside"
 MADE_ALREADY: Final = "was there already"
@@ -42,16 +43,16 @@ class Places:
     def follow(self, event: Event, targets: tuple[tuple[str, str | None], ...]) -> None:
         """Take note of one event; `targets` are its rights and paths."""
         if event.name in _ANNOUNCES and event.target:
-            self._announced.add(event.target)
+            _enter(self._announced, event.target)
         for right, target in targets:
             if target is None or right not in ("write", "append"):
                 continue
             if event.name in _MOVES:
-                self._moved.add(target)
+                _enter(self._moved, target)
             elif event.name == "os.mkdir":
-                self._folders.add(target)
+                _enter(self._folders, target)
             elif may_create(event):
-                self._made.add(target)
+                _enter(self._made, target)
 
     def grants(
         self, right: str, target: str, names: set[str]
@@ -122,9 +123,14 @@ class Places:
             if first in self._announced or not self._facts.kind(first):
                 return True
             if self._is_new(first):
-                self.left_behind.add(first)
+                _enter(self.left_behind, first)
                 return True
         return False
+
+
+def _enter(paths: set[str], path: str) -> None:
+    if len(paths) < _MOST:
+        paths.add(path)
 
 
 def may_create(event: Event) -> bool:

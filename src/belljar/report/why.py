@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from belljar.events.table import Entry as Row
     from belljar.ledger.entries import Entry
-    from belljar.model import Frame, Grant
+    from belljar.model import Frame, Grant, Rule
     from belljar.watch.explain import Explained
 
 #: Right -> rows of the receipt that stand behind it.
@@ -152,13 +152,20 @@ def _rule(found: Explained) -> list[str]:
     if text:
         out += _two("", _text(text))
     if rule is not None:
-        parts = [
-            f"{n} {printable(str(v), 80)}"
-            for n in ("event", "target", "right", "package", "stack")
-            if (v := getattr(rule, n)) != "*"
-        ]
-        out += _two("", f"matches {', '.join(parts) or 'every event'}")
+        out += _two("", f"matches {_patterns(rule)}")
+        if rule.after is not None:
+            out += _two("", f"after {_patterns(rule.after)}")
     return out + (_two("", f"then {_text(then)}") if then else [])
+
+
+def _patterns(rule: Rule) -> str:
+    parts = []
+    for name in ("event", "target", "right", "package", "stack", "shadows"):
+        value = getattr(rule, name)
+        if value not in ("", "*"):
+            some = (value,) if isinstance(value, str) else value
+            parts.append(f"{name} {' or '.join(printable(one, 80) for one in some)}")
+    return printable(", ".join(parts) or "every event", 400)
 
 
 def _considered(found: Explained) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from belljar.ledger.entries import Entry
     from belljar.ledger.runs import Run
-    from belljar.model import Grant, Rule
+    from belljar.model import Grant, Policy, Rule
 
 AROUND: Final = 3  # events before and after
 _MOST_RECORDS: Final = 400  # to look for what came after
@@ -102,13 +102,25 @@ def _around(directory: str, run: Run, found: Explained, pid: int, seq: int) -> E
     )
 
 
+def _rule(origin: object, policy: Policy | None) -> Rule | None:
+    """The rule that was written there: one of the policy, or one that comes with Belljar."""
+    if not isinstance(origin, str) or not origin:
+        return None
+    from belljar.policy.rulefile import shipped
+
+    for rule in (*(policy.rules if policy is not None else ()), *shipped()):
+        if rule.origin == origin:
+            return rule
+    return None
+
+
 def _decided(found: Explained, row: dict[str, Any], run: Run) -> Explained:
     policy = from_plain(run.data.get("effective"))
+    found = found.replace(rule=_rule(row.get("rule"), policy))
     if policy is None:
         return found
     right, target = row.get("right"), row.get("target")
-    rule = next((r for r in policy.rules if r.origin and r.origin == row.get("rule")), None)
-    found = found.replace(has_policy=True, rule=rule, grants=len(policy.grants))
+    found = found.replace(has_policy=True, grants=len(policy.grants))
     if not isinstance(right, str) or not isinstance(target, str):
         return found
     event = found.event.data if found.event is not None else None
