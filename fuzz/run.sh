@@ -10,3 +10,7 @@ ${CC:-cc} $flags -DBELLJAR_FUZZ "$here/frames.c" "$native/frames.c" -o "$out/fra
 "$out/frames" "${1:-200000}"
 ${CC:-cc} $flags "$here/paths.c" -o "$out/paths"
 "$out/paths" "${1:-200000}"
+${CC:-cc} $flags "$here/settings.c" "$native/settings.c" -o "$out/settings"
+"$out/settings" "${1:-200000}"
+${CC:-cc} $flags "$here/digest.c" "$native/digest.c" -o "$out/digest"
+"$out/digest"

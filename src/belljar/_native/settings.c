@@ -139,6 +139,13 @@ int bj_settings_parse(char *text, size_t size)
     return 0;
 }
 
+void bj_settings_clear(void)
+{
+    free(patterns);
+    patterns = NULL;
+    pattern_count = 0;
+}
+
 int bj_settings_load(const char *path)
 {
     struct stat st;

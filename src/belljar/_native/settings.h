@@ -2,6 +2,7 @@
 #ifndef BELLJAR_SETTINGS_H
 #define BELLJAR_SETTINGS_H
 #include <stddef.h>
+#include <stdint.h>
 
 enum bj_overflow { BJ_BLOCK, BJ_DROP, BJ_EXIT };
 enum bj_action { BJ_KEEP, BJ_SKIP, BJ_MUST_ASK };
@@ -17,6 +18,7 @@ extern struct bj_settings bj_settings;
 /* -1: cannot be read; -2: is not what docs/protocol.md describes. Nothing is set then. */
 int bj_settings_load(const char *path);
 int bj_settings_parse(char *text, size_t size); /* keeps `text`, which has a byte more: 0 or -2 */
+void bj_settings_clear(void);                   /* no patterns any more; for tests */
 
 /* What to do with events of this name: the first pattern that matches decides. settings.c reads
  * the patterns, names.c remembers the answers. */
