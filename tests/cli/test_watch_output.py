@@ -188,8 +188,8 @@ def test_an_end_by_a_signal_is_told_apart_from_a_status(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--events", "opne", "x"], "no event 'opne' in the catalogue; near: open"),
-        (["--right", "conect", "x"], "no right 'conect'; near: connect"),
+        (["--events", "opne", "-c", "pass"], "no event 'opne' in the catalogue; near: open"),
+        (["--right", "conect", "-c", "pass"], "no right 'conect'; near: connect"),
         (["--must-log", "rum", "x"], "no right 'rum'; near: run"),
         (["--evnts", "open", "x"], "unknown option --evnts; near: --events"),
         (["--stacks", "33", "x"], "--stacks takes a number from 0 to 32, not '33'"),

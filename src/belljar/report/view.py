@@ -7,6 +7,8 @@ there are many: those are in the record, and the summary says how many it did no
 
 from __future__ import annotations
 
+import time
+
 from belljar._native import unskipped
 from belljar.errors import GuestProtocolError
 from belljar.events.decode import BYE, EVENT, HELLO, decode, decode_bye, decode_hello
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from belljar.watch.selection import Selection
 
 _HEADER: Final = 32
-_MOST_WAITING: Final = 64 << 20
+_MOST_WAITING: Final = 16 << 20
+_MANY_WAITING: Final = 128 << 10
+_SLICE: Final = 0.003  # seconds
+_PATIENCE: Final = 3.0  # seconds of looking at what is left when the program has ended
 _FRAMES_AT_ONCE: Final = 200
 _MOST_KNOWN: Final = 20_000
 _LONGEST_KNOWN: Final = 1024
@@ -40,7 +45,8 @@ class View:
     """Give it chunks by `take`, time by `work`, and call `finish` before the summary is read.
 
     `write` gets JSON lines; where it is None, events go into `summary` instead. `each` gets the
-    right and package of every event that was decoded.
+    right and package of every event that was decoded. Without `shadows`, nobody looks for files
+    that are imported in place of standard modules.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class View:
         selection: Selection,
         write: Callable[[dict[str, Any]], None] | None = None,
         each: Callable[[str | None, str], None] | None = None,
+        *,
+        shadows: bool = True,
     ) -> None:
         self.summary = summary
         self.broken = 0
@@ -58,17 +66,24 @@ class View:
         self._attribution, self._selection = attribution, selection
         self._write, self.each = write, each
         self._tells_begin = selection.wants("cpython.run_file")
-        self._skip = frozenset() if write or not selection.everything else tells_nothing()
+        self._skip: frozenset[bytes] = frozenset()
+        if write is None and selection.everything:
+            self._skip = tells_nothing() | (set() if shadows else {b"exec"})
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
         self._waiting: list[Chunk] = []
-        self._places: list[tuple[int, int]] = []
+        self._places: list[tuple[int, int]] | None = None  # of the oldest chunk, once known
         self._at = self._size = 0
 
     def take(self, chunks: list[Chunk]) -> None:
-        """Keep chunks for later."""
+        """Keep chunks for later; when there are many, decode as long as a collector that has just
+        emptied its FIFO may be away."""
         for chunk in chunks:
             self._waiting.append(chunk)
             self._size += len(chunk.data)
+        if self._size > _MANY_WAITING:
+            until = time.monotonic() + _SLICE
+            while self.work() and time.monotonic() < until:
+                continue
         while self._size > _MOST_WAITING and self._waiting:
             if self._write is None:
                 self._shed()
@@ -81,7 +96,7 @@ class View:
         if not self._waiting:
             return False
         chunk = self._waiting[0]
-        if not self._places:
+        if self._places is None:
             self._places = self._interesting(chunk, self._skip)
         data = chunk.data
         for offset, length in self._places[self._at : self._at + _FRAMES_AT_ONCE]:
@@ -93,14 +108,16 @@ class View:
         if self._at < len(self._places):
             return True
         self._size -= len(data)
-        self._at, self._places = 0, []
+        self._at, self._places = 0, None
         del self._waiting[0]
         return bool(self._waiting) and not whole
 
     def finish(self) -> None:
-        """Decode all that waits."""
+        """Decode all that waits; but nobody waits long for a summary."""
+        until = time.monotonic() + _PATIENCE
         while self.work():
-            continue
+            if self._waiting and self._write is None and time.monotonic() > until:
+                self._shed()
         if self.shed:
             self.summary.notes.append(
                 f"{self.shed} opens, imports and the like came too fast to be looked at; "
@@ -117,11 +134,13 @@ class View:
     def _shed(self) -> None:
         """Take what is left of the oldest chunk without events of which there may be many."""
         chunk = self._waiting[0]
-        before = self._places or self._interesting(chunk, self._skip)
-        begin = before[self._at][0] if self._at < len(before) else len(chunk.data)
-        few = self._interesting(chunk, self._skip | _BULK)
-        self._places = [place for place in few if place[0] >= begin]
-        self.shed += len(before) - self._at - len(self._places)
+        before = self._places
+        if before is None:
+            before = self._interesting(chunk, self._skip)
+        left = before[self._at :]
+        few = set(self._interesting(chunk, self._skip | _BULK))
+        self._places = [place for place in left if place in few]
+        self.shed += len(left) - len(self._places)
         self._at = 0
 
     def _frame(self, frame: bytes) -> None:
