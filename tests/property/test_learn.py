@@ -13,7 +13,8 @@ from belljar.model import Event, Frame, Grant, Policy
 from belljar.policy import decide
 from belljar.policy.facts import Facts
 from belljar.policy.file import parse
-from belljar.policy.learn import Learned, Learner
+from belljar.policy.items import Learned
+from belljar.policy.learn import Learner
 from belljar.policy.toml import to_toml
 
 NAMES = ("a", "b.txt", "data", "out", ".ssh", "Makefile", "tmp", "srv")

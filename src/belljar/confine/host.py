@@ -49,6 +49,7 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         if g.target.startswith("/box/")
     ]
     given = Policy(grants=tuple(grants))
+    home = os.path.abspath(os.path.expanduser("~"))
     script = ""
     if program.kind == "script":
         script = os.path.realpath(os.path.join(program.cwd, program.target))
@@ -63,6 +64,7 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         program=_programs(runtime),
         private=private,
         obeyed=sensitive.NAMES,
+        homes=tuple(dict.fromkeys((home, os.path.realpath(home)))) if home != "/" else (),
         own=tuple(os.path.realpath(path) for path in own),
         folder=folder,
         script=script,

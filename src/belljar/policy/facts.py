@@ -28,14 +28,15 @@ def _program(text: str) -> tuple[str, str]:
 class Facts(Value):
     """The host as it is when learning.
 
-    `given` is what `belljar run` grants by itself, by the host's names. `kind(path)` is `file`,
-    `directory`, `other` or nothing; `new(path)` whether it came into being since the record
-    began, None where nobody knows; `real(path)` where links lead; `changed(path)` whether it was written since. `owner(path)` is
-    the distribution that a file of the environment belongs to, nothing for what comes with the
-    interpreter, None for neither. `requires(name)` are the distributions a grant of `name`
-    brings. `program(name)` is (the file that `run` would start, why it cannot be granted).
-    `private` are the directories that are the guest's own inside, `obeyed` the names that a
-    sandbox shields, `own` Belljar's own directories, `folder` the program's.
+    `given` is what `belljar run` grants by itself, by the host's names. `real(path)` is where
+    links lead; `kind(path)` is `file`, `directory`, `other` or nothing; `new(path)` whether it came
+    into being since the record began, None where nobody knows; `changed(path)` whether it was
+    written since. `owner(path)` is the distribution that a file of the environment belongs to,
+    nothing for what comes with the interpreter, None for neither. `requires(name)` are the
+    distributions a grant of `name` brings. `program(name)` is (the file that `run` would start,
+    why it cannot be granted). `private` are the directories that are the guest's own inside,
+    `obeyed` the names that a sandbox shields, `own` Belljar's directories, `homes` those of
+    people, `folder` the program's.
     """
 
     given: Policy = Policy()
@@ -49,5 +50,6 @@ class Facts(Value):
     private: tuple[str, ...] = ("/tmp", "/dev/shm")
     obeyed: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    homes: tuple[str, ...] = ()
     folder: str = ""
     script: str = ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from belljar.events.paths import covers
 from belljar.events.targets import targets
-from belljar.model import Event, Grant, Policy, Value
+from belljar.model import Event, Grant, Policy
 from belljar.policy.deciding import decide
 from belljar.policy.facts import Facts
+from belljar.policy.items import Item, Learned, Want, drop_covered, item_of
 from belljar.policy.places import Places
 from belljar.policy.withhold import address, module, path, program
 
@@ -20,64 +21,10 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 MOST: Final = 10_000  # different things that a program needed
-_PLACES_KEPT: Final = 3
 _PATHS: Final = ("read", "list", "write", "append", "execute")
 _KEYS: Final = ("read", "write", "connect", "bind", "import", "run")
 _BEGINS: Final = "cpython.run_"
 _DAY: Final = 86_400.0
-
-
-class Item(Value):
-    """One line of a policy and what needed it.
-
-    `key` is the key it belongs to, `value` what it grants. `withheld` says why it is only
-    proposed, `denied` that a sandbox refused it, `origin` where an older policy had it. `places`
-    are `file:line` of the program, the most frequent first; text from the program.
-    """
-
-    key: str
-    value: str
-    count: int = 0
-    places: tuple[str, ...] = ()
-    withheld: str = ""
-    denied: bool = False
-    note: str = ""
-    origin: str = ""
-    source: str = ""
-    optional: bool = False
-
-
-class Learned(Value):
-    """A policy, its lines, and what was left out: (right, target) to the reason."""
-
-    policy: Policy
-    items: tuple[Item, ...]
-    left: dict[tuple[str, str], str]
-    notes: tuple[str, ...]
-
-
-class Want:
-    """One right on one target, however often it was asked for."""
-
-    __slots__ = ("count", "denied", "files", "names", "places", "through")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.denied = False
-        self.names: set[str] = set()
-        self.places: dict[str, int] = {}
-        self.files: set[str] = set()
-        self.through: list[str] = []  # what was asked for, where the grant is of more
-
-    def merge(self, other: Want) -> None:
-        """Take over what `other` counted."""
-        self.count += other.count
-        self.denied |= other.denied
-        self.names |= other.names
-        self.files |= other.files
-        self.through += [t for t in other.through if t not in self.through][:_PLACES_KEPT]
-        for place, times in other.places.items():
-            self.places[place] = self.places.get(place, 0) + times
 
 
 class Learner:
@@ -212,7 +159,7 @@ class Learner:
                         draft.through.append(target)
                     notes[key, value] = notes.get((right, target), "")
         self._enter(drafts, withheld)
-        _drop_covered(drafts)
+        drop_covered(drafts)
         for key, value, through, want in self._behind_links(drafts):
             reason = path(self._facts, key, value, value)
             if reason:
@@ -223,9 +170,9 @@ class Learner:
         self._drop_brought(drafts, left)
         items = [*self._kept()]
         for (key, value), want in drafts.items():
-            items.append(_item(key, value, want, note=notes.get((key, value), "")))
+            items.append(item_of(key, value, want, note=notes.get((key, value), "")))
         for (key, value), (want, reason) in withheld.items():
-            items.append(_item(key, value, want, withheld=reason))
+            items.append(item_of(key, value, want, withheld=reason))
         items.sort(key=lambda i: (_KEYS.index(i.key), i.value))
         return Learned(self._policy(items), tuple(items), left, tuple(self._notes(left)))
 
@@ -349,25 +296,3 @@ def _asking(right: str, target: str) -> Event:
 def _is_compiled(target: str) -> bool:
     """Python's own cache beside modules: inside, nothing is written there."""
     return "/__pycache__" in target or target.endswith(".pyc")
-
-
-def _item(key: str, value: str, want: Want, *, withheld: str = "", note: str = "") -> Item:
-    most = sorted(want.places, key=lambda place: -want.places[place])
-    if want.through:
-        note = f"the directory, because of {', '.join(want.through[:2])}"
-        note += " and more" if len(want.through) > 2 else ""
-    if want.denied:
-        note = f"{note}; was denied" if note else "was denied"
-    places = tuple(most[:_PLACES_KEPT])
-    return Item(key, value, want.count, places, withheld, want.denied, note)
-
-
-def _drop_covered(drafts: dict[tuple[str, str], Want]) -> None:
-    """Grants that a directory's grant of the same key includes."""
-    for key in ("read", "write"):
-        around: list[str] = []
-        for value in sorted((v for k, v in drafts if k == key), key=lambda v: v.split("/")):
-            if around and covers(around[-1], value):
-                drafts[key, around[-1]].merge(drafts.pop((key, value)))
-            else:
-                around.append(value)

@@ -31,6 +31,7 @@ _AT_HOME: Final = (
     ".ssh", ".gnupg", ".aws", ".netrc", ".bashrc", ".profile", ".git-credentials", ".kube",
     ".docker", ".env", ".bash_history",
 )  # fmt: skip
+_WIDE: Final = ("/home", "/root", "/etc", "/var", "/run", "/mnt", "/media", "/tmp", "/usr")
 METADATA: Final = ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
 
 
@@ -64,6 +65,17 @@ def is_obeyed(path: str, names: tuple[str, ...]) -> str:
     if parts[1:2] and parts[1] in _SYSTEM:
         return f"/{parts[1]} belongs to the system"
     return ""
+
+
+def is_wide(path: str, homes: tuple[str, ...]) -> str:
+    """Why the directory `path` is too much to be granted as a whole, or nothing.
+
+    >>> is_wide("/etc", ()), is_wide("/home/me", ("/home/me",)), is_wide("/srv/data", ())
+    ('it is a whole tree of the system', 'it is a home directory', '')
+    """
+    if path in homes or any(home.startswith(f"{path}/") for home in homes):
+        return "it is a home directory" if path in homes else "it holds a home directory"
+    return "it is a whole tree of the system" if path in _WIDE else ""
 
 
 def inside_home(path: str) -> tuple[str, ...]:

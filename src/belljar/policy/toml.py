@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.model import Policy, Rule
+    from belljar.policy.items import Item, Learned
     from belljar.policy.keys import Key
-    from belljar.policy.learn import Item, Learned
 
 _LONGEST: Final = 300
 

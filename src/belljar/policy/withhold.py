@@ -5,7 +5,7 @@ from __future__ import annotations
 from belljar.policy import addresses
 from belljar.policy.modules import UNSAFE_MODULES
 from belljar.policy.refused import refused_path
-from belljar.policy.secret import METADATA, holds_secrets, inside_home, is_obeyed
+from belljar.policy.secret import METADATA, holds_secrets, inside_home, is_obeyed, is_wide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def path(facts: Facts, key: str, value: str, target: str) -> str:
                 return "it holds Belljar's own files, which no guest may write"
     reason = holds_secrets(value) or holds_secrets(target)
     if not reason and facts.kind(value) == "directory":
-        reason = next((f"it holds {p}" for p in inside_home(value) if facts.kind(p)), "")
+        reason = is_wide(value, facts.homes)
+        reason = reason or next((f"it holds {p}" for p in inside_home(value) if facts.kind(p)), "")
     return reason
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from belljar.ledger.reader import Record
     from belljar.ledger.runs import Run
     from belljar.policy.facts import Facts
-    from belljar.policy.learn import Learned
+    from belljar.policy.items import Learned
 
 #: Options of `python` that take a value of their own.
 _WITH_VALUE: Final = ("-X", "-W", "--check-hash-based-pycs")

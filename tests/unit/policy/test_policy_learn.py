@@ -8,7 +8,8 @@ from belljar.events.targets import resolve
 from belljar.model import Event, Frame, Grant, Limits, Policy, Rule
 from belljar.policy.facts import Facts
 from belljar.policy.file import parse
-from belljar.policy.learn import Item, Learned, Learner
+from belljar.policy.items import Item, Learned
+from belljar.policy.learn import Learner
 from belljar.policy.places import may_create
 from belljar.policy.secret import holds_secrets, is_obeyed
 from belljar.policy.toml import to_toml
@@ -100,6 +101,9 @@ def test_one_event_becomes_the_smallest_grant(
     [
         (("open", "/home/me/.ssh/id_rsa", "r", 0), ("read", "/home/me/.ssh/id_rsa"), "credentials"),
         (("os.listdir", "/home/me"), ("read", "/home/me"), "it holds /home/me/.ssh"),
+        (("os.listdir", "/home/you"), ("read", "/home/you"), "it is a home directory"),
+        (("os.listdir", "/home"), ("read", "/home"), "it holds a home directory"),
+        (("os.listdir", "/etc"), ("read", "/etc"), "a whole tree of the system"),
         (("open", "/srv/.git/hooks/x", "w", 0o101), ("write", "/srv/.git/hooks"), "obey"),
         (("open", "/srv/Makefile", "w", 0o101), ("write", "/srv"), "obey"),
         (("open", "/srv/pipe", "r", 0), ("read", "/srv/pipe"), "neither a file"),
@@ -115,9 +119,11 @@ def test_what_is_sensitive_or_cannot_be_granted_is_proposed_with_the_reason(
     asked: tuple[str, object], what: tuple[str, str], why: str
 ) -> None:
     made = {"/srv/.git/hooks/x": "file", "/srv/Makefile": "file"}
+    more = {"/home": "directory", "/home/you": "directory", "/etc": "directory"}
     learned = learn(
         event(*asked),
-        kind=lambda path: {**OLD, **NEW, **made}.get(path, ""),
+        homes=("/home/you",),
+        kind=lambda path: {**OLD, **NEW, **made, **more}.get(path, ""),
         new=lambda path: path in NEW or path in made,
     )
     assert granted(learned) == []
