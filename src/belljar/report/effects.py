@@ -43,6 +43,7 @@ _NATIVE: Final = ("ctypes.", "sqlite3.")
 _CODE_FILES: Final = (".py", ".pyc", ".pyi", ".so", ".pth", ".zip")
 _START_FILES: Final = ("/pyvenv.cfg", "._pth", "/pybuilddir.txt", ".pyc")
 _SITES: Final = ("/site-packages/", "/dist-packages/")
+_FOLDERS: Final = (".dist-info", ".egg-info", *(f"/python3.{minor}" for minor in range(8, 20)))
 _DELETES: Final = ("os.remove", "os.rmdir")
 _NOTHING: Final = ("/dev/null",)
 #: What `collections.namedtuple`, `dataclasses` and `typing` compile, as far as letters tell.
@@ -129,7 +130,8 @@ def _read(event: Event, right: str) -> Effect:
         return ("count", "untold", f"{right} {_cut(event.asked or _type(value))}")
     if path.endswith(_START_FILES):
         return ("loaded",)
-    if is_library(path) and (right == "list" or path.endswith(_CODE_FILES)):
+    folder = "." not in path.rpartition("/")[2] or path.endswith(_FOLDERS)
+    if is_library(path) and (right == "list" or folder or path.endswith(_CODE_FILES)):
         return ("loaded",)
     return ("count", right, path)
 
@@ -169,7 +171,7 @@ def _compile(event: Event) -> Effect:
         return ("made",)
     where = event.stack[0]
     words = " ".join(source[:_LONGEST].split())
-    return ("count", "code", (where.file, where.line, words[:60] or file[:60]))
+    return ("count", "code", (where.file, where.line, words[:48] or file[:48]))
 
 
 def _command(event: Event) -> str:

@@ -7,6 +7,11 @@ from belljar.report.text import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Final
+
+
+#: The end of a path that stands for more files of its directory than are known.
+MORE: Final = "/..."
 
 
 class Paths:
@@ -30,7 +35,8 @@ class Paths:
 
     def fold(self, paths: Iterable[str], most: int) -> list[str]:
         """At most `most` texts that stand for all of `paths`: files, or directories with the
-        number of paths beneath them. A path that ends in `/` is a directory.
+        number of paths beneath them. A path that ends in `/` is a directory, one that ends in
+        `MORE` means that there are more than those that are named.
 
         >>> Paths("/w", "").fold(["/a/b/1", "/a/b/2", "/a/b/3", "/c"], 2)
         ['/c', '/a/b/ (3 files)']
@@ -62,7 +68,8 @@ class Paths:
         if not group.children:
             return self.short(group.path + ("/" if group.is_directory else ""))
         what = "file" if group.count == 1 else "files"
-        return f"{self.short(group.path + '/')} ({group.count} {what})"
+        over = "over " if group.more else ""
+        return f"{self.short(group.path + '/')} ({over}{group.count} {what})"
 
 
 class _Node:
@@ -72,13 +79,14 @@ class _Node:
         self.path = path
         self.children: dict[str, _Node] = {}
         self.count = self.own = 0
-        self.is_directory = False
+        self.is_directory = self.more = False
 
     def add(self, path: str) -> None:
         node = self
+        more = path.endswith(MORE)
         is_directory = path.endswith("/")
         way = [node]
-        for part in path.strip("/").split("/"):
+        for part in path.removesuffix(MORE).strip("/").split("/"):
             if part not in node.children:
                 prefix = f"{node.path}/" if node.path or path.startswith("/") else ""
                 node.children[part] = _Node(prefix + part)
@@ -86,8 +94,10 @@ class _Node:
             way.append(node)
         node.is_directory = is_directory
         for one in way:
-            one.count += 1
-        node.own += 1
+            one.count += not more
+            one.more |= more
+        if not more:
+            node.own += 1
 
     @property
     def parts(self) -> int:

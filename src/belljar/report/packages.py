@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from belljar.report.fold import MORE
 from belljar.watch.attribute import INTERPRETER, PROGRAM, STANDARD
 
 TYPE_CHECKING = False
@@ -53,9 +54,9 @@ class Package:
             row = self.rows[kind] = Counter()
         if len(row) >= _MOST_ROWS and key not in row:
             if kind in _PATHS:
-                key = key.rpartition("/")[0] + "/"
+                key = key.rstrip("/").rpartition("/")[0] + MORE
             if len(row) >= 2 * _MOST_ROWS and key not in row:
-                key = ("more", 0, "") if kind == "code" else "/" if kind in _PATHS else "more"
+                key = ("more", 0, "") if kind == "code" else MORE if kind in _PATHS else "more"
         row[key] += 1
 
     def forget(self, kind: str, key: Any) -> None:

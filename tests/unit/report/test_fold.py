@@ -41,6 +41,12 @@ def test_directories_that_were_made_end_in_a_slash():
     assert PATHS.fold(["/w/new/", "/w/new/a", "/w/new/b"], 1) == ["/w/new/ (3 files)"]
 
 
+def test_what_stands_for_more_files_than_are_known_says_so():
+    assert PATHS.fold(["/srv/a/1", "/srv/a/2", "/srv/a/...", "/x"], 2) == [
+        "/x", "/srv/a/ (over 2 files)",
+    ]  # fmt: skip
+
+
 def test_too_many_places_end_in_a_count():
     folded = PATHS.fold([f"/{n}/a/{n}" for n in range(9)], 3)
     assert len(folded) == 3
