@@ -6,7 +6,7 @@ which rules are worth trying for a name.
 
 from __future__ import annotations
 
-from belljar.events.catalogue import ROWS, lookup
+from belljar.events.catalogue import BY_NAME, lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def names_needing(rights: Sequence[str]) -> tuple[str, ...]:
     ('socket.bind',)
     """
     names = []
-    for row in ROWS:
+    for row in BY_NAME.values():  # declared ones, too
         needed = rights_of(row[0])
         if row[0] == "import":
             if "import" in rights:
