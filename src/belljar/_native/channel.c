@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "copies.h"
 #include "settings.h"
 
 /* Bulk events pend only this long after a write (ns): the collector still looks then, without
@@ -34,6 +35,7 @@ static uint64_t seq, written; /* the last number; when the last write was */
 static uint64_t drops, lost;  /* events lost since the start, and since the last loss was told */
 static uint32_t pid;
 static __thread uint32_t thread __attribute__((tls_model("initial-exec")));
+static __thread int inside __attribute__((tls_model("initial-exec")));
 
 /* Out of the way of the program's own descriptors, within its limit, and low enough that the
  * kernel's table stays small. */
@@ -76,6 +78,7 @@ int bj_channel_open(const char *path, int strict)
     memcpy(where, path, len + 1);
     mode = strict && bj_settings.overflow == BJ_DROP ? BJ_BLOCK : bj_settings.overflow;
     pid = (uint32_t)getpid();
+    bj_copies_note();
     channel = connect_fifo();
     if (channel < 0 && errno == ENXIO && mode != BJ_DROP)
         bj_refuse("the record's channel is gone"); /* it stands there, and nobody reads it */
@@ -83,6 +86,16 @@ int bj_channel_open(const char *path, int strict)
     if (channel >= 0 && answers != NULL)
         (void)bj_answers_open(answers); /* without it every event that asks is refused */
     return channel < 0 ? -1 : 0;
+}
+
+int bj_channel_can_send(void)
+{
+    struct stat st;
+    if (channel < 0 || inside)
+        return 0;
+    bj_copies_adopt();
+    return bj_channel_is_ours() ||
+           (bj_copies_are_known() && syscall(SYS_fstat, channel, &st) == 0 && S_ISFIFO(st.st_mode));
 }
 
 int bj_channel_is_open(void) { return channel >= 0; }
@@ -100,6 +113,7 @@ void bj_channel_after_fork(void)
     pthread_mutex_init(&lock, NULL); /* another thread of the parent may have held it */
     pid = (uint32_t)getpid();
     thread = 0;
+    bj_copies_note();
     seq = drops = lost = written = 0;
     bj_page_forget();
     bj_answers_forget();
@@ -239,6 +253,8 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 {
     int saved = errno, failed;
     struct timespec clock;
+    bj_copies_adopt();
+    inside = 1;
     if (thread == 0)
         thread = (uint32_t)syscall(SYS_gettid);
     pthread_mutex_lock(&lock);
@@ -263,6 +279,7 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     }
     if (!(flags & BJ_LAST))
         pthread_mutex_unlock(&lock);
+    inside = 0;
     errno = saved;
     return number;
 }

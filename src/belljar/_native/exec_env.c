@@ -4,6 +4,7 @@
  * CPython's subprocess calls execve in a vfork child, so this allocates on the stack only. */
 #define _GNU_SOURCE
 #include "recorder.h"
+#include "starts.h"
 
 #include <alloca.h>
 #include <dlfcn.h>
@@ -130,6 +131,7 @@ static int too_big(void)
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, too_big())
+    bj_starts(path, argv);
     bj_send_bye(0);
     return real_execve(path, argv, env);
 }
@@ -139,6 +141,7 @@ EXPORT int execv(const char *path, char *const argv[]) { return execve(path, arg
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, too_big())
+    bj_starts(file, argv);
     bj_send_bye(0);
     return real_execvpe(file, argv, env);
 }
@@ -147,7 +150,10 @@ EXPORT int execvp(const char *file, char *const argv[]) { return execvpe(file, a
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
+    char name[32];
     WITH_ENV(envp, too_big())
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    bj_starts(name, argv);
     bj_send_bye(0);
     return real_fexecve(fd, argv, env);
 }
@@ -156,6 +162,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
                        const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, E2BIG)
+    bj_starts(path, argv);
     return real_spawn(pid, path, actions, attr, argv, env);
 }
 
@@ -163,6 +170,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
                         const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
     WITH_ENV(envp, E2BIG)
+    bj_starts(file, argv);
     return real_spawnp(pid, file, actions, attr, argv, env);
 }
 

@@ -1,8 +1,9 @@
 /* The program cannot close our descriptor or put another file in its place through the C
- * library, so `os.dup2(devnull, n)` does not silence the record. What a vfork child does to its
- * own table does not concern us. */
+ * library, so `os.dup2(devnull, n)` does not silence the record. A vfork child does not close it
+ * either, who may have to tell what it executes. */
 #define _GNU_SOURCE
 #include "recorder.h"
+#include "silence.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,7 +32,8 @@ static int guarded(int fd) { return fd >= 0 && fd == bj_channel_fd() && bj_chann
 
 EXPORT int close(int fd)
 {
-    if (guarded(fd)) {
+    bj_silence_look();
+    if (fd >= 0 && fd == bj_channel_fd()) {
         errno = EBADF;
         return -1;
     }
@@ -40,6 +42,7 @@ EXPORT int close(int fd)
 
 EXPORT int dup2(int old, int new)
 {
+    bj_silence_look();
     if (old != new && guarded(new))
         bj_channel_move(); /* nothing is in the way of the program */
     return real_dup2 != NULL ? real_dup2(old, new) : (int)syscall(SYS_dup3, old, new, 0);
@@ -55,7 +58,7 @@ EXPORT int dup3(int old, int new, int flags)
 EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
     unsigned ours = (unsigned)bj_channel_fd();
-    if (!guarded((int)ours) || flags != 0 || ours < first || ours > last || first > last)
+    if (bj_channel_fd() < 0 || flags != 0 || ours < first || ours > last || first > last)
         return (int)syscall(SYS_close_range, first, last, flags);
     if (ours > first && syscall(SYS_close_range, first, ours - 1, 0) < 0)
         return -1;

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "silence.h"
+
 enum { RAW = 0 }; /* PYMEM_DOMAIN_RAW */
 struct allocator { /* PyMemAllocatorEx */
     void *ctx;
@@ -66,6 +68,7 @@ int bj_hookmem_add(Py_AuditHookFunction hook)
     PyMem_SetAllocator(RAW, &noting);
     int failed = PySys_AddAuditHook(hook, NULL);
     PyMem_SetAllocator(RAW, &maker);
+    bj_silence_begin(failed ? NULL : entry, hook);
     return failed;
 }
 

@@ -30,6 +30,13 @@ static int must_check(const char *name)
     return 0;
 }
 
+static int starts_program(const char *name)
+{
+    return strcmp(name, "subprocess.Popen") == 0 || strcmp(name, "os.exec") == 0 ||
+           strcmp(name, "os.posix_spawn") == 0 || strcmp(name, "os.system") == 0 ||
+           strcmp(name, "_posixsubprocess.fork_exec") == 0;
+}
+
 static void learn(struct bj_name *found, const char *name)
 {
     enum { BYTE_CODE = 32, MODULE_AND_FILE = 2, NAME_ONLY = 1, EVERY = BJ_MAX_ITEMS };
@@ -38,6 +45,7 @@ static void learn(struct bj_name *found, const char *name)
     found->told = EVERY;
     found->action = (uint8_t)bj_settings_choose(name);
     found->flags = must_check(name) ? BJ_NAME_URGENT : 0;
+    found->flags |= starts_program(name) ? BJ_NAME_STARTS : 0;
     if (strcmp(name, "import") == 0) { /* not sys.path and the finders, again and again */
         found->told = MODULE_AND_FILE;
     } else if (strcmp(name, "os.putenv") == 0) { /* environments are named, never told */

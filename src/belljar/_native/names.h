@@ -10,8 +10,9 @@ enum { BJ_MEMO_NAME = 64 };
 
 /* URGENT: a policy may have to decide, never pends. SOURCE: the first argument is the text of a
  * program, the second says from where. RESTORE: a shell follows, with the environment as it is
- * then. ADDRESS: the second argument is a socket's address. */
-enum { BJ_NAME_URGENT = 1, BJ_NAME_SOURCE = 2, BJ_NAME_RESTORE = 4, BJ_NAME_ADDRESS = 8 };
+ * then. ADDRESS: the second argument is a socket's address. STARTS: a program is about to be started. */
+enum { BJ_NAME_URGENT = 1, BJ_NAME_SOURCE = 2, BJ_NAME_RESTORE = 4, BJ_NAME_ADDRESS = 8,
+       BJ_NAME_STARTS = 16 };
 
 struct bj_name {
     uint64_t hash;

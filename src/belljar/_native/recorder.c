@@ -13,12 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "copies.h"
 #include "hookmem.h"
 #include "edits.h"
 #include "event.h"
 #include "here.h"
 #include "settings.h"
+#include "silence.h"
 #include "stack.h"
+#include "starts.h"
 
 static unsigned char arguments[1024]; /* argv, encoded once: the program may overwrite it */
 static size_t arguments_len;
@@ -78,7 +81,7 @@ static int hook(const char *name, PyObject *args, void *unused)
 {
     (void)unused;
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0)
-        bj_hookmem_ending();
+        bj_hookmem_ending(), Py_IsInitialized() ? (void)0 : bj_silence_end();
     struct bj_name spare;
     int out = bj_channel_is_open(), here = bj_here_wants(name);
     if ((!out && !here) || bj_asking())
@@ -87,6 +90,7 @@ static int hook(const char *name, PyObject *args, void *unused)
     const struct bj_name *known = bj_know(name, &spare);
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
     int action = action_of(known, name, args);
+    bj_starts_heard(known);
     if (known->flags & BJ_NAME_RESTORE)
         bj_exec_env_restore();
     /* What the window judges is recorded, whatever the settings say. */
@@ -152,6 +156,8 @@ void bj_send_bye(int flags)
 {
     unsigned char frame[BJ_HEADER + 16];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
+    bj_copies_adopt();
+    bj_silence_look();
     if (!bj_channel_is_open() || !bj_channel_is_ours())
         return;
     bj_put_array(&b, 1);
@@ -159,12 +165,26 @@ void bj_send_bye(int flags)
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_BYE, flags);
 }
 
-static void in_child(void)
+void bj_forked(void)
 {
     if (!bj_channel_is_open())
         return;
     bj_channel_after_fork();
     send_hello(BJ_FORKED);
+}
+
+static void in_child(void)
+{
+    if (bj_copies_are_known())
+        bj_copies_adopt();
+    else
+        bj_forked();
+}
+
+static void before_fork(void)
+{
+    bj_silence_look();
+    bj_channel_flush();
 }
 
 static void keep_arguments(int argc, char **argv)
@@ -184,6 +204,8 @@ static int word_count;
 static char **words, **surroundings; /* the program's, as it was started */
 
 static int added;
+
+int bj_hook_is_there(void) { return added; }
 
 void bj_hook_gone(void)
 {
@@ -230,7 +252,7 @@ int bj_begin(const char *channel)
             bj_answers_open(answers); /* without them whoever asks is refused */
         send_hello(0);
         bj_exec_env_init(surroundings);
-        ready = bj_hook_add() == 0 && pthread_atfork(bj_channel_flush, NULL, in_child) == 0;
+        ready = bj_hook_add() == 0 && pthread_atfork(before_fork, bj_starts_forked, in_child) == 0;
     }
     if (!ready && strict)
         bj_refuse("the record's channel cannot be opened");
@@ -246,4 +268,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         bj_begin(getenv("BELLJAR_CHANNEL"));
 }
 
-__attribute__((destructor)) static void stop(void) { bj_send_bye(0); }
+__attribute__((destructor)) static void stop(void)
+{
+    bj_silence_at_end();
+    bj_send_bye(0);
+}

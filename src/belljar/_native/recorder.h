@@ -7,7 +7,8 @@
 
 enum { BJ_MAGIC = 0x4A42, BJ_VERSION = 2, BJ_OLDEST = 1, BJ_HEADER = 32, BJ_FRAME = 4096 };
 enum { BJ_HELLO = 1, BJ_EVENT = 2, BJ_BYE = 3, BJ_LOSS = 4, BJ_SYSCALL = 5 };
-enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8, BJ_WAITS = 16 };
+enum { BJ_CHECK = 1, BJ_REFUSED = 2, BJ_TRUNCATED = 4, BJ_FORKED = 8, BJ_WAITS = 16,
+       BJ_SILENCED = 32 };
 /* Not on the wire. LAST: no thread of this process sends anything after it. BULK: may pend. */
 enum { BJ_LAST = 0x100, BJ_BULK = 0x200 };
 
@@ -24,6 +25,9 @@ _Static_assert(sizeof(struct bj_header) == BJ_HEADER, "the header has no padding
 int bj_channel_open(const char *path, int strict); /* -1: nobody listens */
 int bj_channel_is_open(void);
 int bj_channel_is_ours(void); /* no vfork child, no raw clone */
+/* A vfork child may send, too: it has its parent's memory, so it counts on for the parent. Not from
+ * within the channel itself. */
+int bj_channel_can_send(void);
 void bj_channel_flush(void); /* before a fork: what pends comes before the child's hello */
 void bj_channel_after_fork(void);
 uint64_t bj_channel_drops(void);
@@ -57,9 +61,11 @@ void bj_answers_forget(void);          /* in a child: the slot is the parent's *
 
 /* recorder.c */
 int bj_hook_add(void);             /* once for the process; -1: another hook refused it */
+int bj_hook_is_there(void);
 void bj_hook_gone(void);           /* the interpreter ended and cleared its hooks */
 int bj_begin(const char *channel); /* -1: nothing is recorded; NULL: nowhere to write */
 void bj_send_bye(int flags);
+void bj_forked(void); /* this process is a new one, a copy */
 _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 
 /* exec_env.c: keeps the recorder in the environment of what this process executes. */

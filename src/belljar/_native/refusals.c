@@ -3,6 +3,7 @@
  * PermissionError. Behind an open window the C library's calls say EACCES, too, so that a program
  * meets one refusal for one thing. Raw system calls still see EROFS: nothing here is a wall. */
 #define _GNU_SOURCE
+#include "silence.h"
 #include "window.h"
 
 #include <dlfcn.h>
@@ -54,6 +55,7 @@ static void *find(struct real *real)
     {                                                                                 \
         KEPT_TOGETHER static struct real real = {#name, NULL};                        \
         result(*call) parameters;                                                     \
+        bj_silence_look();                                                            \
         *(void **)&call = find(&real);                                                \
         if (call == NULL) {                                                           \
             errno = ENOSYS;                                                           \
@@ -81,6 +83,7 @@ static void *find(struct real *real)
             mode = va_arg(more, mode_t);                                              \
             va_end(more);                                                             \
         }                                                                             \
+        bj_silence_look();                                                            \
         *(void **)&call = find(&real);                                                \
         if (call == NULL)                                                             \
             errno = ENOSYS;                                                           \

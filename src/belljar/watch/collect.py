@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 HELLO, EVENT, BYE, LOSS, SYSCALL = 1, 2, 3, 4, 5
-CHECK, REFUSED, TRUNCATED, FORKED, ASK = 1, 2, 4, 8, 16
+CHECK, REFUSED, TRUNCATED, FORKED, ASK, SILENCED = 1, 2, 4, 8, 16, 32
 HEADER: Final = 32
 
 _SET_PIPE_SIZE: Final = 1031
@@ -244,6 +244,10 @@ class Collector:
         """Note the beginning or end of a process, and what it lost."""
         kind = data[offset + 4]
         if kind == EVENT:
+            if data[offset + 5] & SILENCED:
+                pid = int.from_bytes(data[offset + 8 : offset + 12], "little")
+                seq = int.from_bytes(data[offset + 16 : offset + 24], "little")
+                self._find(Finding("silenced", pid, seq))
             return
         self.events -= 1
         pid = int.from_bytes(data[offset + 8 : offset + 12], "little")

@@ -14,7 +14,8 @@ class Finding(Value):
 
     `gap` (numbers `first` to `last` of `pid` are missing), `order` (number `last` came where
     `first` was due), `drops` (`pid` says that it lost `first` events), `vanished` (`pid` ended
-    without a farewell, `first` is its last number), `running` (`pid` was not seen to end),
+    without a farewell, `first` is its last number), `silenced` (`pid` is no longer heard: its hook
+    was found gone, and event `first` says so), `running` (`pid` was not seen to end),
     `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
     `flood` (more processes or findings than are counted) and `ledger` (see `detail`).
 
@@ -43,6 +44,8 @@ class Finding(Value):
             return f"{who} lost {self.first} events"
         if self.kind == "vanished":
             return f"{who} ended without a farewell, after event {self.first}"
+        if self.kind == "silenced":
+            return f"{who} is not heard any more: its audit hook was gone by event {self.first}"
         if self.kind == "running":
             return f"{who} was still running when the record was closed"
         if self.kind == "malformed":
