@@ -170,16 +170,25 @@ static void write_int(struct bj_buf *b, PyObject *o)
         bj_put_absent(b);
 }
 
-/* Through the descriptor that `type` itself has for `__name__`: what a metaclass defines under
- * that name is never looked at. */
+/* Before 3.11 through the descriptor that `type` itself has for `__name__`: what a metaclass defines
+ * under that name is never looked at. */
 const char *bj_type_name(PyObject *type, PyObject **keep, size_t *size)
 {
-    PyObject *name = NULL, *descriptor = NULL;
-    PyObject *members = PyObject_GetAttrString((PyObject *)&PyType_Type, "__dict__");
-    if (members != NULL)
-        descriptor = PyMapping_GetItemString(members, "__name__");
-    if (descriptor != NULL)
-        name = PyObject_CallMethod(descriptor, "__get__", "O", type);
+    PyObject *name = NULL;
+#ifdef BELLJAR_EXTENSION
+    name = PyType_GetName((PyTypeObject *)type);
+#else
+    if (PyType_GetName != NULL) {
+        name = PyType_GetName(type);
+    } else {
+        PyObject *members = PyObject_GetAttrString((PyObject *)&PyType_Type, "__dict__");
+        PyObject *descriptor = members == NULL ? NULL : PyMapping_GetItemString(members, "__name__");
+        if (descriptor != NULL)
+            name = PyObject_CallMethod(descriptor, "__get__", "O", type);
+        Py_DecRef(descriptor);
+        Py_DecRef(members);
+    }
+#endif
     const char *text = "?";
     Py_ssize_t len = 1;
     if (name != NULL && bj_exactly(name, &PyUnicode_Type))
@@ -187,8 +196,6 @@ const char *bj_type_name(PyObject *type, PyObject **keep, size_t *size)
     if (text == NULL || len > 128)
         text = "?", len = 1;
     PyErr_Clear();
-    Py_DecRef(descriptor);
-    Py_DecRef(members);
     *keep = name;
     *size = (size_t)len;
     return text;

@@ -36,6 +36,7 @@ long long PyInterpreterState_GetID(void *) BJ_WEAK;
 
 void Py_DecRef(PyObject *) BJ_WEAK;
 PyObject *PyObject_Type(PyObject *) BJ_WEAK;
+PyObject *PyType_GetName(PyObject *) BJ_WEAK; /* 3.11 */
 PyObject *PyObject_GetAttr(PyObject *, PyObject *) BJ_WEAK;
 PyObject *PyObject_GetAttrString(PyObject *, const char *) BJ_WEAK;
 PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...) BJ_WEAK;
