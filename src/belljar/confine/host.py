@@ -50,9 +50,6 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
     ]
     given = Policy(grants=tuple(grants))
     home = os.path.abspath(os.path.expanduser("~"))
-    script = ""
-    if program.kind == "script":
-        script = os.path.realpath(os.path.join(program.cwd, program.target))
     found = Facts(
         given=given,
         real=lambda path: path if "\0" in path else os.path.realpath(path),
@@ -67,7 +64,6 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         homes=tuple(dict.fromkeys((home, os.path.realpath(home)))) if home != "/" else (),
         own=tuple(os.path.realpath(path) for path in own),
         folder=folder,
-        script=script,
     )
     return found, problem
 

@@ -52,4 +52,3 @@ class Facts(Value):
     own: tuple[str, ...] = ()
     homes: tuple[str, ...] = ()
     folder: str = ""
-    script: str = ""
