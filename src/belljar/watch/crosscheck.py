@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _HELLO, _EVENT = 1, 2
 _FORKED: Final = 8
 _HEADER: Final = 32
+_EXECS: Final = ("os.exec", "belljar.exec")
 _MOST_PROCESSES: Final = 4096
 _MOST_THREADS: Final = 4096
 _MOST_WAITING: Final = 256
@@ -276,7 +277,7 @@ class CrossCheck:
             self._decide(process, thread)
         own = process.threads.get(call.thread)
         if own is not None:
-            reason = starts(call, [s for s in own.recent if s.name == "os.exec"], call.pid)
+            reason = starts(call, [s for s in own.recent if s.name in _EXECS], call.pid)
         parent = self._processes.get(call.ppid)
         if reason is None and parent is not None:
             reason = starts(call, parent.starts, call.pid)

@@ -42,8 +42,9 @@ _ADDRESSES: Final = {
 }
 #: Events after which another program starts, in this process or in a child.
 STARTS: Final = frozenset(
-    ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "_posixsubprocess.fork_exec")
-)
+    ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "_posixsubprocess.fork_exec",
+     "belljar.exec")
+)  # fmt: skip
 _LIBRARY: Final = re.compile(r"[^/]\.so(\.[0-9]+)*$|^/etc/ld\.so\.cache$")
 _RESOLVER: Final = re.compile(
     r"^/etc/(hosts|host\.conf|resolv\.conf|nsswitch\.conf|gai\.conf|services|protocols|networks)$"
@@ -59,6 +60,7 @@ _HOUSEKEEPING: Final = re.compile(
     r"|/libgcc_s\.so\.1$"  # glibc, when a thread ends
 )
 _HEADER: Final = 32
+_BY_US: Final = "belljar.exec: the recorder saw it, Python did not announce it"
 _WRITES: Final = 3 | 0o100 | 0o1000  # O_ACCMODE, O_CREAT, O_TRUNC
 _SQLITE: Final = ("", "-journal", "-wal", "-shm")
 
@@ -145,7 +147,7 @@ def starts(call: Syscall, recent: Iterable[Seen], pid: int) -> str | None:
     for seen in recent:
         if seen.used in (0, pid) and _starts(call, seen):
             seen.used = pid  # those beneath it tell the same start again
-            found = seen.name
+            found = _BY_US if seen.name == "belljar.exec" else seen.name
         elif found:
             break
     return found

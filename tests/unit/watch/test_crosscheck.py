@@ -280,17 +280,34 @@ def test_a_program_that_no_event_started_is_told_with_what_it_did(check, compile
     )
     checked = check(
         f"""
+        import ctypes, os
+        c = ctypes.CDLL(None)
+        argv = (ctypes.c_char_p * 2)({opens.encode()!r}, None)
+        number = {{"x86_64": 59, "aarch64": 221}}[os.uname().machine]
+        if c.fork() == 0:
+            c.syscall(number, argv[0], argv, None)
+        os.wait()
+        """
+    )
+    assert checked.unexplained("exec") == {opens}
+    assert checked.group(opens)["frame"]["line"] in (6, 7)
+    assert "/etc/passwd" in checked.unexplained("open")
+
+
+def test_a_start_that_only_the_recorder_saw_is_told_apart(check):
+    checked = check(
+        """
         import ctypes
         c = ctypes.CDLL(None)
         pid = ctypes.c_int()
-        argv = (ctypes.c_char_p * 2)({opens.encode()!r}, None)
+        argv = (ctypes.c_char_p * 2)(b"/bin/true", None)
         c.posix_spawn(ctypes.byref(pid), argv[0], None, None, argv, None)
         c.waitpid(pid, None, 0)
         """
     )
-    assert checked.unexplained("exec") == {opens}
-    assert checked.group(opens)["elsewhere"]
-    assert "/etc/passwd" in checked.unexplained("open")
+    assert checked.groups == []
+    (reason,) = [r for r in checked.rows["exec"]["reasons"] if r.startswith("belljar.exec")]
+    assert checked.rows["exec"]["reasons"][reason] == 1
 
 
 def test_the_command_need_not_be_python(check):
