@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from belljar.watch.collect import Chunk
 
+#: Frames of the stack that events should carry, so that the place of a call can be told well.
+STACKS: Final = 16
 _HELLO, _EVENT = 1, 2
 _FORKED: Final = 8
 _HEADER: Final = 32
