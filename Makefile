@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SOURCES := $(shell find src tools meson.build pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' -not -name belljar-keeper -not -name belljar-tracer 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix bench fuzz docs clean
+.PHONY: help demo test lint fix bench fuzz docs prove clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ fuzz: ## the parsers of hostile bytes, with address and undefined-behaviour sani
 docs: $(VENV)/.demo ## check the documents: every example runs, every generated part is current
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test
 	@$(BIN)/python -m pytest -q tests/docs tests/shape
+
+prove: $(VENV)/.demo ## the catalogue of events against CPython's own tests, on every CPython that is found: an hour
+	@$(BIN)/python tools/prove --to out/prove --figures tools/prove/figures.json \
+	    $$(tools/pythons.sh | sed 's/^[^ ]* /--python /')
+	@$(BIN)/python tools/catalogue_page.py > docs/catalogue.md
 
 clean: ## remove what was built
 	@rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,7 +46,7 @@ def event(entry: Entry, version: str | None) -> str:
     need = entry.right or "none"
     if entry.right and entry.target:
         need += f" on {entry.target}"
-    rows += [("right", need), ("versions", _range(entry.versions))]
+    rows += [("right", need), ("versions", versions_text(entry.versions))]
     if version is not None and not in_version(entry.versions, version):
         rows.append(("", f"not in {version}"))
     rows.append(("platforms", ", ".join(entry.platforms)))
@@ -67,7 +67,8 @@ def event(entry: Entry, version: str | None) -> str:
     return "\n".join(lines)
 
 
-def _range(versions: str) -> str:
+def versions_text(versions: str) -> str:
+    """A range of versions in words."""
     if not versions:
         return "all"
     return f"from {versions[:-1]}" if versions.endswith("+") else f"up to {versions[1:]}"
@@ -86,7 +87,7 @@ def silent(found: Iterable[Silence]) -> str:
     lines = []
     for silence in found:
         lines += [
-            f"{silence.name}  ({_range(silence.versions)})",
+            f"{silence.name}  ({versions_text(silence.versions)})",
             f"  what     {silence.operation}",
             f"  matters  {silence.matters}",
             f"  covered  {cover(silence)}",

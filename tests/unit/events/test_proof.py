@@ -1,0 +1,27 @@
+"""The quick part of `make prove`: a few of CPython's own test modules with and without it,
+and the search of the machine code, on the interpreter that runs this test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[3] / "tools" / "prove"
+
+
+@pytest.mark.slow
+def test_cpythons_own_tests_show_nothing_that_the_catalogue_does_not_say(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).resolve())  # the tests are the interpreter's, not the venv's
+    done = subprocess.run(
+        [sys.executable, str(TOOL), "--quick", "--python", program, "--to", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (result,) = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("*.json")]
+    assert len(result["strings"]) > 95
+    assert result["unknown"] == []
+    assert len(result["counts"]) > 40 or "test_glob" in result["missing"]
