@@ -25,7 +25,8 @@ def reader_open(library: str, patterns: bytes, limit: int, stacks: int) -> int:
 
     `library` is the recorder's path, `patterns` are names of events with `*`, each ended by NUL;
     of the stack `stacks` frames are kept (0 to 32). Returns the reader's number.
-    Raises `OSError` where the recorder cannot work in this process.
+    Raises `OSError` where the recorder cannot work in this process, `RuntimeError` where an audit
+    hook refused it without a word, and what that hook raised where it did not.
     """
 
 def reader_take(reader: int, released: int) -> tuple[bytes, int]:

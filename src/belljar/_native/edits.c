@@ -10,6 +10,7 @@
 #include "edits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "here.h"
@@ -53,13 +54,12 @@ static const char *const kept_in_classes[] = {
     "__annotate_func__", "__doc__", "__weakref__", "__parameters__", "__firstlineno__",
 };
 
-atomic_int bj_edits_wanted = 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nothing of Python's is called under it */
 static struct {
     long long interpreter;
     int watcher;
 } known[INTERPRETERS];
-static size_t known_count;
+static size_t known_count, known_next;
 static atomic_int popped[MODULES]; /* taken out by the import machinery: it comes back complete */
 static atomic_int told;
 
@@ -114,12 +114,13 @@ static PyObject *value_of(PyObject *dict, PyObject *key, const char *text)
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
 
+/* Of this interpreter: -1: it was tried and cannot be; -2: it was not tried. */
 static int watcher_here(void)
 {
     long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
-    int watcher = -1;
+    int watcher = -2;
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < known_count && watcher < 0; i++)
+    for (size_t i = known_count; i-- > 0 && watcher == -2;)
         if (known[i].interpreter == here)
             watcher = known[i].watcher;
     pthread_mutex_unlock(&lock);
@@ -260,29 +261,31 @@ static int on_change(int event, PyObject *dict, PyObject *key, PyObject *value)
     return 0;
 }
 
-static int begin_here(void)
+/* -1: all eight watchers of the interpreter are taken, or there are more interpreters than fit. */
+static int get_watcher(void)
 {
     static int forks;
-    PyObject *all = PySys_GetObject("modules"), *key = NULL, *value = NULL;
     long long here = PyInterpreterState_GetID(PyInterpreterState_Get());
-    if (all == NULL || !bj_exactly(all, &PyDict_Type) || watcher_here() >= 0)
-        return 0;
-    int watcher = PyDict_AddWatcher(on_change); /* -1: all eight are taken */
+    int watcher = PyDict_AddWatcher(on_change);
     if (watcher < 0)
         PyErr_Clear();
     pthread_mutex_lock(&lock);
     if (!forks)
         forks = pthread_atfork(before_fork, after_fork, after_fork) == 0;
-    int fits = watcher >= 0 && known_count < INTERPRETERS;
-    if (fits) {
-        known[known_count].interpreter = here;
-        known[known_count++].watcher = watcher;
-    }
+    known[known_next % INTERPRETERS].interpreter = here; /* the oldest is forgotten, and tried again */
+    known[known_next++ % INTERPRETERS].watcher = watcher;
+    known_count = known_next < INTERPRETERS ? known_next : INTERPRETERS;
     pthread_mutex_unlock(&lock);
-    if (!fits)
-        return 1;
+    return watcher;
+}
+
+static void begin_here(PyObject *all)
+{
+    PyObject *key = NULL, *value = NULL, *present[MODULES] = {0};
+    int watcher = get_watcher();
+    if (watcher < 0)
+        return;
     watch_dict(watcher, all, "sys", "modules", 0);
-    PyObject *present[MODULES] = {0};
     for (Py_ssize_t at = 0; PyDict_Next(all, &at, &key, &value);) {
         int index = is_among(key, modules, MODULES);
         if (index >= 0)
@@ -291,19 +294,17 @@ static int begin_here(void)
     for (int i = 0; i < MODULES; i++)
         if (present[i] != NULL)
             watch_module(watcher, present[i], i), Py_DecRef(present[i]);
-    return 1;
 }
 
 void bj_edits_begin(void)
 {
     PyObject *type = NULL, *error = NULL, *trace = NULL;
-    if (PyDict_AddWatcher == NULL || PyType_GetDict == NULL) {
-        atomic_store(&bj_edits_wanted, 0);
+    if (PyDict_AddWatcher == NULL || PyType_GetDict == NULL || watcher_here() != -2)
         return;
-    }
     PyErr_Fetch(&type, &error, &trace);
-    if (begin_here())
-        atomic_fetch_sub(&bj_edits_wanted, 1);
+    PyObject *all = PySys_GetObject("modules");
+    if (all != NULL && bj_exactly(all, &PyDict_Type))
+        begin_here(all);
     PyErr_Restore(type, error, trace);
 }
 
@@ -311,20 +312,17 @@ void bj_edits_begin(void)
 static void end_all(void)
 {
     pthread_mutex_lock(&lock);
-    known_count = 0;
+    known_count = known_next = 0;
     pthread_mutex_unlock(&lock);
     bj_holders_clear();
-    bj_edits_wanted = 1;
     bj_hook_gone();
 }
 
+/* Every interpreter imports before it runs anything, and after importlib is there. */
 void bj_edits_try(const char *name)
 {
-    if (strcmp(name, "cpython.PyInterpreterState_New") == 0)
-        atomic_fetch_add(&bj_edits_wanted, 1);
-    else if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0 && !Py_IsInitialized())
+    if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0 && !Py_IsInitialized())
         end_all();
-    else if (bj_edits_wanted > 0 && bj_has_thread_state() &&
-             (strcmp(name, "import") == 0 || strncmp(name, "cpython.run_", 12) == 0))
+    else if ((strcmp(name, "import") == 0 || strncmp(name, "cpython.run_", 12) == 0) && bj_has_thread_state())
         bj_edits_begin();
 }

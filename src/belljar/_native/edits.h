@@ -1,18 +1,15 @@
 /* Edits of modules and classes, which raise no audit event: reported as `belljar.edit`. */
 #ifndef BELLJAR_EDITS_H
 #define BELLJAR_EDITS_H
-#include <stdatomic.h>
-
 #include "pyapi.h"
 
-extern atomic_int bj_edits_wanted; /* interpreters that are not watched yet */
 void bj_edits_try(const char *name);
 void bj_edits_begin(void); /* watch this interpreter from now on, if that is possible */
 
 /* Called for every event; an exception may be set, and there may be no thread yet. */
 static inline void bj_edits_watch(const char *name)
 {
-    if (atomic_load_explicit(&bj_edits_wanted, memory_order_relaxed) > 0 || name[0] == 'c')
+    if (name[0] == 'i' || name[0] == 'c')
         bj_edits_try(name);
 }
 

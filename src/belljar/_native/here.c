@@ -17,6 +17,8 @@
 #include "recorder.h"
 #include "settings.h"
 
+int PySys_Audit(const char *, const char *, ...) BJ_WEAK;
+
 struct reader {
     struct reader *next;
     long number;
@@ -114,6 +116,40 @@ static void release(struct reader *r)
     free(r);
 }
 
+/* A hook of the program that raises RuntimeError at ours makes CPython drop ours and report success:
+ * so ask whether it is called. */
+static int hook_answers(void)
+{
+    static char name[] = "belljar.hook";
+    struct reader probe = {.patterns = name, .patterns_size = sizeof name, .limit = 0};
+    pthread_mutex_lock(&lock);
+    probe.next = readers;
+    readers = &probe;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&bj_here_readers, 1);
+    if (PySys_Audit(name, NULL) < 0)
+        PyErr_Clear(); /* another hook does not like it; C hooks come before those of Python */
+    atomic_fetch_sub(&bj_here_readers, 1);
+    pthread_mutex_lock(&lock);
+    struct reader **at = &readers;
+    while (*at != &probe)
+        at = &(*at)->next;
+    *at = probe.next;
+    pthread_mutex_unlock(&lock);
+    return probe.seq > 0;
+}
+
+static int add_hook(void)
+{
+    int had = bj_hook_is_there();
+    if (bj_hook_add() < 0)
+        return -1;
+    if (had || hook_answers())
+        return 0;
+    bj_hook_gone();
+    return -1;
+}
+
 static long open_reader(const char *patterns, size_t size, size_t limit, int stacks)
 {
     static long last;
@@ -129,7 +165,7 @@ static long open_reader(const char *patterns, size_t size, size_t limit, int sta
     }
     memcpy(copy, patterns, size);
     *r = (struct reader){.patterns = copy, .patterns_size = size, .limit = limit, .stacks = stacks};
-    if (bj_hook_add() < 0) {
+    if (add_hook() < 0) {
         release(r);
         return BJ_HERE_REFUSED;
     }

@@ -18,13 +18,18 @@ static struct {
 
 static size_t slot_of(const void *dict) { return ((uintptr_t)dict >> 4) * 2654435761u % HOLDERS; }
 
-/* Where it is, or the free slot where it would be: at most half of them are ever used. */
+/* Where it is, or where it can be put: a slot that became free on the way, else the end of the
+ * search, which there is, since at most half of the slots are ever used. */
 static size_t place_of(const void *dict)
 {
-    size_t at = slot_of(dict);
-    while (holders[at].dict != NULL && holders[at].dict != dict)
-        at = (at + 1) % HOLDERS;
-    return at;
+    size_t at = slot_of(dict), free_one = HOLDERS;
+    for (; holders[at].dict != NULL; at = (at + 1) % HOLDERS) {
+        if (holders[at].dict == dict && holders[at].what != NULL)
+            return at;
+        if (holders[at].what == NULL && free_one == HOLDERS)
+            free_one = at;
+    }
+    return free_one < HOLDERS ? free_one : at;
 }
 
 /* Where interpreters have no lock in common, another thread may hold ours during a fork. */

@@ -45,10 +45,12 @@ PyObject *bj_reader_open(PyObject *self, PyObject *args)
         return PyLong_FromLong(number);
     if (number == BJ_HERE_MEMORY)
         return PyErr_NoMemory();
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_OSError, number == BJ_HERE_REFUSED
-                                           ? "an audit hook refused the recorder's"
-                                           : "the recorder does not see this interpreter's functions");
+    if (PyErr_Occurred())
+        return NULL;
+    if (number == BJ_HERE_REFUSED)
+        PyErr_SetString(PyExc_RuntimeError, "an audit hook of this process refused the recorder's");
+    else
+        PyErr_SetString(PyExc_OSError, "the recorder does not see this interpreter's functions");
     return NULL;
 }
 

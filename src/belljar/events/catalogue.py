@@ -219,6 +219,12 @@ ROWS: Final[tuple[Row, ...]] = (
     # Ours
     ("belljar.denied", "right target detail", "import", 1, "import", "",
      "raised by the import guard of Belljar for a module that it refused"),
+    ("belljar.hook", "", "", -1, "interpreter", "",
+     "raised once where belljar.watching() adds its hook to a process, to see that it was added"),
+    ("belljar.exec", "path argv", "run", 0, "process", "",
+     "raised by Belljar's recorder where a program is started and no event of this thread said so"),
+    ("belljar.silenced", "why", "", -1, "interpreter", "",
+     "raised by Belljar's recorder when its hook is called no more; later events may be missing"),
     ("belljar.edit", "kind holder key", "", 1, "interpreter", "3.12+",
      "raised by Belljar's recorder for a change that CPython tells nobody; already under way"),
 )

@@ -13,6 +13,7 @@ import time
 from _thread import get_ident, get_native_id
 from collections import deque
 
+from belljar.errors import BelljarError
 from belljar.events.targets import BigInt, Cut, TypeName, resolve, text_of
 from belljar.model import Event, Frame
 from belljar.policy.glob import Globs
@@ -54,7 +55,11 @@ class Weaker:
         self._held = self._drops = self._seq = 0
         if not _state["added"]:
             sys.addaudithook(_hook)
-            _state["added"] = True
+            sys.audit("belljar.hook")  # one that was refused by RuntimeError is dropped silently
+        if not _state["added"]:
+            raise BelljarError(
+                "cannot record this process: an audit hook of this process refused the recorder's"
+            )
         self._warn()
         _readers.append(self)
 
@@ -107,6 +112,7 @@ class Weaker:
 
 def _hook(name: str, args: tuple[Any, ...]) -> None:
     thread = get_ident()
+    _state["added"] = True
     if not _readers or thread in _busy:
         return
     _busy.add(thread)  # what we ask the interpreter for raises events, too

@@ -178,7 +178,10 @@ class Native:
         self._reader_close = reader_close
         self._released = 0
         wanted = b"".join(pattern.encode() + b"\0" for pattern in patterns)
-        self._number = reader_open(RECORDER, wanted, room, stacks)
+        try:
+            self._number = reader_open(RECORDER, wanted, room, stacks)
+        except RuntimeError as error:
+            raise BelljarError(f"cannot record this process: {error}") from None
 
     def take(self) -> tuple[bytes, int, int]:
         """Whole frames, their size, and how many were lost so far."""
