@@ -136,6 +136,11 @@ class Collector:
             file.write(text.encode("utf-8"))
         return path
 
+    @property
+    def heard(self) -> bool:
+        """Has any process spoken for itself? What the cross-check's tracer tells is not that."""
+        return self.events > 0 or bool(self._last)
+
     def drain(self, *, idle: bool = False) -> list[Chunk]:
         """Everything that has come, in order; never waits. Ends early after some megabytes, so
         that a flood cannot keep the caller from its other work: call again until it is empty.

@@ -96,7 +96,7 @@ def watch(
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
         _drain(collector, take)
         findings = collector.finish(_runs)
-        if speaks and not collector.frames:
+        if speaks and not collector.heard:
             findings.append(Finding("silent", child))
         code = os.waitstatus_to_exitcode(ended)
         status = code if code >= 0 else 128 - code
