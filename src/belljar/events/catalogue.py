@@ -22,8 +22,8 @@ CATEGORIES: Final = (
 )  # fmt: skip
 
 _BELOW = "the calls beneath raise their own events"
-_FD = "a descriptor instead of a path gives no target"
-_DIRFD = "a relative path with a directory descriptor gives no target"
+_FD = "for a descriptor the target is what it stands for when the event is recorded"
+_DIRFD = "does not say what dir_fd stands for: the recorder looks it up"
 _PROTOCOL = "the event does not tell TCP from UDP"
 _DOCS_NAME = "the manual writes sys.set_asyncgen_hooks_..."
 
@@ -217,6 +217,8 @@ ROWS: Final[tuple[Row, ...]] = (
     ("builtins.input/result", "result", "", -1, "other", "", "may hold a secret"),
     ("time.sleep", "secs", "", -1, "other", "3.13+", ""),
     # Ours
+    ("belljar.begin", "", "", -1, "interpreter", "",
+     "raised in a sandbox before the first line of the program: what came before is the start"),
     ("belljar.denied", "right target detail", "import", 1, "import", "",
      "raised by the import guard of Belljar for a module that it refused"),
     ("belljar.hook", "", "", -1, "interpreter", "",

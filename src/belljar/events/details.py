@@ -118,6 +118,8 @@ TYPES: Final[dict[str, str]] = {
     "import": "str|object str|None|object list|None|object list|None|object list|None|object",
     "ensurepip.bootstrap": "str|None|object",
     "belljar.denied": "str str object",
+    "belljar.exec": "str|bytes list",
+    "belljar.silenced": "str",
     "belljar.edit": "str str object",
     # Code
     "compile": "bytes|str|None|object str|None|object",
@@ -191,7 +193,9 @@ PLATFORMS: Final[dict[str, str]] = {
     "os.exec": "linux macos windows",
     "resource.prlimit": _LINUX,
     "os.getxattr": _LINUX, "os.listxattr": _LINUX, "os.setxattr": _LINUX, "os.removexattr": _LINUX,
-    "belljar.denied": _LINUX, "belljar.edit": _LINUX,
+    **dict.fromkeys((
+        "belljar.begin", "belljar.denied", "belljar.edit", "belljar.exec", "belljar.silenced",
+    ), _LINUX),
 }
 
 #: Other events that one operation raises besides.
