@@ -33,6 +33,7 @@ static int was_announced(void)
 void bj_starts(const char *path, char *const argv[])
 {
     unsigned char frame[BJ_FRAME];
+    char here[PATH_TEXT];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
     size_t n = 0;
     bj_silence_look();
@@ -43,17 +44,20 @@ void bj_starts(const char *path, char *const argv[])
     bj_put_array(&b, 4);
     bj_put_str(&b, "belljar.exec", sizeof "belljar.exec" - 1);
     bj_put_array(&b, 2);
-    bj_reserve(&b, n + 8);
+    bj_reserve(&b, n + 8 + PATH_TEXT);
     bj_text(&b, path, strlen(path), PATH_TEXT);
-    bj_release(&b, n + 8);
+    bj_release(&b, n + 8 + PATH_TEXT);
     bj_put_array(&b, n);
     for (size_t i = 0; i < n; i++) {
-        bj_reserve(&b, n + 2 - i);
+        bj_reserve(&b, n + 8 - i + PATH_TEXT);
         bj_text(&b, argv[i], strlen(argv[i]), WORD_TEXT);
-        bj_release(&b, n + 2 - i);
+        bj_release(&b, n + 8 - i + PATH_TEXT);
     }
     bj_put_nil(&b);
-    bj_put_nil(&b);
+    if (path[0] != '/' && strchr(path, '/') != NULL && getcwd(here, sizeof here) != NULL)
+        bj_text(&b, here, strlen(here), PATH_TEXT);
+    else
+        bj_put_nil(&b);
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, BJ_CHECK | (b.cut ? BJ_TRUNCATED : 0));
 }
 

@@ -108,7 +108,7 @@ def _program(name: str, args: tuple[object, ...], index: int, cwd: str | None) -
     program = text_of(value)
     if program is None:
         return None
-    if "/" not in program and name in ("subprocess.Popen", "os.posix_spawn"):
+    if "/" not in program and name in ("subprocess.Popen", "os.posix_spawn", "belljar.exec"):
         return program or None
     if name == "subprocess.Popen" and _arg(args, 2) is not None:
         cwd = path_of(_arg(args, 2), cwd)  # a relative program is looked up in the new directory
