@@ -27,6 +27,11 @@ _NEUTRAL = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     (re.compile(r"\S*/lib(?:64)?/python3(?:\.\d+)?/(\S+?):\d+"), r"LIB/\1:N"),
     (re.compile(r"\b\d+ (events|records|entries|runs|process(?:es)?|of the|by the|ms)\b"), r"N \1"),
+    (re.compile(r"\b\d+ (module|look|import|text)s?\b"), r"N \1s"),
+    (re.compile(r"\bin \d+\.\d s\b"), "in N s"),
+    (re.compile(r"^ *\d+ python\S* "), "PID python "),  # a process in a tree
+    (re.compile(r"\bprocess \d+"), "process PID"),
+    (re.compile(r"  3\.\d+\.\d+, "), "  VERSION, "),
     (re.compile(r"\brun(:?) [0-9a-f]{8,32}\b"), r"run\1 ID"),
     (re.compile(r"digest [0-9a-f]{64}"), "digest ID"),  # of absolute paths
     (re.compile(r"events=\d+"), "events=N"),

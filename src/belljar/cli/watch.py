@@ -76,13 +76,14 @@ def _run(options: Options) -> int:
     from belljar.watch.record import Record
     from belljar.watch.selection import Selection
 
-    selection = Selection(options.events, options.right)
     if options.is_python:
         _check_script(options.command[0])
         words = [command.python(options.python, os.environ), *options.command]
     else:
         words = list(options.command)
     path = command.program(words[0], os.environ)
+    _declare(path)
+    selection = Selection(options.events, options.right)
     rules = _rules(options.rules)
     borrowed = _borrow() if options.live else None
     with Record(options.ledger) as record, _Output(options.to) as out:
@@ -102,6 +103,17 @@ def _run(options: Options) -> int:
         record.end(result)
         failed = watching.finish(result)
         return FAILED_ON if failed and result.status == 0 else result.status
+
+
+def _declare(program: str) -> None:
+    """Know the events that the packages at hand declare, before anyone selects or judges any."""
+    from belljar.events.declared import declared, places, register
+    from belljar.report.text import printable
+
+    found = declared(places(program, os.environ.get("PYTHONPATH", "")))
+    register(found.events)
+    for problem in found.problems:
+        sys.stderr.write(f"belljar: declared events: {printable(problem)}\n")
 
 
 def _borrow() -> Borrowed:
@@ -177,27 +189,32 @@ class _Watching:
             from belljar.watch.crosscheck import CrossCheck
 
             self._cross = CrossCheck()
-        self._view = None if options.quiet else self._make_view(attribution)
+        self._view = None if options.quiet else self._make_view(attribution, rules)
         self._deaf = False  # whoever read the output has gone
 
-    def _make_view(self, attribution: Attribution) -> View:
+    def _make_view(self, attribution: Attribution, rules: Rules) -> View:
         from belljar.report.summary import Summary
         from belljar.report.view import View
 
         summary = Summary(os.getcwd(), os.environ.get("HOME", ""), self._script or "")
         write = self._write_json if self._options.json else None
-        return View(summary, attribution, self._selection, write)
+        return View(summary, attribution, self._selection, write, shadows=not rules.shadows)
 
     def settings(self) -> str:
         """What the recorder is told."""
         from belljar.watch import attach
 
         options, chosen = self._options, self._selection.lines()
+        stacks = options.stacks
+        if self._cross is not None:  # what is skipped explains nothing; the place needs a stack
+            from belljar.watch.crosscheck import STACKS
+
+            chosen, stacks = (), max(stacks, STACKS)
         needed = [line for line in self._arbiter.select if chosen or line[0] == "ask"]
         return attach.settings(
             options.on_overflow,
             options.deadline,
-            options.stacks,
+            stacks,
             options.locals,
             [*needed, *chosen],
             resolve=options.resolve,
@@ -246,11 +263,12 @@ class _Watching:
         if self._view is not None:
             self._view.take(chunks)
             if self._counts is not None:
-                self._view.work()  # not only when there is time: somebody is watching
+                self._view.work()  # not only when there is much: somebody is watching
 
     def work(self) -> bool:
         """There is time; True while there is work for it."""
-        return self._view is not None and self._view.work()
+        matching = self._cross is not None and self._cross.work()
+        return (self._view is not None and self._view.work()) or matching
 
     def _answer(self, slot: int, seq: int, verdict: int) -> None:
         if self._collector is not None:
@@ -315,8 +333,12 @@ class _Watching:
             size = os.get_terminal_size(self._out.fileno())
             width, height = max(60, size.columns), max(20, size.lines - 1)
         summary, alerts = view.summary, self._arbiter.alerts
-        summary.events = result.events
-        summary.left_out = max(0, result.events - view.shown - view.shed)
+        summary.events = view.shown
+        if not summary.processes.seen and not findings:
+            summary.notes.append("no Python was seen, and only Python is")
+        if self._selection.everything:
+            summary.events = result.events
+            summary.left_out = max(0, result.events - view.shown - view.shed)
         if any(alert.rule.id == "shadowed-module" for alert in alerts):
             summary.packages.shadows.clear()  # told already
         lines = summary.lines(

@@ -49,6 +49,7 @@ _NOTHING: Final = ("/dev/null",)
 #: What `collections.namedtuple`, `dataclasses` and `typing` compile, as far as letters tell.
 _MADE: Final = re.compile(
     r"lambda _cls, [\w, ]*: _tuple_new\(_cls, \([\w, ]*\)\)"
+    r"|def __new__\(_cls, [\w, ]*\): return _tuple_new\(_cls, \([\w, ]*\)\)"
     r"|def __create_fn__\(.*"
     r"|[\w.\[\]'\"]+(?:(?:, ?| ?\| ?)[\w.\[\]'\"]+)*",
     re.S,
@@ -159,7 +160,9 @@ def _import(event: Event) -> Effect:
     file = _text(event.args[1]) if len(event.args) > 1 else ""
     if is_library(file):
         file = ""  # a C module where C modules belong
-    return ("import", name, name.partition(".")[0] not in sys.stdlib_module_names, file)
+    top = name.partition(".")[0]
+    known = top in sys.stdlib_module_names or top.startswith("_sysconfigdata_")
+    return ("import", name, not known, file)
 
 
 def _compile(event: Event) -> Effect:

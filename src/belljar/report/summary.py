@@ -137,18 +137,21 @@ class Summary:
             return flow(head, texts, width, lines)
         texts = more
         if kind == "code" and row:
-            texts = [self._code(key) + _times(count) for key, count in row.most_common()]
+            room = width - len(head) - 16
+            texts = [self._code(key, room) + _times(count) for key, count in row.most_common()]
         elif row:
             texts = [str(key) + _times(count) for key, count in sorted(row.items())]
         return flow(head, texts, width, lines)
 
-    def _code(self, key: tuple[str, int, str]) -> str:
+    def _code(self, key: tuple[str, int, str], room: int) -> str:
+        """Where a text was compiled, and how it begins."""
         file, line, source = key
-        return (
-            f"{self._paths.short(_within(file)).strip(chr(39))}:{line}: {source}"
-            if line
-            else source
-        )
+        if not line:
+            return source
+        place = f"{self._paths.short(_within(file)).strip(chr(39))}:{line}: "
+        source = printable(source)
+        room = max(12, room - len(printable(place)))
+        return place + (source if len(source) <= room else source[: room - 3] + "...")
 
     def _imported(self, package: Package) -> list[str]:
         """Names that are not the package's own, and in how many imports."""
@@ -187,7 +190,7 @@ class Summary:
         if self.left_out:
             texts.append(f"{_plural(self.left_out, 'event')} of other kinds")
         out = flow("also  ", texts, width, 2) if texts else []
-        return [*flow("only imported things: ", [n for n in names if n], width, 1), *out]
+        return [*flow("only imports  ", [n for n in names if n], width, 1), *out]
 
     def _tree(self, most: int, colour: bool, width: int) -> list[str]:
         """The processes, where there is more than one."""

@@ -29,6 +29,7 @@ _MOST_FILES: Final = 1 << 16
 _MOST_SITES: Final = 256
 _MOST_BARE: Final = 4096
 _LEVELS: Final = 8
+_MOST_VERSIONS: Final = 16
 _LONGEST: Final = 4096
 
 
@@ -139,15 +140,20 @@ class Attribution:
         return ""
 
     def _script_of(self, path: str) -> str:
-        """A command that a distribution of a known environment installed: its RECORD has it."""
+        """A command that a distribution of its environment installed: its RECORD has it."""
         directory, _, name = path.rpartition("/")
         prefix, _, last = directory.rpartition("/")
-        if last != "bin":
+        if last != "bin" or f"{prefix}/".startswith(_NEVER):
             return ""
-        for place, site in list(self._sites.items()):
-            if place.startswith(f"{prefix}/lib"):
-                up = "../" * place.removeprefix(f"{prefix}/").count("/")
-                owner = site.owner_of_listed(f"../{up}bin/{name}")
+        for library in ("lib", "lib64"):
+            try:
+                versions = os.listdir(f"{prefix}/{library}")
+            except (OSError, ValueError):
+                continue
+            for version in [v for v in versions if v.startswith("python3")][:_MOST_VERSIONS]:
+                place = f"{prefix}/{library}/{version}/site-packages"
+                site = self._site(place, bare=False)
+                owner = site.owner_of_listed(f"../../../bin/{name}") if site else ""
                 if owner:
                     return owner
         return ""

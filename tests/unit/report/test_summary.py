@@ -101,7 +101,7 @@ def test_imports_name_what_is_not_of_the_standard_library(told):
     told.event("import", "six", None, right="import", package="attrs 1.0")
     assert told.rows() == [
         "numpy 2.0", "read     /x", "imports  helper, of 4 modules",
-        "only imported things: attrs 1.0",
+        "only imports  attrs 1.0",
         "also  1 import by the standard library",
     ]  # fmt: skip
 

@@ -165,7 +165,6 @@ def test_a_command_belongs_to_who_installed_it(site, tmp_path):
     with open(info / "RECORD", "a") as file:
         file.write("../../../bin/tool,sha256=x,1\n")
     attribution = Attribution()
-    attribution.learn(str(tmp_path / "env/bin/python"), "3.11.7")
     assert attribution.of_file(str(tmp_path / "env/bin/tool")) == "tool 3"
     assert attribution.of_file(str(tmp_path / "env/bin/mine")) == PROGRAM
 
