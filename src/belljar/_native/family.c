@@ -79,6 +79,8 @@ static void remember(PyObject *base, PyObject *members[NUMBERS])
     atomic_store_explicit(&state, 2, memory_order_release);
 }
 
+void bj_family_forget(void) { atomic_store(&state, 0); }
+
 /* The slow way: 0 with the numbers, or -1. */
 static int look(PyObject *o, PyObject *type, long long numbers[NUMBERS])
 {

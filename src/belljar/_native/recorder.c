@@ -17,6 +17,7 @@
 #include "hookmem.h"
 #include "edits.h"
 #include "event.h"
+#include "family.h"
 #include "here.h"
 #include "settings.h"
 #include "silence.h"
@@ -213,6 +214,7 @@ void bj_hook_gone(void)
     bj_stack_forget();
     bj_sites_forget();
     bj_places_forget();
+    bj_family_forget();
 }
 
 int bj_hook_add(void)
