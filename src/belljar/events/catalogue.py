@@ -143,7 +143,8 @@ ROWS: Final[tuple[Row, ...]] = (
      "a filename means that a C module is loaded"),
     ("ensurepip.bootstrap", "root", "", -1, "import", "", ""),
     # Code made or changed at run time
-    ("compile", "source filename", "code", 1, "code", "", "source is None for an AST; may be huge"),
+    ("compile", "source filename", "code", 1, "code", "",
+     "source is None for a file, filename for an AST; may be huge"),
     ("exec", "code_object", "code", -1, "code", "", "raised for every module that is imported"),
     ("code.__new__",
      "code filename name argcount posonlyargcount kwonlyargcount nlocals stacksize flags",
@@ -223,6 +224,8 @@ ROWS: Final[tuple[Row, ...]] = (
      "raised by the import guard of Belljar for a module that it refused"),
     ("belljar.hook", "", "", -1, "interpreter", "",
      "raised once where belljar.watching() adds its hook to a process, to see that it was added"),
+    ("belljar.open", "path mode flags", "read", 0, "file", "",
+     "raised by Belljar's recorder where a file is opened and no event of this thread said so"),
     ("belljar.exec", "path argv", "run", 0, "process", "",
      "raised by Belljar's recorder where a program is started and no event of this thread said so"),
     ("belljar.silenced", "why", "", -1, "interpreter", "",

@@ -118,6 +118,7 @@ TYPES: Final[dict[str, str]] = {
     "import": "str|object str|None|object list|None|object list|None|object list|None|object",
     "ensurepip.bootstrap": "str|None|object",
     "belljar.denied": "str str object",
+    "belljar.open": "str|bytes None int",
     "belljar.exec": "str|bytes list",
     "belljar.silenced": "str",
     "belljar.edit": "str str object",
@@ -194,7 +195,8 @@ PLATFORMS: Final[dict[str, str]] = {
     "resource.prlimit": _LINUX,
     "os.getxattr": _LINUX, "os.listxattr": _LINUX, "os.setxattr": _LINUX, "os.removexattr": _LINUX,
     **dict.fromkeys((
-        "belljar.begin", "belljar.denied", "belljar.edit", "belljar.exec", "belljar.silenced",
+        "belljar.begin", "belljar.denied", "belljar.edit", "belljar.exec", "belljar.open",
+        "belljar.silenced",
     ), _LINUX),
 }
 
@@ -246,8 +248,8 @@ LIES: Final[dict[str, tuple[str, ...]]] = {
     "os.rename": ("os.rename and os.replace cannot be told apart", _NAMES),
     "os.system": ("the command is bytes, as encoded by the file system's encoding",),
     "compile": (
-        "an AST comes as None with its file name, or as the object, depending on the call",
-        "source is raised again when a file is compiled: bytes without the file's identity",
+        "source is None where the interpreter reads a file itself, such as the main script",
+        "filename is None for an AST, whatever compile was told",
     ),
     "exec": ("the file name in the code object is whatever compile was told",),
     "code.__new__": ("raised by code.replace as well, which types.coroutine uses at import",),
@@ -272,7 +274,8 @@ LIES: Final[dict[str, tuple[str, ...]]] = {
     "object.__getattr__": ("f_back and f_globals of a frame that one has are silent",),
     "sys._getframe": ("frames come from exceptions and generators, too",),
     "sys.addaudithook": (
-        "a hook that raises RuntimeError (3.13: Exception) here makes the call a silent no-op",
+        "a hook that raises an Exception here makes the call a silent no-op; the manual says so of "
+        "RuntimeError only (corrected in 3.15)",
     ),
     "sys.set_asyncgen_hook_finalizer": (_DOCS := "the manual writes sys.set_asyncgen_hooks_...",),
     "sys.set_asyncgen_hook_firstiter": (_DOCS,),
@@ -285,7 +288,10 @@ LIES: Final[dict[str, tuple[str, ...]]] = {
     "cpython.remote_debugger_script": (
         "3.14 raises it as remote_debugger_script up to its first maintenance releases",
     ),
-    "mmap.__new__": ("access is 0 where prot and flags were given; a length of 0 is the file's",),
+    "mmap.__new__": (
+        "access is worked out from prot, which is not told, nor are flags; a length of 0 is the "
+        "whole file's",
+    ),
     "sys.excepthook": ("raised for sys.excepthook only when an exception ends the program",),
     "_thread.start_new_thread": ("threading uses _thread.start_joinable_thread from 3.13",),
     "_winapi.CreateProcess": (

@@ -39,7 +39,7 @@ LINES: Final = (
     ),
     Line(
         1, "compile", "code, filename_or_none", ("compile",),
-        "source comes as bytes, an AST as None or as the object",
+        "source comes as bytes, an AST as the object, a file as None",
     ),
     Line(1, "exec", "code_object", ("exec",)),
     Line(
