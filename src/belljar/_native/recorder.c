@@ -19,6 +19,7 @@
 #include "event.h"
 #include "family.h"
 #include "here.h"
+#include "opens.h"
 #include "settings.h"
 #include "silence.h"
 #include "stack.h"
@@ -92,6 +93,7 @@ static int hook(const char *name, PyObject *args, void *unused)
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
     int action = action_of(known, name, args);
     bj_starts_heard(known);
+    bj_open_announced = known->file != NULL && known->file->need[0] == 'o';
     if (known->flags & BJ_NAME_RESTORE)
         bj_exec_env_restore();
     /* What the window judges is recorded, whatever the settings say. */

@@ -3,6 +3,7 @@
  * PermissionError. Behind an open window the C library's calls say EACCES, too, so that a program
  * meets one refusal for one thing. Raw system calls still see EROFS: nothing here is a wall. */
 #define _GNU_SOURCE
+#include "opens.h"
 #include "silence.h"
 #include "window.h"
 
@@ -49,13 +50,15 @@ static void *find(struct real *real)
     return real->call;
 }
 
-#define FORWARD(result, failed, name, parameters, arguments)                          \
+#define FORWARD(...) FORWARD_AFTER(, __VA_ARGS__)
+#define FORWARD_AFTER(first, result, failed, name, parameters, arguments)             \
     EXPORT result name parameters;                                                    \
     EXPORT result name parameters                                                     \
     {                                                                                 \
         KEPT_TOGETHER static struct real real = {#name, NULL};                        \
         result(*call) parameters;                                                     \
         bj_silence_look();                                                            \
+        first;                                                                        \
         *(void **)&call = find(&real);                                                \
         if (call == NULL) {                                                           \
             errno = ENOSYS;                                                           \
@@ -70,7 +73,7 @@ static void *find(struct real *real)
 
 /* Variadic: the mode is there only when a file may be made; reading it else does no harm on the
  * ABIs we know, but the standard forbids it. */
-#define OPEN(name, parameters, arguments, last)                                       \
+#define OPEN(name, parameters, arguments, at, last)                                      \
     EXPORT int name parameters;                                                       \
     EXPORT int name parameters                                                        \
     {                                                                                 \
@@ -84,6 +87,7 @@ static void *find(struct real *real)
             va_end(more);                                                             \
         }                                                                             \
         bj_silence_look();                                                            \
+        bj_opens(at, path, last);                                                     \
         *(void **)&call = find(&real);                                                \
         if (call == NULL)                                                             \
             errno = ENOSYS;                                                           \
@@ -94,21 +98,22 @@ static void *find(struct real *real)
         return value;                                                                 \
     }
 
-OPEN(open, (const char *path, int flags, ...), (path, flags, mode), flags)
-OPEN(open64, (const char *path, int flags, ...), (path, flags, mode), flags)
-OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode), flags)
-OPEN(openat64, (int at, const char *path, int flags, ...), (at, path, flags, mode), flags)
+OPEN(open, (const char *path, int flags, ...), (path, flags, mode), AT_FDCWD, flags)
+OPEN(open64, (const char *path, int flags, ...), (path, flags, mode), AT_FDCWD, flags)
+OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode), at, flags)
+OPEN(openat64, (int at, const char *path, int flags, ...), (at, path, flags, mode), at, flags)
 
 /* What open becomes in programs built with _FORTIFY_SOURCE. */
-CALL(__open_2, (const char *path, int flags), (path, flags))
-CALL(__open64_2, (const char *path, int flags), (path, flags))
-CALL(__openat_2, (int at, const char *path, int flags), (at, path, flags))
-CALL(__openat64_2, (int at, const char *path, int flags), (at, path, flags))
+#define OPENS(at, flags, ...) FORWARD_AFTER(bj_opens(at, path, flags), int, -1, __VA_ARGS__)
+OPENS(AT_FDCWD, flags, __open_2, (const char *path, int flags), (path, flags))
+OPENS(AT_FDCWD, flags, __open64_2, (const char *path, int flags), (path, flags))
+OPENS(at, flags, __openat_2, (int at, const char *path, int flags), (at, path, flags))
+OPENS(at, flags, __openat64_2, (int at, const char *path, int flags), (at, path, flags))
 
-CALL(creat, (const char *path, mode_t mode), (path, mode))
-CALL(creat64, (const char *path, mode_t mode), (path, mode))
-FORWARD(FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
-FORWARD(FILE *, NULL, fopen64, (const char *path, const char *mode), (path, mode))
+OPENS(AT_FDCWD, O_WRONLY | O_CREAT | O_TRUNC, creat, (const char *path, mode_t mode), (path, mode))
+OPENS(AT_FDCWD, O_WRONLY | O_CREAT | O_TRUNC, creat64, (const char *path, mode_t mode), (path, mode))
+FORWARD_AFTER(bj_opens(AT_FDCWD, path, bj_opens_flags(mode)), FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
+FORWARD_AFTER(bj_opens(AT_FDCWD, path, bj_opens_flags(mode)), FILE *, NULL, fopen64, (const char *path, const char *mode), (path, mode))
 
 CALL(truncate, (const char *path, off_t size), (path, size))
 CALL(truncate64, (const char *path, off64_t size), (path, size))

@@ -31,7 +31,7 @@ __all__ = [
 _PATH_RIGHTS: Final = ("read", "list", "write", "append", "execute", "native")
 _WRONLY, _RDWR, _CREAT, _TRUNC, _APPEND, _DIRECTORY = 1, 2, 0o100, 0o1000, 0o2000, 0o200000
 #: Events that can need more than one right on one target.
-_SEVERAL: Final = frozenset(("open", "os.rename", "os.link", "import"))
+_SEVERAL: Final = frozenset(("open", "belljar.open", "os.rename", "os.link", "import"))
 
 
 def _asked(value: object) -> str | None:
@@ -162,7 +162,7 @@ def resolve(name: str, args: tuple[object, ...], cwd: str | None) -> tuple[Resol
     right, target, asked = _one(row, args, cwd)
     if name == "exec" and type(code := _arg(args, 0)) is Code:
         return ((right, code.file, code.file),)
-    if name == "open":
+    if name in ("open", "belljar.open"):
         return tuple((r, target, asked) for r in open_rights(_arg(args, 1), _arg(args, 2)))
     if name in ("os.rename", "os.link"):
         other = _file(row, args, 0, cwd)
@@ -182,6 +182,6 @@ def targets(event: Event) -> tuple[tuple[str, str | None], ...]:
     if event.name not in _SEVERAL:
         return first
     more = resolve(event.name, event.args, event.cwd)[1:]
-    if event.name == "open":  # one path, whatever it resolved to
+    if event.name in ("open", "belljar.open"):  # one path, whatever it resolved to
         return first + tuple((right, event.target) for right, _, _ in more if right is not None)
     return first + tuple((right, target) for right, target, _ in more if right is not None)

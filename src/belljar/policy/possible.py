@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Events whose arguments decide which right they need; "" where that can be none.
 _SEVERAL: Final[dict[str, tuple[str, ...]]] = {
+    "belljar.open": ("read", "write", "append", "list"),
     "open": ("read", "write", "append", "list"),
     "import": ("import", "native"),
     "sqlite3.connect": ("read", ""),
@@ -59,6 +60,8 @@ def names_needing(rights: Sequence[str]) -> tuple[str, ...]:
                 names.append("import")
             elif "native" in rights:
                 names.append("import/native")
-        elif row[0] != "belljar.denied" and any(right in rights for right in needed):
+        elif row[0].startswith("belljar."):
+            continue  # what the recorder tells by itself does not wait
+        elif any(right in rights for right in needed):
             names.append(row[0])
     return tuple(names)
