@@ -8,7 +8,7 @@ from belljar.model import Policy
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
     ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections",
-     "must-log", "sinks")
+     "sinks")
 )  # fmt: skip
 
 
@@ -19,6 +19,12 @@ def check(policy: Policy) -> None:
             raise PolicyError(
                 policy.origin(key), f"{key}: no wall enforces this yet ({why}); leave it out"
             )
+    if policy.ledger == "none" and policy.must_log and "record.must-log" in dict(policy.given):
+        raise PolicyError(
+            policy.origin("record.must-log"),
+            "record.must-log: nothing can wait for a record that is not kept; leave out this or "
+            'ledger = "none"',
+        )
     for grant in policy.grants:
         why = _unenforced_grant(grant.right, grant.target)
         if why:
@@ -37,14 +43,8 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
         ("modules.builtins", policy.builtins != "all", "built-ins can be found another way"),
         ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
         ("limits.connections", "limits.connections" in given, "connections are not counted"),
-        ("record.must-log", "record.must-log" in given, "events are not acknowledged yet"),
         ("record.sinks", bool(policy.sinks), "the ledger is the only sink"),
         ("protections", bool(policy.protections), "no extension declares protections"),
-        (
-            "rule",
-            any(rule.then in ("deny", "kill") for rule in policy.rules),
-            "rules can record and alert",
-        ),
     )
 
 

@@ -56,10 +56,13 @@ def make(
     page: str,
     scratch: str,
     cache: str | None = None,
+    answers: str = "",
+    settings: str = "",
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
-    compiled files are kept.
+    compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
+    from which events that wait are answered.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -81,10 +84,11 @@ def make(
     view.bind(guest, boot, "", "r")
     view.bind(RECORDER, recorder, "x", "r")
     if tier == "root":
-        for path in (channel, page):
+        for path in (channel, page, *((answers,) if settings else ())):
             os.chown(path, uid, uid)  # cheaper than mapping one file's owner
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
+    waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
     programs = _add_programs(view, policy)
     start = bool(programs) and runtime.program not in programs
     if start:
@@ -130,6 +134,7 @@ def make(
         ("BELLJAR_PAGE", pending),
         ("BELLJAR_WINDOW", table),
         ("BELLJAR_STRICT", "1"),
+        *waiting,
     ):
         words += ("env", f"{name}={value}")
     return Plan(
@@ -158,6 +163,24 @@ def make(
         sealed=start,
         mapped=_mapped(view, program, found),
     )
+
+
+def _add_waiting(
+    view: View, beside: str, answers: str, settings: str
+) -> tuple[tuple[str, str], ...]:
+    """What the recorder needs so that events can wait for an answer; its variables."""
+    if not settings:
+        return ()
+    told = "/belljar/settings" if view.isolated else f"{beside}/settings"
+    if view.isolated:
+        view.add("file", told, settings)
+    else:
+        with open(told, "x", encoding="utf-8") as file:
+            file.write(settings)
+    view.allow(told, "r")
+    given = "/belljar/answers" if view.isolated else answers
+    view.bind(answers, given, "w", "rw", os.stat(answers))
+    return ("BELLJAR_ANSWERS", given), ("BELLJAR_SETTINGS", told)
 
 
 def _temporary(policy: Policy) -> str:

@@ -15,7 +15,7 @@ from belljar.model import Policy, Protection, Status
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
-         "bytecode", "connections", "os-info", "record")  # fmt: skip
+         "bytecode", "connections", "os-info", "rules", "record")  # fmt: skip
 
 
 def status(policy: Policy, facts: Facts) -> Status:
@@ -54,10 +54,8 @@ def status(policy: Policy, facts: Facts) -> Status:
         ),
         *_connections(policy),
         Protection("os-info", "none", "", "kernel, machine and CPU facts are visible"),
-        Protection(
-            "record", "partial", "native audit hook; pipe, or shared memory first for bulk",
-            "a window: native code in the guest can silence it; must-log is not acknowledged",
-        ),
+        *_rules(policy),
+        _record(policy),
     ]  # fmt: skip
     return Status(facts.tier, tuple(rows), "; ".join(facts.why))
 
@@ -191,6 +189,23 @@ def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
             "extensions", "full", "noexec mounts but for the runtime and what is named"
         )
     return Protection("extensions", "none", "import guard (a window)", "needs a mount namespace")
+
+
+def _rules(policy: Policy) -> tuple[Protection, ...]:
+    if any(rule.then in ("deny", "kill") for rule in policy.rules):
+        why = "what a rule forbids is refused in the process itself: native code can step around it"
+        return (Protection("rules", "none", "audit hook (a window)", why),)
+    return ()
+
+
+def _record(policy: Policy) -> Protection:
+    by = "native audit hook; pipe, or shared memory first for bulk"
+    if policy.ledger == "none":
+        by += "; nothing is kept"
+    elif policy.must_log:
+        by += f"; {', '.join(policy.must_log)} wait until the ledger has them"
+    why = "a window: native code in the guest can silence it"
+    return Protection("record", "partial", by, why)
 
 
 def _connections(policy: Policy) -> tuple[Protection, ...]:

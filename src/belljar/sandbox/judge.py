@@ -11,6 +11,7 @@ import os
 from belljar.errors import GuestProtocolError
 from belljar.ledger.decisions import decision_row
 from belljar.model import Decision, Event, Policy
+from belljar.sandbox.asking import must_log
 from belljar.sandbox.result import Denial
 
 TYPE_CHECKING = False
@@ -18,19 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from belljar.sandbox.record import Record
+    from belljar.watch.arbiter import Alert, Arbiter
+    from belljar.watch.attribute import Attribution
 
     Refused = tuple[str, str, Decision]
     Found = tuple[Event, Decision, str, str, str]
 
 _HEADER = 32
-_KIND = 4
+_KIND, _FLAGS = 4, 5
+_ASK = 16
+_ALLOW = 1
+_IMPORT = b"\xa6import"
 _HELLO, _EVENT = 1, 2
 _MAX_KEPT = 10_000  # denials kept in memory; all of them are in the ledger
 _MAX_MEMO = 50_000
+_LONGEST_MEMO = 512  # bytes of one: a guest must not fill the host's memory
 #: How many refusals are compared with the host's files while the guest runs. It could forge
 #: thousands and measure by the back pressure whether a file exists; the rest is looked at later.
 _LIVE = 32
-_BEGIN = b"belljar.begin"
+_BEGIN = "belljar.begin"
 #: What these change is the directory: a grant of the file itself would not do.
 _OF_THE_DIRECTORY = frozenset(
     ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink")
@@ -39,9 +46,10 @@ _PATHS = frozenset(("read", "list", "write", "append", "execute"))
 
 
 class Judge:
-    """Takes whole frames, keeps them, decides, and reports denials.
+    """Takes whole frames, keeps them, decides, reports denials, and answers events that wait.
 
-    `greeted` turns True with the first hello: the recorder is in place.
+    `greeted` turns True with the first hello: the recorder is in place. `answer` is
+    `Collector.answer`: it is called when the record has the event.
     """
 
     def __init__(
@@ -50,18 +58,22 @@ class Judge:
         record: Record | None,
         tell: Callable[[Denial], None],
         mapped: tuple[tuple[str, str], ...] = (),
+        answer: Callable[[int, int, int], object] = lambda _slot, _seq, _verdict: None,
     ) -> None:
         self._mapped = mapped
-        self._policy = policy
+        self._rules = policy.rules
+        self._must_log = must_log(policy)
+        self._policy = policy.replace(rules=()) if policy.rules else policy
         self._record = record
         self._tell = tell
+        self._answer = answer
         self._memo: set[bytes] = set()
         self._memo_denied: set[bytes] = set()
         self._seen: set[tuple[object, ...]] = set()
         self._later: list[tuple[Event, Decision]] = []
         self._live = _LIVE
-        self._all = bool(policy.rules)
-        self._begun = False
+        self._fired: list[Alert] = []
+        self._arbiter = self._make_arbiter() if policy.rules else None
         self.greeted = False
         self.denials: list[Denial] = []
         self.alerts: list[Denial] = []
@@ -75,20 +87,76 @@ class Judge:
         Raises `LedgerError` when the record cannot be kept.
         """
         found: list[Found] = []
+        waiting: list[bytes] = []
         self.events += count
-        for offset, length in _walk(frames) if self._all else flagged:
+        for offset, length in flagged:
             kind = frames[offset + _KIND]
-            if self._all and not self._begun:  # rules are about the program, not Python's start
-                self._begun = _BEGIN in frames[offset : offset + length]
-                if kind == _EVENT:
-                    continue
             if kind == _HELLO:
                 self.greeted = True
             elif kind == _EVENT:
-                self._look(frames[offset : offset + length], found)
-        if self._record is not None:
-            self._record.events(frames, count, flagged)
+                frame = frames[offset : offset + length]
+                if frame[_FLAGS] & _ASK:
+                    waiting.append(frame)
+                    if frame.startswith(_IMPORT, _HEADER + 1):
+                        continue  # it needs no decision, only to be kept
+                self._look(frame, found)
+        kept = self._record is not None and self._record.events(frames, count, flagged)
+        if self._rules:
+            found = self._judged(frames, count, flagged, kept, found)
+        elif waiting and kept:
+            from belljar.events.slots import slot_of
+
+            for frame in waiting:
+                self._answer(slot_of(frame), int.from_bytes(frame[16:24], "little"), _ALLOW)
         self._report(found)
+
+    def _judged(
+        self,
+        frames: bytes,
+        count: int,
+        flagged: Sequence[tuple[int, int]],
+        kept: bool,
+        found: list[Found],
+    ) -> list[Found]:
+        """Rules, and what they answer. What a rule forbids is told as that, even where
+        there was no grant either."""
+        assert self._arbiter is not None
+        from belljar.policy.deciding import by_rule
+        from belljar.watch.collect import Chunk
+
+        self._arbiter.take(Chunk(frames, count, tuple(flagged)), kept=kept)
+        fired = tuple(self._fired)
+        self._fired.clear()
+        refused = {(one.event.pid, one.event.seq) for one in fired if one.refused}
+        found = [row for row in found if (row[0].pid, row[0].seq) not in refused]
+        for one in fired:
+            event = one.event
+            answer = Decision("none", "the policy says nothing of it")
+            rows = (event, by_rule(one.rule, answer), event.right or "", event.target or "")
+            found.append((*rows, "denial" if one.refused else "alert"))
+        return found
+
+    def _make_arbiter(self) -> Arbiter:
+        from belljar.policy.rules import Rules
+        from belljar.watch.arbiter import Arbiter
+
+        attributions: list[Attribution] = []
+
+        def package_of(event: Event) -> str:
+            if not attributions:
+                from belljar.watch.attribute import Attribution
+
+                attributions.append(Attribution(None))
+            return attributions[0].of(event)
+
+        return Arbiter(
+            Rules(self._rules),
+            self._must_log,
+            package_of=package_of,
+            tell=self._fired.append,
+            answer=self._answer,
+            begin=_BEGIN,  # rules are about the program, not about Python's start
+        )
 
     def finish(self) -> None:
         """What was put off, now that the guest has ended and cannot watch the clock."""
@@ -112,13 +180,12 @@ class Judge:
             self.malformed += 1  # kept in the ledger as it came, and told at the end
             return
         decision = self._special(event, decide(self._policy, event))
-        if decision.rule is not None and decision.rule.then == "alert":
-            found.append((event, decision, event.right or "", event.target or "", "alert"))
-        elif len(self._memo) < _MAX_MEMO:
+        short = len(body) <= _LONGEST_MEMO
+        if short and len(self._memo) < _MAX_MEMO:
             self._memo.add(body)
         if decision.verdict != "deny":
             return
-        if len(self._memo_denied) < _MAX_MEMO:
+        if short and len(self._memo_denied) < _MAX_MEMO:
             self._memo_denied.add(body)
         if self._live > 0:
             self._live -= 1
@@ -231,13 +298,3 @@ def _on_host(target: str, right: str, mapped: tuple[tuple[str, str], ...]) -> bo
     target = _host_path(target, mapped)
     place = os.path.dirname(target) if right in ("write", "append") else target
     return "\0" not in target and os.path.lexists(place)
-
-
-def _walk(frames: bytes) -> list[tuple[int, int]]:
-    places = []
-    offset = 0
-    while offset < len(frames):  # scan_frames checked every length
-        length = frames[offset + 2] | frames[offset + 3] << 8
-        places.append((offset, length))
-        offset += length
-    return places

@@ -39,8 +39,9 @@ class Record:
 
         self._writer.append([(START, 1, _native.pack(body))], self.run_id)
 
-    def events(self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]) -> None:
-        """Whole frames as they came."""
+    def events(self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]) -> bool:
+        """Whole frames as they came. True where all that are `flagged` are kept: those that wait
+        for an answer are among them."""
         from belljar.ledger import EVENTS
 
         if self._size + len(frames) > BULK:
@@ -49,10 +50,11 @@ class Record:
             frames, count = b"".join(picked), len(picked)
             if self._size + len(frames) > ALL:
                 self.unkept += count
-                return
+                return not count
         if count:
             self._size += len(frames)
             self._writer.append([(EVENTS, count, frames)], self.run_id)
+        return True
 
     def decisions(self, rows: list[dict[str, object]]) -> list[int | None]:
         """Decisions; returns the number of each, None for those beyond the bounds."""

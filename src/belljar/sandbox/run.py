@@ -16,6 +16,8 @@ import time
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
 from belljar.errors import BelljarError, InternalError
+from belljar.sandbox.asking import settings
+from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
 
 TYPE_CHECKING = False
@@ -39,6 +41,8 @@ _SIGXCPU, _SIGKILL = 24, 9
 _NAP = 0.002
 _PATIENCE = 5
 _DOZE = 0.5
+#: Who was answered may ask again at once: the reader stays awake for so many looks.
+_AWAKE = 8
 #: Denials wait for so long a pause in the guest's own output: not in the middle of a traceback.
 _PAUSE = 0.25
 
@@ -116,10 +120,12 @@ class Session:
         from belljar.watch.collect import Collector
 
         runtime = for_program(self._program, self._cache)
-        with Collector() as collector, _Scratch(facts.tier, collector) as scratch:
+        told = settings(self._policy)
+        with Collector() as collector, Scratch(facts.tier, collector) as scratch:
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
+                collector.answers if told else "", told,
             )  # fmt: skip
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
             sensitive.check_own(self._policy.grants, (collector.directory,))
@@ -127,7 +133,7 @@ class Session:
                 remember_roots(self._cache, self._policy.grants, facts.tier != "landlock")
             self._unsealed = plan.sealed
             keeper.build(plan.words)
-            judge, receipt = self._prepare(plan, facts)
+            judge, receipt = self._prepare(plan, facts, collector)
             self._follow(keeper, collector, streams, judge, marshal.dumps(plan.boot, 2))
             keeper.close()
             judge.finish()
@@ -141,7 +147,7 @@ class Session:
                 remember(self._cache, path)
         return self._result(judge, receipt, missed, planted)
 
-    def _prepare(self, plan: Plan, facts: Facts) -> tuple[Judge, Status]:
+    def _prepare(self, plan: Plan, facts: Facts, collector: Collector) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.status import enforce, status
@@ -163,6 +169,7 @@ class Session:
             self._record,
             lambda denial: self._held.append((denial, receipt)),
             plan.mapped,
+            collector.answer,
         )
         return judge, receipt
 
@@ -197,6 +204,7 @@ class Session:
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall + 30  # the start itself
         released = False
+        awake = 0
         quiet = _PATIENCE  # looks at an empty channel; below _PATIENCE it is not polled
         while not keeper.ended:
             left = self._deadline - time.monotonic()
@@ -216,10 +224,17 @@ class Session:
                         self._hear(line)
                 elif fd in streams.pipes:
                     self._forward(fd, streams, poll)
+            before = collector.answered
             if self._collect(collector, judge, idle=quiet >= _PATIENCE - 1):
-                if quiet >= _PATIENCE and released:
+                awake = _AWAKE if collector.answered > before else awake - 1
+                watched = quiet >= _PATIENCE
+                if watched and released and awake <= 0:
                     poll.unregister(collector.fileno())
-                quiet = 0 if released else quiet
+                    watched = False
+                elif not watched and awake > 0:
+                    poll.register(collector.fileno(), select.POLLIN)
+                    watched = True
+                quiet = _PATIENCE if watched else 0
             else:
                 quiet += 1
                 if quiet == _PATIENCE:
@@ -227,6 +242,7 @@ class Session:
             if judge.greeted and not self._unsealed and not released:
                 self._let_go(boot)
                 released = True
+                awake = _AWAKE
         while self._collect(collector, judge, idle=True):
             pass  # all writers are gone: what is there is all
         for fd in list(streams.pipes):  # all who could write are dead: what is there is there now
@@ -357,30 +373,6 @@ def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
         return InternalError("the sandbox ended before its recorder reported")
     how = f"signal {ended[0] & 0x7F}" if ended[0] & 0x7F else f"exit status {ended[0] >> 8}"
     return BelljarError(f"the interpreter did not start inside the sandbox ({how}); nothing ran")
-
-
-class _Scratch:
-    """Where there is no private tmpfs: a private directory of the host, gone at the end."""
-
-    def __init__(self, tier: str, collector: Collector) -> None:
-        self.path = ""
-        self._window = collector.directory + "/window"
-        if tier == "landlock":
-            from belljar.watch.sweep import SCRATCH
-
-            self.path = os.path.join(os.path.realpath(collector.directory), SCRATCH)
-            os.mkdir(self.path, 0o700)
-
-    def __enter__(self) -> _Scratch:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if self.path:
-            from belljar.watch.remove import remove_tree
-
-            remove_tree(self.path)
-            if os.path.exists(self._window):
-                os.unlink(self._window)
 
 
 def _plain(text: object) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from belljar._native import unskipped
 from belljar.errors import GuestProtocolError
 from belljar.events.decode import decode, decode_hello
+from belljar.events.slots import slot_of
 from belljar.model import Event, Rule, Value
 from belljar.policy.possible import names_needing
 from belljar.watch.history import History
@@ -58,7 +59,7 @@ class Arbiter:
     Give `select` to the recorder's settings, every chunk to `take` once it is in the record. `keep`
     writes an alert into the record and returns its number, `tell` shows it; each is called once
     for the same thing from the same place, `repeated` counts the rest. `answer` is
-    `Collector.answer`.
+    `Collector.answer`. With `begin`, rules count from the event of that name on.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Arbiter:
         tell: Callable[[Alert], None],
         answer: Callable[[int, int, int], object],
         keep: Callable[[Alert], int | None] = lambda _alert: None,
+        begin: str = "",
     ) -> None:
         self._rules = rules
         self._package_of, self._tell, self._answer, self._keep = package_of, tell, answer, keep
         self._waits = frozenset(names_needing(must_log))
         self._history = History(rules)
+        self._begin = begin.encode()
         self._skip: set[bytes] = set()
         self._glances: dict[bytes, Callable[[bytes], object] | None] = {}
         self._quiet: set[bytes] = set()
@@ -125,7 +128,7 @@ class Arbiter:
             return
         try:
             event = decode(frame)
-            slot = slot_of(body) if asks else -1
+            slot = slot_of(frame) if asks else -1
         except GuestProtocolError:
             self.malformed += 1  # who waits for it waits until its time is over
             return
@@ -147,6 +150,8 @@ class Arbiter:
             thread = int.from_bytes(frame[12:16], "little")
             self._history.imports(pid, thread, self._imports[body])
             return True
+        if self._begin:
+            return raw != self._begin
         if raw in self._glances:
             known = self._glances[raw]
         else:
@@ -162,6 +167,10 @@ class Arbiter:
 
     def _judge(self, event: Event, body: bytes) -> Rule | None:
         rules = self._rules
+        if self._begin:
+            if event.name.encode("utf-8", "replace") == self._begin:
+                self._begin = b""
+            return None
         if not rules.wants(event.name):
             return None
         if rules.by_package(event.name):
@@ -234,22 +243,6 @@ def _cut(pattern: str) -> str:
         if at == _LONGEST or not " " <= character <= "~":
             return pattern[:at] + "*"
     return pattern
-
-
-def slot_of(body: bytes) -> int:
-    """The answer slot in the body of an event that waits, -1 where there is none.
-
-    >>> slot_of(b"\\x95\\xa1x\\x90\\xc0\\xc0\\x07")
-    7
-    """
-    import msgspec
-
-    try:
-        items = msgspec.msgpack.decode(body, ext_hook=lambda _code, _data: None)
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        return -1
-    slot = items[4] if type(items) is list and len(items) > 4 else -1
-    return slot if type(slot) is int else -1
 
 
 def _raw_name(body: bytes) -> bytes | None:

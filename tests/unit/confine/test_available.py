@@ -19,9 +19,19 @@ def test_what_is_enforced_may_be_asked_for() -> None:
                 Grant("read", "/data", "--read"),
                 Grant("write", "/data", "--write"),
             ),
-            rules=(Rule(then="record"), Rule(then="alert")),
+            rules=tuple(Rule(then=then) for then in ("record", "alert", "deny", "kill")),
+            given=(("record.must-log", "--must-log"),),
         )
     )
+
+
+def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
+    policy = Policy(ledger="none", given=(("record.must-log", "policy.toml:3"),))
+    with pytest.raises(PolicyError) as caught:
+        check(policy)
+    assert caught.value.place == "policy.toml:3"
+    check(policy.replace(must_log=()))
+    check(Policy(ledger="none"))
 
 
 @pytest.mark.parametrize(
@@ -35,11 +45,8 @@ def test_what_is_enforced_may_be_asked_for() -> None:
         ("modules.builtins", {"builtins": ("print",)}),
         ("process.devices", {"devices": ("/dev/fuse",)}),
         ("limits.connections", {}),
-        ("record.must-log", {}),
         ("record.sinks", {"sinks": ("syslog",)}),
         ("protections", {"protections": ("x",)}),
-        ("rule", {"rules": (Rule(then="deny"),)}),
-        ("rule", {"rules": (Rule(then="alert"), Rule(then="kill"))}),
     ],
 )
 def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) -> None:

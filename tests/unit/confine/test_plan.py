@@ -60,7 +60,7 @@ def project(outside_tmp: Path) -> Path:
 @pytest.fixture
 def lay(outside_tmp: Path, project: Path, runtime: Runtime) -> Lay:
     """`lay(policy, kind=, target=, tier=)` makes the plan of a program in the project."""
-    for name in ("channel", "page"):
+    for name in ("channel", "page", "answers"):
         (outside_tmp / name).touch()
 
     def plan(
@@ -69,12 +69,15 @@ def lay(outside_tmp: Path, project: Path, runtime: Runtime) -> Lay:
         target: str = "job.py",
         tier: str = "user",
         protect: tuple[str, ...] = (),
+        settings: str = "",
     ) -> Plan:
         program = Program(kind, target, ("a",), str(project), protect)
         channel, page = str(outside_tmp / "channel"), str(outside_tmp / "page")
+        scratch, answers = str(outside_tmp / "scratch"), str(outside_tmp / "answers")
         return make(
-            policy or Policy(), runtime, program, tier, channel, page, str(outside_tmp / "scratch")
-        )
+            policy or Policy(), runtime, program, tier, channel, page, scratch,
+            answers=answers, settings=settings,
+        )  # fmt: skip
 
     return plan
 
@@ -307,3 +310,26 @@ def test_the_interpreter_is_isolated(lay: Lay, runtime: Runtime) -> None:
     arguments = [argument for (argument,) in every(lay(), "arg", 1)]
     assert arguments[:4] == [runtime.program, "-I", "-S", "-B"]
     assert arguments[-1] == "/belljar/boot.py"
+
+
+def test_what_waits_needs_two_more_files_and_nothing_else_has_them(
+    lay: Lay, outside_tmp: Path
+) -> None:
+    for tier in ("user", "landlock"):
+        assert not [word for word in words(lay(tier=tier)) if "answers" in word]
+    waiting = words(lay(settings="ask\tos.system\n"))
+    at = waiting.index("/belljar/settings")
+    assert waiting[at - 1 : at + 2] == ["file", "/belljar/settings", "ask\tos.system\n"]
+    assert "BELLJAR_SETTINGS=/belljar/settings" in waiting
+    assert "BELLJAR_ANSWERS=/belljar/answers" in waiting
+    assert waiting[waiting.index("/belljar/answers") - 1] == str(outside_tmp / "answers")
+
+
+def test_without_namespaces_the_settings_are_a_file_beside_the_channel(
+    lay: Lay, outside_tmp: Path
+) -> None:
+    waiting = words(lay(tier="landlock", settings="ask\tos.system\n"))
+    assert (outside_tmp / "settings").read_text() == "ask\tos.system\n"
+    assert f"BELLJAR_SETTINGS={outside_tmp}/settings" in waiting
+    at = waiting.index(f"{outside_tmp}/answers")
+    assert waiting[at - 1 : at + 2] == ["land", f"{outside_tmp}/answers", "rw"]

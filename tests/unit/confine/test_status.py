@@ -7,7 +7,7 @@ import pytest
 from belljar.confine.probe import Facts
 from belljar.confine.status import MUST_BE_FULL, NAMES, enforce, status
 from belljar.errors import PolicyError, Unenforceable
-from belljar.model import Grant, Limits, Policy, Protection, Status
+from belljar.model import Grant, Limits, Policy, Protection, Rule, Status
 
 TRIED = (
     "read", "write", "create", "delete", "list", "chmod", "tcp", "udp", "unix", "netlink", "fork",
@@ -44,7 +44,27 @@ def test_without_namespaces_names_threads_and_extensions_are_open() -> None:
 def test_every_protection_has_one_row_and_a_known_name(tier: str) -> None:
     rows = [row.name for row in status(Policy(), facts(tier)).protections]
     assert len(rows) == len(set(rows))
-    assert set(rows) | {"connections"} == set(NAMES)
+    assert set(rows) | {"connections", "rules"} == set(NAMES)
+
+
+def test_rules_that_refuse_are_a_window_in_the_receipt() -> None:
+    for then in ("deny", "kill"):
+        receipt = status(Policy(rules=(Rule(then=then),)), facts("user"))
+        (row,) = (row for row in receipt.protections if row.name == "rules")
+        assert (row.level, row.by) == ("none", "audit hook (a window)")
+        with pytest.raises(Unenforceable):
+            enforce(Policy(rules=(Rule(then=then),), require=("rules",)), receipt)
+    assert "rules" not in levels(Policy(rules=(Rule(then="alert"),)), facts("user"))
+
+
+def test_the_receipt_says_what_waits_for_the_record() -> None:
+    def by(policy: Policy) -> str:
+        return next(r.by for r in status(policy, facts("user")).protections if r.name == "record")
+
+    assert by(Policy()).endswith("; run, connect, native wait until the ledger has them")
+    assert by(Policy(must_log=("bind",))).endswith("; bind wait until the ledger has them")
+    assert "wait" not in by(Policy(must_log=()))
+    assert by(Policy(ledger="none")).endswith("; nothing is kept")
 
 
 @pytest.mark.parametrize(
