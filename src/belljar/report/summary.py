@@ -6,6 +6,7 @@ The text comes from the program: everything is escaped, nothing is believed beyo
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import wrap
 
 from belljar.events.paths import absolute
 from belljar.report.fold import Paths, fit, flow
@@ -233,11 +234,11 @@ class Summary:
             names = [name + _times(count) for name, count in sorted(counted.items())]
             out = [paint(row, "yellow", colour) for row in flow("alerts   ", names, width, 2)]
         for text in texts[:_MOST_FINDINGS]:
-            out.append(paint(f"finding: {fit(text, width - 9)}", "red", colour))
+            out += [paint(line, "red", colour) for line in _wrapped(f"finding: {text}", width)]
         if len(texts) > _MOST_FINDINGS:
             more = _plural(len(texts) - _MOST_FINDINGS, "more finding")
             out.append(paint(f"and {more}", "red", colour))
-        notes = [f"note: {printable(note)}" for note in self.notes]
+        notes = [line for note in self.notes for line in _wrapped(f"note: {note}", width)]
         return out + [paint(note, "dim", colour) for note in notes]
 
 
@@ -247,6 +248,12 @@ def _plural(number: int, one: str, many: str = "") -> str:
 
 def _times(count: int) -> str:
     return f" ({count} times)" if count > 1 else ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A sentence in two lines at most."""
+    lines = wrap(fit(text, 2 * width - 20), width, subsequent_indent="  ")
+    return lines[:2]
 
 
 def _within(path: str) -> str:

@@ -12,6 +12,7 @@ import time
 from belljar._native import unskipped
 from belljar.errors import GuestProtocolError
 from belljar.events.decode import BYE, EVENT, HELLO, decode, decode_bye, decode_hello
+from belljar.events.syscalls import SYSCALL, decode_syscall
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
 from belljar.watch.attribute import PROGRAM
@@ -127,7 +128,7 @@ class View:
     def _interesting(self, chunk: Chunk, skip: frozenset[bytes]) -> list[tuple[int, int]]:
         """The places of frames that mean something here, in order."""
         events = unskipped(chunk.data, skip)
-        kinds = (HELLO, BYE)
+        kinds = (HELLO, BYE) if self._write is None else (HELLO, BYE, SYSCALL)
         marks = [place for place in chunk.flagged if chunk.data[place[0] + 4] in kinds]
         return sorted([*events, *marks]) if marks else events
 
@@ -152,12 +153,14 @@ class View:
             self.summary.processes.hello(hello)
             runs = hello.forked or not self._tells_begin
             self.summary.packages.begins(hello.header.pid, runs=runs)
-            self._attribution.learn(getattr(hello, "executable", None), hello.python)
+            self._attribution.learn(hello.executable, hello.python)
             self._line("hello", hello)
         elif kind == BYE:
             bye = decode_bye(frame)
             self.summary.processes.bye(bye.header.pid, bye.header.seq, bye.header.time)
             self._line("bye", bye)
+        elif kind == SYSCALL and self._write is not None:
+            self._write(decode_syscall(frame).plain())
 
     def _event(self, frame: bytes) -> None:
         pid = int.from_bytes(frame[8:12], "little")

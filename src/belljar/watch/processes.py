@@ -9,8 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Final
+    from typing import Final
 
+    from belljar.events.decode import Hello
     from belljar.watch.findings import Finding
 
 _MOST: Final = 4096
@@ -26,16 +27,16 @@ class Process:
     (when the record was closed).
     """
 
-    def __init__(self, hello: Any) -> None:
+    def __init__(self, hello: Hello) -> None:
         head = hello.header
         self.pid: int = head.pid
         self.ppid: int = hello.ppid
         self.argv: tuple[str, ...] = hello.argv[:_MOST_WORDS]
         self.python: str = hello.python
-        self.executable: str | None = getattr(hello, "executable", None)
+        self.executable: str | None = hello.executable
         self.cwd: str | None = hello.cwd
-        self.uid: int = getattr(hello, "uid", 0)
-        self.start: int = getattr(hello, "start", 0)
+        self.uid: int = hello.uid
+        self.start: int = hello.start
         self.forked: bool = hello.forked
         self.began: int = head.time
         self.ended = 0
@@ -54,7 +55,7 @@ class Processes:
         self.seen = 0
         self._now: dict[int, Process] = {}
 
-    def hello(self, hello: Any) -> Process:
+    def hello(self, hello: Hello) -> Process:
         """A process began, or became another program."""
         process = Process(hello)
         before = self._now.get(process.pid)

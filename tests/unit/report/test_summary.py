@@ -231,6 +231,13 @@ def test_the_headline_tells_how_much_and_how_it_ended(told):
     assert head == "belljar: 12 events from 0 processes, 1 refused, ended by SIGSEGV"
 
 
+def test_a_long_finding_is_wrapped(told):
+    finding = Finding("ledger", 0, 0, 0, "word " * 30)
+    lines = told.lines([finding], width=80)[1:]
+    assert (len(lines), lines[1][:6]) == (2, "  word")
+    assert max(map(len, lines)) <= 80
+
+
 def test_colour_is_only_where_it_was_asked_for(told):
     told.event("socket.connect", right="connect", target="10.0.0.1:80")
     assert "\x1b" not in "".join(told.lines())

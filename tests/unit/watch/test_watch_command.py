@@ -222,4 +222,4 @@ def test_an_interpreter_that_was_not_heard_is_a_finding(watch, tmp_path):
     mute.chmod(0o755)
     done = watch("--python", "./mute", "-c", "pass")
     assert done.returncode == 4
-    assert "was not recorded: the recorder needs CPython 3.8 or later" in done.stderr
+    assert "was not recorded: the recorder needs CPython 3.8" in " ".join(done.stderr.split())
