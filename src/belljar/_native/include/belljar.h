@@ -14,7 +14,7 @@ enum {
     BELLJAR_ALREADY = 1,        /* it was recorded before; the channel given is not looked at */
     BELLJAR_NO_CHANNEL = -1,    /* NULL was given and BELLJAR_CHANNEL is not set: nobody watches */
     BELLJAR_NO_PYTHON = -2,     /* no CPython 3.8 or later whose functions this process exports */
-    BELLJAR_NOBODY_LISTENS = -3 /* no collector reads the channel, or an audit hook refused ours */
+    BELLJAR_NOBODY_LISTENS = -3 /* there is no such channel, or an audit hook refused ours */
 };
 
 /* Starts the recorder in this process. Call it before Py_Initialize, so that the events of the
@@ -22,7 +22,8 @@ enum {
  * the path of a collector's FIFO; NULL: the one named by BELLJAR_CHANNEL, as `belljar watch` sets
  * it. libpython may have been loaded by dlopen only now, RTLD_LOCAL included. The record ends with
  * Py_FinalizeEx; call it again before the next Py_Initialize. With BELLJAR_STRICT=1 in the
- * environment a process that cannot be recorded exits with 125 instead of returning. */
+ * environment a process that cannot be recorded exits with 125 instead of returning; so does one
+ * whose channel stands there while nobody reads it, unless the settings say `drop`. */
 #ifdef BELLJAR_OPTIONAL
 __attribute__((weak))
 #endif
