@@ -22,7 +22,7 @@ TESTS = (
     "test_monitoring", "test_faulthandler", "test_cmd_line", "test_builtin", "test_sys",
     "test_ensurepip", "test_bdb", "test_funcattrs", "test_asyncgen",
 )  # fmt: skip
-QUICK = ("test_audit", "test_glob", "test_marshal", "test_array", "test_funcattrs", "test_mmap")
+QUICK = ("test_audit", "test_glob", "test_funcattrs", "test_fcntl")
 RERUNS = 3
 
 

@@ -14,6 +14,7 @@ TOOL = Path(__file__).parents[3] / "tools" / "prove"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_cpythons_own_tests_show_nothing_that_the_catalogue_does_not_say(tmp_path: Path) -> None:
     program = str(Path(sys.executable).resolve())  # the tests are the interpreter's, not the venv's
     done = subprocess.run(
