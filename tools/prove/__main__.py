@@ -45,7 +45,11 @@ def main() -> int:
         if not options.judge_only:
             collect(python, version, tests, options.to)
         result = json.loads(place.read_text("utf-8"))
-        seen, unknown = candidates(python)
+        try:
+            seen, unknown = candidates(python)
+        except ValueError as error:
+            print(f"CPython {version}: machine code not searched: {error}")
+            seen, unknown = set(), set()
         result |= {"strings": sorted(seen), "unknown": sorted(unknown)}
         place.write_text(json.dumps(result, indent=1), "utf-8")
         verdict = judge(result)

@@ -4,6 +4,7 @@ and the search of the machine code, on the interpreter that runs this test."""
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def test_cpythons_own_tests_show_nothing_that_the_catalogue_does_not_say(tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (result,) = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("*.json")]
-    assert len(result["strings"]) > 95
+    if platform.machine() == "x86_64":  # the only machine code that the tool can read
+        assert len(result["strings"]) > 95
     assert result["unknown"] == []
     assert len(result["counts"]) > 40 or "test_glob" in result["missing"]
