@@ -3,6 +3,7 @@
  * PermissionError. Behind an open window the C library's calls say EACCES, too, so that a program
  * meets one refusal for one thing. Raw system calls still see EROFS: nothing here is a wall. */
 #define _GNU_SOURCE
+#undef _FILE_OFFSET_BITS /* makes open another name of open64; both are defined here */
 #include "opens.h"
 #include "silence.h"
 #include "window.h"
