@@ -258,8 +258,8 @@ def test_the_live_view_stands_below_the_output_and_leaves_the_summary(
     assert all(f"line {n}" in shown for n in range(5))
     assert "\x1b[32mline" in text
     assert re.search(r"belljar  \d s  \d+ events  \d+/s  1 process, 1 running", shown)
-    assert re.search(r"^read +\d+/s +\d+", shown, re.M)
-    assert text.rindex("no newline") < text.rindex("\x1b[?25h") < text.rindex("exit status 7")
+    assert re.search(r"read +\d+/s +\d+", shown)
+    assert text.rindex("no newline") < text.rindex("\x1b[r") < text.rindex("exit status 7")
     last = shown[shown.rindex("belljar: ") :]
     assert "read     ./data.txt" in last
     assert "running" not in last

@@ -1,12 +1,11 @@
 """The view that is updated while a program runs: what it does now, below what it writes.
 
-Drawn by `rich`, which knows terminals better than we ever want to; imported for `--live` only.
-Everything from the program is escaped, but for the colours of its own output.
+Laid out by `rich`, imported for `--live` only. What is told of the program is escaped; what it
+writes itself is passed on, as it would have come to the terminal without us.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
 import re
@@ -14,18 +13,16 @@ import threading
 import time
 from collections import Counter
 
-from rich.console import Console, ConsoleDimensions, Group
-from rich.live import Live
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from belljar.report.fold import fit
-from belljar.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Final
+    from typing import Final
 
     from belljar.watch.processes import Processes
     from belljar.watch.terminal import Borrowed
@@ -35,12 +32,15 @@ _SPAN: Final = 4  # periods that a rate is taken over
 _MOST_ROWS: Final = 6
 _MOST_NEWS: Final = 4
 _MOST_KNOWN: Final = 5000
-_LONGEST_LINE: Final = 10_000
+_TALLEST: Final = 12
+_LATEST: Final = 0.3  # seconds that drawing waits for the end of a sequence
+_LONGEST_SEQUENCE: Final = 64
 _OTHERS: Final = "other packages"
-#: Sequences that set titles and the like.
-_TITLES: Final = re.compile(r"\x1b[\]P^_][^\x07\x1b]*(?:\x07|\x1b\\)?")
-#: Control characters that are not ours to pass on; colours are sequences that begin with ESC.
-_CONTROLS: Final = {c: None for c in (*range(32), *range(0x7F, 0xA0)) if c not in (9, 27)}
+#: The end of what was written lies within a control sequence or a character.
+_AMID: Final = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*)?$|[\xc0-\xff]$|[\xe0-\xff][\x80-\xbf]$"
+    rb"|[\xf0-\xff][\x80-\xbf]{2}$"
+)
 
 
 class Counts:
@@ -61,8 +61,9 @@ class Counts:
 
 
 class LiveView:
-    """Shows `counts` and `processes` four times a second, from `start` to `stop`, and what the
-    program writes above them. `events` says how many came in all.
+    """Shows `counts` and `processes` four times a second, from `start` to `stop`, in the last lines
+    of the terminal; what the program writes scrolls above them, passed on as it is. `events` says
+    how many came in all.
     """
 
     def __init__(
@@ -74,21 +75,8 @@ class LiveView:
     ) -> None:
         self._borrowed, self._counts, self._processes = borrowed, counts, processes
         self._events = events
-        self._file = io.TextIOWrapper(
-            os.fdopen(borrowed.screen, "wb", buffering=0, closefd=False),
-            encoding="utf-8",
-            errors="replace",
-            write_through=True,
-        )
-        self._console = Console(file=self._file, force_terminal=True, highlight=False)
-        if os.environ.get("NO_COLOR"):
-            self._console.no_color = True
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False,
-            redirect_stderr=False,
-        )  # fmt: skip
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._line = ""
+        self._size = os.terminal_size((0, 0))
+        self._tail = b"\n"
         self._history: list[tuple[float, dict[str, int], int]] = []
         self._began = time.monotonic()
         self._over = threading.Event()
@@ -96,7 +84,7 @@ class LiveView:
 
     def start(self) -> None:
         """Begin to draw, in a thread of our own."""
-        self._live.start()
+        self._arrange()
         self._thread.start()
 
     def stop(self) -> None:
@@ -104,50 +92,70 @@ class LiveView:
         self._over.set()
         self._thread.join()
         self._borrowed.give_back()
-        self._show(self._borrowed.rest())
-        self._show(self._decoder.decode(b"", True).encode())
-        if self._line:
-            self._print(self._line)
-        self._live.stop()
-        self._file.close()
+        try:
+            self._pass_on(self._borrowed.rest())
+            self._write(b"" if self._tail.endswith(b"\n") else b"\n")
+            self._write(b"\x1b7\x1b[r\x1b8\x1b[J")
+        except OSError:
+            return  # the terminal has gone
 
     def _run(self) -> None:
+        due = late = 0.0
         try:
-            due = 0.0
             while not self._over.is_set():
                 left = due - time.monotonic()
-                if left <= 0:
-                    due = time.monotonic() + _PERIOD
-                    self._borrowed.resize()
+                if left > 0:
+                    self._pass_on(self._borrowed.read(left))
+                elif _AMID.search(self._tail) and late < _LATEST:
+                    late += 0.01  # not amid a sequence of the program's
+                    self._pass_on(self._borrowed.read(0.01))
+                else:
+                    due, late = time.monotonic() + _PERIOD, 0.0
                     self._draw()
-                    continue
-                data = self._borrowed.read(left)
-                if data:
-                    self._show(data)
         except OSError:  # the terminal has gone; the program must not wait for it
             while not self._over.is_set():
                 self._borrowed.read(_PERIOD)
 
-    def _show(self, data: bytes) -> None:
-        """Whole lines go above the view, the last one that is not whole becomes part of it."""
-        *lines, rest = (self._line + self._decoder.decode(data)).split("\n")
-        for line in lines:
-            self._print(line)
-        self._line = rest[-_LONGEST_LINE:]
+    def _arrange(self) -> None:
+        """Give the program all lines of the terminal but the last ones."""
+        size = os.get_terminal_size(self._borrowed.screen)
+        if size == self._size:
+            return
+        first, self._size = not self._size.lines, size
+        lines = self._height()
+        room = b"\n" * lines + b"\x1b[%dA" % lines if first else b""
+        self._write(room + b"\x1b7\x1b[1;%dr\x1b8" % max(1, size.lines - lines))
+        self._borrowed.resize(size.columns, max(1, size.lines - lines))
 
-    def _print(self, line: str) -> None:
-        self._console.print(output(line), soft_wrap=True)
+    def _height(self) -> int:
+        return max(4, min(_TALLEST, self._size.lines // 3))
+
+    def _pass_on(self, data: bytes) -> None:
+        if data:
+            self._tail = (self._tail + data)[-_LONGEST_SEQUENCE:]
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._borrowed.screen, data) :]
 
     def _draw(self) -> None:
+        self._arrange()
         now = time.monotonic()
         self._history.append((now, dict(self._counts.rights), self._events()))
         del self._history[: -_SPAN - 1]
-        size = os.get_terminal_size(self._borrowed.screen)
-        self._console.size = ConsoleDimensions(size.columns, size.lines)
-        width, height = max(40, size.columns), max(6, size.lines // 2)
-        parts: list[Any] = [output(self._line, end="\n")] if self._line else []
-        parts.append(self.panel(width, height - len(parts), now - self._began))
-        self._live.update(Group(*parts), refresh=True)
+        width, height = max(40, self._size.columns), self._height()
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=True, width=width, height=height)
+        console.no_color = bool(os.environ.get("NO_COLOR"))
+        console.print(self.panel(width, height, now - self._began), end="")
+        rows = file.getvalue().split("\n")[:height]
+        top = self._size.lines - height + 1
+        out = "\x1b7"
+        for number in range(height):
+            row = rows[number] if number < len(rows) else ""
+            out += f"\x1b[{top + number};1H\x1b[0m\x1b[2K{row}"
+        self._write((out + "\x1b8").encode("utf-8", "replace"))
 
     def panel(self, width: int, height: int, seconds: float) -> Table:
         """What is drawn: a headline, rates beside packages, processes, then the newest alerts."""
@@ -186,16 +194,3 @@ class LiveView:
         for text in news:
             out.add_row(Text(fit(text, width), style="yellow"))
         return out
-
-
-def output(line: str, end: str = "") -> Text:
-    """A line that the program wrote, as far as it is text and colours.
-
-    >>> output("10 %\\r20 %\\x1b[2J\\x9b").plain
-    '20 %'
-    """
-    line = _TITLES.sub("", line.rstrip("\r").rpartition("\r")[2][-_LONGEST_LINE:])
-    text = Text.from_ansi(line.translate(_CONTROLS), end=end)
-    if "\x1b" in text.plain:
-        return Text(printable(text.plain, _LONGEST_LINE), end=end)
-    return text

@@ -1,5 +1,5 @@
-"""A terminal of its own for the watched program, so that what it writes can be shown above a view
-that is updated, and for the program nothing is different: a terminal of the same width.
+"""A terminal of its own for what the watched program writes, so that a view that is updated and
+its output do not fall into each other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Borrowed:
         modes = termios.tcgetattr(place)
         modes[1] &= ~termios.OPOST
         termios.tcsetattr(self._slave, termios.TCSANOW, modes)
-        self.resize()
+        size = os.get_terminal_size(place)
+        self.resize(size.columns, size.lines)
         for fd in (1, 2):
             if os.isatty(fd) and os.fstat(fd).st_rdev == terminal:
                 self._kept[fd] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
@@ -69,10 +70,9 @@ class Borrowed:
             os.close(self._slave)
             self._slave = -1
 
-    def resize(self) -> None:
-        """Make the program's terminal as wide and high as the real one."""
-        size = os.get_terminal_size(self.screen)
-        packed = struct.pack("HHHH", size.lines, size.columns, 0, 0)
+    def resize(self, columns: int, lines: int) -> None:
+        """Say how large the program's terminal is."""
+        packed = struct.pack("HHHH", lines, columns, 0, 0)
         fcntl.ioctl(self.output, termios.TIOCSWINSZ, packed)
 
     def read(self, seconds: float) -> bytes:

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import re
+import time
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from belljar.report.live import Counts, LiveView, output
+from belljar.report.live import _AMID, Counts, LiveView
 from belljar.watch.processes import Processes
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("plain\r", "plain"),
-        ("10 %\r20 %", "20 %"),
-        ("\x1b[31mred\x1b[0m", "red"),
-        ("\x1b]0;a title\x07x\x1b]0;other\x1b\\y", "xy"),
-        ("\x1b[2J\x1b[Hgone\x9b\x07\x08", "gone"),
-        ("end \x1b", "end \\x1b"),
-    ],
-)
-def test_of_what_the_program_writes_text_and_colours_are_kept(line, shown):
-    assert output(line).plain == shown
-
-
-def test_colours_stay():
-    (span,) = output("\x1b[31mred\x1b[0m").spans
-    assert span.style.color.number == 1
 
 
 @pytest.fixture
 def view():
-    reading, writing = os.pipe()
     counts, processes = Counts(), Processes()
-    borrowed = SimpleNamespace(screen=writing)
-    one = LiveView(borrowed, counts, processes, lambda: 0)
-    yield SimpleNamespace(view=one, counts=counts, processes=processes)
-    one._file.close()
-    os.close(reading)
-    os.close(writing)
+    one = LiveView(SimpleNamespace(screen=-1), counts, processes, lambda: 0)
+    return SimpleNamespace(view=one, counts=counts, processes=processes)
 
 
 def drawn(view, width=80, height=12):
@@ -99,3 +77,71 @@ def test_memory_is_bounded(view):
     for number in range(9000):
         view.counts.count(None, f"p{number}")
     assert len(view.counts.packages) <= 5001
+
+
+@pytest.mark.parametrize(
+    ("written", "amid"),
+    [
+        (b"text", False),
+        (b"\x1b[31mred", False),
+        (b"\x1b", True),
+        (b"\x1b[3", True),
+        (b"\x1b]0;title", True),
+        (b"\x1b]0;title\x07", False),
+        ("\u2500".encode()[:1], True),
+        ("\u2500".encode()[:2], True),
+        ("\u2500".encode(), False),
+        ("\U0001f600".encode()[:3], True),
+    ],
+)
+def test_nothing_is_drawn_amid_a_sequence_of_the_program(written, amid):
+    assert bool(_AMID.search(written)) is amid
+
+
+class Terminal:
+    """What a borrowed terminal looks like to the view: a screen, and bytes of a program."""
+
+    def __init__(self, written):
+        self.master, self.screen = pty.openpty()
+        self.sizes = []
+        self._written = [written]
+
+    def resize(self, columns, lines):
+        self.sizes.append((columns, lines))
+
+    def read(self, seconds):
+        return self._written.pop() if self._written else b""
+
+    def rest(self):
+        return b"last words"
+
+    def give_back(self):
+        os.close(os.dup(self.screen))
+
+    def shown(self):
+        data = b""
+        while b"\x1b[J" not in data:
+            data += os.read(self.master, 65536)
+        os.close(self.master)
+        os.close(self.screen)
+        return data.decode()
+
+
+def test_output_scrolls_above_the_panel_and_the_terminal_is_left_whole(view):
+    terminal = Terminal(b"\x1b[32mhello\x1b[0m\n")
+    os_size = os.terminal_size((80, 30))
+    terminal_size, os.get_terminal_size = os.get_terminal_size, lambda _fd: os_size
+    try:
+        live = LiveView(terminal, view.counts, view.processes, lambda: 5)
+        live.start()
+        while terminal._written:
+            time.sleep(0.01)
+        live.stop()
+    finally:
+        os.get_terminal_size = terminal_size
+    text = terminal.shown()
+    assert terminal.sizes == [(80, 20)]
+    assert "\x1b[1;20r" in text
+    assert "\x1b[32mhello" in text
+    assert re.search(r"\x1b\[22;1H\x1b\[0m\x1b\[2K.*belljar  0 s  5 events", text)
+    assert text.endswith("last words\r\n\x1b7\x1b[r\x1b8\x1b[J")
