@@ -23,9 +23,11 @@ def render(
     colour: bool = False,
 ) -> str:
     """The denial of `right` on `target` (both as decided): lines without a final newline."""
-    verb = words_for(right, right)
-    head = paint(f"denied[{right}]:", "red", colour)
-    lines = [f'{head} guest "{printable(guest, 60)}" may not {verb} {printable(target)}']
+    what = f"{words_for(right, right)} {printable(target)}"
+    if not right:  # an application's own event, which a rule forbids
+        what = f"raise {printable(event.name, 60)} {printable(target)}".rstrip()
+    head = paint(f"denied[{right or printable(event.name, 60)}]:", "red", colour)
+    lines = [f'{head} guest "{printable(guest, 60)}" may not {what}']
     asked = ""
     if event.asked and event.asked != target and event.target == target:
         asked = f"asked as {printable(event.asked)}"

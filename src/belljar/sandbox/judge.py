@@ -235,7 +235,7 @@ class Judge:
 
     def _keep(self, denial: Denial) -> None:
         place = denial.event.stack[0] if denial.event.stack else None
-        key = (denial.kind, denial.right, denial.target, place)
+        key = (denial.kind, denial.right or denial.event.name, denial.target, place)
         if key in self._seen:
             self.repeated += 1
             return

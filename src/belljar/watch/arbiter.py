@@ -196,7 +196,8 @@ class Arbiter:
         if package is None:
             package = self._package_of(event)
         place = event.stack[0] if event.stack else None
-        key = (rule, event.pid, event.name, event.target or event.asked, place)
+        # one start of a program can be several events
+        key = (rule, event.pid, event.target or event.asked or event.name, place)
         if key in self._seen or len(self._seen) >= _MOST_KEPT:
             self.repeated += 1
             return

@@ -102,6 +102,25 @@ def test_nothing_of_the_guest_leaves_its_line_or_moves_the_cursor() -> None:
     assert alert.replace("\n", "").isprintable()
 
 
+def test_a_refusal_by_a_rule_says_that_it_is_a_window() -> None:
+    for then, how in (
+        ("deny", "  how     refused in the process itself: a window, not a wall"),
+        ("kill", "  how     the process was told to end itself before it: a window, not a wall"),
+    ):
+        shown = text(decision=DENY.replace(rule=Rule(then=then, origin="p.toml:3"), remedy=""))
+        assert how in shown.splitlines()
+    assert "window" not in text(decision=DENY.replace(rule=None))
+
+
+def test_an_event_without_a_right_is_named_itself() -> None:
+    rule = Rule(then="kill", origin="p.toml:3")
+    shown = text(
+        event=EVENT.replace(name="shop.re\x1bfund"), decision=DENY.replace(rule=rule), right="",
+        target="",
+    )  # fmt: skip
+    assert shown.startswith(r'denied[shop.re\x1bfund]: guest "etl" may not raise shop.re\x1bfund')
+
+
 def test_an_alert_names_its_event_and_its_rule() -> None:
     decision = Decision("allow", "granted", None, "", Rule(then="alert", origin="policy.toml:30"))
     assert render_alert("etl", EVENT, decision, "read", "/etc/passwd", 5, STATUS) == (

@@ -4,79 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import struct
 from pathlib import Path
 
 import pytest
+from judging import CHECK, HELLO, REFUSED, Bench, Frames
 
 from belljar._native import pack
 from belljar.model import Grant, Policy, Rule
 from belljar.sandbox.judge import Judge
-from belljar.sandbox.result import Denial
-
-HEADER = struct.Struct("<HHBBHIIQQ")
-HELLO, EVENT, BYE = 1, 2, 3
-CHECK, REFUSED = 1, 2
-
-
-class Frames:
-    """Frames as the recorder writes them, and where those that need a look lie."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.count = 0
-        self.flagged: list[tuple[int, int]] = []
-
-    def raw(self, body: bytes, kind: int = EVENT, flags: int = CHECK) -> Frames:
-        length = HEADER.size + len(body)
-        head = HEADER.pack(0x4A42, length, kind, flags, 1, 7, 7, self.count, 0)
-        if flags & CHECK or kind != EVENT:
-            self.flagged.append((len(self.data), length))
-        self.data += head + body
-        self.count += 1
-        return self
-
-    def event(
-        self, name: str, *args: object, flags: int = CHECK, line: int = 3, cwd: str = "/box"
-    ) -> Frames:
-        return self.raw(pack([name, args, ("/box/job.py", line, "load"), cwd]), EVENT, flags)
-
-
-class Kept:
-    """A record in memory; numbers are given out from 1."""
-
-    def __init__(self) -> None:
-        self.frames = b""
-        self.rows: list[dict[str, object]] = []
-
-    def events(self, frames: bytes, count: int, flagged: object) -> None:
-        self.frames += frames
-
-    def decisions(self, rows: list[dict[str, object]]) -> list[int | None]:
-        first = len(self.rows) + 1
-        self.rows += rows
-        return list(range(first, len(self.rows) + 1))
-
-
-class Bench:
-    """A judge with all that it said."""
-
-    def __init__(self, policy: Policy | None = None, mapped: tuple = ()) -> None:
-        self.told: list[Denial] = []
-        self.record = Kept()
-        self.judge = Judge(policy or Policy(), self.record, self.told.append, mapped)
-
-    def take(self, frames: Frames) -> Bench:
-        self.judge.take(frames.data, frames.count, frames.flagged)
-        return self
-
-    @property
-    def denied(self) -> list[tuple[str, str]]:
-        return [(d.right, d.target) for d in self.judge.denials]
-
-    def remedy(self) -> str:
-        (denial,) = self.judge.denials
-        return denial.decision.remedy
 
 
 def one(name: str, *args: object, flags: int = CHECK) -> Bench:
