@@ -24,6 +24,7 @@ def test_a_greeting_tells_the_process(interpreter, record):
 def test_text_that_is_made_is_kept_with_its_digest(interpreter, record, tmp_path):
     file = tmp_path / "module.py"
     file.write_text("x = 'été'\n" * 300)
+    (tmp_path / "<made>").write_text("a file of this name changes nothing")
     found = record(
         [
             interpreter, "-I", "-S", "-c",
@@ -34,7 +35,8 @@ def test_text_that_is_made_is_kept_with_its_digest(interpreter, record, tmp_path
             f"path = {str(file)!r}\n"
             "exec(compile(open(path, 'rb').read(), path, 'exec'))\n"
             "eval('1 + 1')\n",
-        ]
+        ],
+        cwd=tmp_path,
     )  # fmt: skip
     assert found.status == 0, found.err
     made = [e.args for e in found.named("compile") if e.args[1] != "<string>"]
