@@ -217,6 +217,8 @@ def _text(entry: Entry) -> str:
         return f"start {guest}" + " ".join(map(str, words))
     if entry.kind == "bye":
         return f"bye after {entry.seq} events, {get('drops')} dropped"
+    if entry.kind == "syscall":
+        return f"syscall {get('name')} {get('target')}"
     if entry.kind == "hello":
         return f"hello python {get('python')} {get('argv')}"
     short = {k: v for k, v in data.items() if isinstance(v, (str, int, float, bool))}

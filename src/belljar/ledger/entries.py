@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 #: magic, length, kind, flags, version, pid, thread, seq, time (docs/protocol.md)
 _FRAME: Final = struct.Struct("<HHBBHIIQQ")
 _FRAME_MAGIC: Final = 0x4A42
-_FRAME_KINDS: Final = {1: "hello", 2: "event", 3: "bye"}
+_FRAME_KINDS: Final = {1: "hello", 2: "event", 3: "bye", 4: "loss", 5: "syscall"}
 _DEEPEST: Final = 32
 
 
 class Entry(Value):
-    """One numbered entry. `kind` is start, hello, event, bye, decision, end, recovered or broken.
+    """One numbered entry. `kind` is start, hello, event, bye, loss, syscall, decision, end,
+    recovered or broken.
 
-    `time` is the guest's clock for hello, event and bye and the host's for the rest; `recorded`
+    `time` is the guest's clock for what it sent and the host's for the rest; `recorded`
     is always the host's, when the entry was written; both in nanoseconds since 1970. `data` is
     what was decoded: a map, or a value of `belljar.events`. A broken entry has None there, and
     `raw` and `reason`.
@@ -182,10 +183,14 @@ def _frames(record: Record) -> Iterator[Entry]:
 
 
 def _one_frame(record: Record, number: int, frame: bytes) -> Entry:
-    from belljar.events.decode import decode, decode_bye, decode_hello
+    from belljar.events.decode import decode, decode_bye, decode_hello, decode_loss
+    from belljar.events.syscalls import decode_syscall
 
     _magic, _length, kind, _flags, _version, pid, thread, seq, time = _FRAME.unpack_from(frame)
-    decoders = {"hello": decode_hello, "event": decode, "bye": decode_bye}
+    decoders = {
+        "hello": decode_hello, "event": decode, "bye": decode_bye, "loss": decode_loss,
+        "syscall": decode_syscall,
+    }  # fmt: skip
     name = _FRAME_KINDS.get(kind, "")
     try:
         if not name:

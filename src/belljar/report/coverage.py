@@ -28,7 +28,9 @@ def lines(coverage: Coverage, *, colour: bool = False) -> list[str]:
         return []
     total = sum(row.seen for row in coverage.rows)
     out = [paint(f"cross-check: {total} system calls seen by the kernel", "bold", colour)]
-    out.append(f"    {'':<18}{'seen':>8}{'explained':>11}{'attributed':>12}{'unexplained':>13}")
+    titles = f"{'seen':>8}{'explained':>11}{'attributed':>12}{'unexplained':>13}"
+    recorded = "  in the record" if any(row.recorded for row in coverage.rows) else ""
+    out.append(f"    {'':<18}{titles}{recorded}")
     out += [_row(row, colour) for row in coverage.rows]
     out += _unexplained(coverage, colour)
     out += _attributed(coverage, colour)
@@ -48,6 +50,7 @@ def objects(coverage: Coverage) -> list[dict[str, Any]]:
                 "explained": row.explained,
                 "attributed": row.attributed,
                 "unexplained": row.unexplained,
+                "recorded": row.recorded,
                 "percent": row.percent,
                 "reasons": {reason: n for kind, reason, n in reasons if kind == row.kind},
             }
@@ -92,18 +95,20 @@ def _row(row: Row, colour: bool) -> str:
     text = (
         f"    {row.kind:<18}{row.seen:>8}{explained:>11}{row.attributed:>12}{row.unexplained:>13}"
     )
+    text += f"{row.recorded:>15}" if row.recorded else ""
     return paint(text, "red", colour and row.unexplained > 0)
 
 
 def _unexplained(coverage: Coverage, colour: bool) -> list[str]:
     if not coverage.unexplained and not coverage.more:
         return []
-    out = [paint("  explained by no event:", "bold", colour)]
+    out = [paint("  announced by no event of Python:", "bold", colour)]
     shown = coverage.unexplained[:_MOST_LINES]
     for group in shown:
         times = f"  ({group.count} times)" if group.count > 1 else ""
         target = printable(group.target, _WIDTH) if group.target else "?"
-        out.append(f"    {group.call} {target}{times}")
+        known = f", in the record as {printable(group.recorded)}" if group.recorded else ""
+        out.append(f"    {group.call} {target}{times}{known}")
         out.append(f"      {printable(_where(group), 2 * _WIDTH)}")
     rest = sum(group.count for group in coverage.unexplained[_MOST_LINES:]) + coverage.more
     if rest:

@@ -11,7 +11,16 @@ import time
 
 from belljar._native import unskipped
 from belljar.errors import GuestProtocolError
-from belljar.events.decode import BYE, EVENT, HELLO, decode, decode_bye, decode_hello
+from belljar.events.decode import (
+    BYE,
+    EVENT,
+    HELLO,
+    LOSS,
+    decode,
+    decode_bye,
+    decode_hello,
+    decode_loss,
+)
 from belljar.events.syscalls import SYSCALL, decode_syscall
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
@@ -128,7 +137,7 @@ class View:
     def _interesting(self, chunk: Chunk, skip: frozenset[bytes]) -> list[tuple[int, int]]:
         """The places of frames that mean something here, in order."""
         events = unskipped(chunk.data, skip)
-        kinds = (HELLO, BYE) if self._write is None else (HELLO, BYE, SYSCALL)
+        kinds = (HELLO, BYE) if self._write is None else (HELLO, BYE, LOSS, SYSCALL)
         marks = [place for place in chunk.flagged if chunk.data[place[0] + 4] in kinds]
         return sorted([*events, *marks]) if marks else events
 
@@ -159,6 +168,8 @@ class View:
             bye = decode_bye(frame)
             self.summary.processes.bye(bye.header.pid, bye.header.seq, bye.header.time)
             self._line("bye", bye)
+        elif kind == LOSS:
+            self._line("loss", decode_loss(frame))
         elif kind == SYSCALL and self._write is not None:
             self._write(decode_syscall(frame).plain())
 

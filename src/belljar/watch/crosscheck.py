@@ -14,7 +14,8 @@ from itertools import islice
 
 from belljar._native import TRACER
 from belljar.errors import GuestProtocolError
-from belljar.watch.coverage import Coverage, Row
+from belljar.events.syscalls import SYSCALL, Syscall, decode_syscall
+from belljar.watch.coverage import assemble
 from belljar.watch.findings import Finding
 from belljar.watch.match import (
     STARTS,
@@ -23,9 +24,9 @@ from belljar.watch.match import (
     explain,
     is_housekeeping,
     name_of,
+    recorded,
     starts,
 )
-from belljar.watch.syscalls import KINDS, SYSCALL, Syscall, decode_syscall
 from belljar.watch.tree import Process, Thread
 from belljar.watch.unexplained import Groups
 
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.watch.collect import Chunk
+    from belljar.watch.coverage import Coverage
 
 #: Frames of the stack that events should carry, so that the place of a call can be told well.
 STACKS: Final = 16
 _HELLO, _EVENT = 1, 2
 _FORKED: Final = 8
 _HEADER: Final = 32
-_EXECS: Final = ("os.exec", "belljar.exec")
 _MOST_PROCESSES: Final = 4096
 _MOST_THREADS: Final = 4096
 _MOST_WAITING: Final = 256
@@ -160,18 +161,6 @@ class CrossCheck:
         for process in list(self._processes.values()):
             self._finish(process)
         self._processes.clear()
-        explained, attributed = Counter[str](), Counter[str]()
-        for (kind, _), count in self._explained.items():
-            explained[kind] += count
-        for (kind, _), count in self._attributed.items():
-            attributed[kind] += count
-        rows = [
-            Row(
-                kind, self._seen[kind], explained[kind], attributed[kind], self._groups.counts[kind]
-            )
-            for kind in KINDS
-            if self._seen[kind]
-        ]
         if self._tracer and not self._ended:
             text = "the cross-check's supervisor was killed: what followed was not seen"
             self._find(text)
@@ -179,14 +168,7 @@ class CrossCheck:
             self._find(f"{self._broken} frames of the cross-check could not be decoded")
         if self._forgotten:
             self._find("more processes than the cross-check can follow")
-        return Coverage(
-            tuple(rows),
-            _flat(self._explained),
-            _flat(self._attributed),
-            self._groups.found(),
-            _flat(self._others),
-            self._groups.more,
-        )
+        return assemble(self._seen, self._explained, self._attributed, self._others, self._groups)
 
     # What comes
 
@@ -222,6 +204,9 @@ class CrossCheck:
         name = name_of(frame)
         thread = self._thread(process, int.from_bytes(frame[12:16], "little"))
         seen = Seen(name, time, frame)
+        if name.startswith("belljar."):  # the recorder speaks, not the interpreter
+            process.ours.appendleft(seen)
+            return
         if thread.calls:
             earlier = sum(1 for call in thread.calls if call.time <= time)
             self._decide(process, thread, earlier, seen)
@@ -269,8 +254,8 @@ class CrossCheck:
             process.accounted = reason is not None
             if reason is not None:
                 self._explained[call.kind, reason] += 1
-            else:
-                self._report(call, process, process.threads.get(call.thread))
+            elif self._report(call, process, process.threads.get(call.thread)):
+                process.accounted = True
         process.trying = call.target
 
     def _started(self, process: Process, call: Syscall) -> str | None:
@@ -279,7 +264,7 @@ class CrossCheck:
             self._decide(process, thread)
         own = process.threads.get(call.thread)
         if own is not None:
-            reason = starts(call, [s for s in own.recent if s.name in _EXECS], call.pid)
+            reason = starts(call, [s for s in own.recent if s.name == "os.exec"], call.pid)
         parent = self._processes.get(call.ppid)
         if reason is None and parent is not None:
             reason = starts(call, parent.starts, call.pid)
@@ -291,14 +276,18 @@ class CrossCheck:
         process: Process,
         thread: Thread | None = None,
         after: Seen | None = None,
-    ) -> None:
-        """No event explains this call."""
+    ) -> bool:
+        """No event of Python explains this call. Has the recorder seen it?"""
         seen = thread.last if thread is not None else None
         elsewhere = seen is None
+        parent = self._processes.get(call.ppid)
         if seen is None:
-            parent = self._processes.get(call.ppid)
             seen = process.last or (parent.last if parent is not None else None)
-        self._groups.add(call, seen, elsewhere, after, process.program)
+        ours = recorded(call, process.ours)
+        if not ours and parent is not None and process.state == "fresh":
+            ours = recorded(call, parent.ours)  # a vfork child speaks by its parent's mouth
+        self._groups.add(call, seen, elsewhere, after, process.program, ours)
+        return bool(ours)
 
     def _finish(self, process: Process) -> None:
         """A process, or what it was before an exec, is over."""
@@ -388,7 +377,3 @@ class CrossCheck:
     def _find(self, text: str) -> None:
         if len(self.findings) < 20:
             self.findings.append(Finding("cross-check", 0, 0, 0, text))
-
-
-def _flat(counts: Counter[tuple[str, str]]) -> tuple[tuple[str, str, int], ...]:
-    return tuple((one, other, n) for (one, other), n in sorted(counts.items()))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Final
 
+    from belljar.events.syscalls import Syscall
     from belljar.model import Event
-    from belljar.watch.syscalls import Syscall
 
 #: Events that put a path into a system call of their own, and where that path is.
 _OPENS: Final = frozenset(
@@ -42,9 +42,8 @@ _ADDRESSES: Final = {
 }
 #: Events after which another program starts, in this process or in a child.
 STARTS: Final = frozenset(
-    ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "_posixsubprocess.fork_exec",
-     "belljar.exec")
-)  # fmt: skip
+    ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "_posixsubprocess.fork_exec")
+)
 _LIBRARY: Final = re.compile(r"[^/]\.so(\.[0-9]+)*$|^/etc/ld\.so\.cache$")
 _RESOLVER: Final = re.compile(
     r"^/etc/(hosts|host\.conf|resolv\.conf|nsswitch\.conf|gai\.conf|services|protocols|networks)$"
@@ -60,7 +59,6 @@ _HOUSEKEEPING: Final = re.compile(
     r"|/libgcc_s\.so\.1$"  # glibc, when a thread ends
 )
 _HEADER: Final = 32
-_BY_US: Final = "belljar.exec: the recorder saw it, Python did not announce it"
 _WRITES: Final = 3 | 0o100 | 0o1000  # O_ACCMODE, O_CREAT, O_TRUNC
 _SQLITE: Final = ("", "-journal", "-wal", "-shm")
 
@@ -147,10 +145,28 @@ def starts(call: Syscall, recent: Iterable[Seen], pid: int) -> str | None:
     for seen in recent:
         if seen.used in (0, pid) and _starts(call, seen):
             seen.used = pid  # those beneath it tell the same start again
-            found = _BY_US if seen.name == "belljar.exec" else seen.name
+            found = seen.name
         elif found:
             break
     return found
+
+
+def recorded(call: Syscall, ours: Iterable[Seen]) -> str:
+    """The recorder's own event that tells of a call which Python did not announce, "" for none.
+
+    The recorder sees some of what goes through the C library (`belljar.open`, `belljar.exec`).
+    """
+    for seen in ours:
+        if seen.used not in (0, call.pid):
+            continue
+        opened = call.kind == "open" and seen.name == "belljar.open" and not seen.used
+        if opened and _same_path(call.target, call.asked, seen, 0, False):
+            seen.used = call.pid
+            return seen.name
+        if call.kind == "exec" and seen.name == "belljar.exec" and _starts(call, seen):
+            seen.used = call.pid  # for every candidate on PATH
+            return seen.name
+    return ""
 
 
 def is_housekeeping(call: Syscall) -> bool:
@@ -298,7 +314,7 @@ def _is_database(call: Syscall, databases: Iterable[str]) -> bool:
 
 def _starts(call: Syscall, seen: Seen) -> bool:
     event = seen.event
-    if event is None or seen.name not in STARTS:
+    if event is None:
         return False
     if seen.name == "os.system":
         return call.asked == "/bin/sh"
@@ -310,6 +326,8 @@ def _starts(call: Syscall, seen: Seen) -> bool:
         text = text_of(one)
         if text is not None and (text == call.asked or event.target == call.target):
             return True
+        if seen.name == "belljar.exec" and text is not None:
+            text = text.rpartition("/")[2]  # it names the first candidate
         if text is not None and "/" not in text and call.asked.rpartition("/")[2] == text:
             return True  # a candidate on PATH
         if type(one) is TypeName:

@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from belljar.events.syscalls import Syscall
     from belljar.watch.match import Seen
-    from belljar.watch.syscalls import Syscall
 
 RECENT: Final = 8
 _STARTS: Final = 16
@@ -40,6 +40,7 @@ class Process:
         self.before: Counter[str] = Counter()  # calls of a program that is silent
         self.samples: list[Syscall] = []
         self.threads: dict[int, Thread] = {}
+        self.ours: deque[Seen] = deque(maxlen=_STARTS)  # what the recorder saw by itself
         self.starts: deque[Seen] = deque(maxlen=_STARTS)
         self.databases: dict[str, None] = {}
         self.last: Seen | None = None

@@ -10,29 +10,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from belljar.events.syscalls import Syscall
     from belljar.model import Frame
     from belljar.watch.match import Seen
-    from belljar.watch.syscalls import Syscall
 
 _MOST_GROUPS: Final = 2000
 
 
 class Groups:
-    """Takes calls; `counts` are all by kind, `more` those that are in none of `found`."""
+    """Takes calls; `counts` are all by kind, `recorded` those of them that the recorder saw by
+    itself, `more` those that are in none of `found`.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.recorded: Counter[str] = Counter()
         self.more = 0
         self._groups: dict[tuple[str, ...], Unexplained] = {}
         self._times: Counter[tuple[str, ...]] = Counter()
 
     def add(
-        self, call: Syscall, seen: Seen | None, elsewhere: bool, after: Seen | None, program: str
+        self,
+        call: Syscall,
+        seen: Seen | None,
+        elsewhere: bool,
+        after: Seen | None,
+        program: str,
+        recorded: str,
     ) -> None:
         """One call. `seen` is the event before it, in another thread or process if `elsewhere`;
-        `after` the next one of its thread.
+        `after` the next one of its thread; `recorded` the recorder's event for it, or "".
         """
         self.counts[call.kind] += 1
+        self.recorded[call.kind] += bool(recorded)
         frames = _frames(seen)
         frame = nearest(frames)
         where = f"{frame.file}:{frame.line}" if frame is not None else ""
@@ -46,7 +56,7 @@ class Groups:
             self._groups[key] = Unexplained(
                 call.kind, call.name, call.target, call.pid, call.thread, call.time, 1,
                 seen.name if seen is not None else "", frame, elsewhere,
-                nearest(_frames(after)), program, frames,
+                nearest(_frames(after)), program, frames, recorded,
             )  # fmt: skip
 
     def lost(self, kind: str, count: int) -> None:

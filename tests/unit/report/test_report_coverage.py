@@ -32,6 +32,17 @@ def test_every_kind_has_its_row_and_the_unexplained_their_place():
     assert "      /bin/\\x0ash: 98 open" in text
 
 
+def test_what_is_in_the_record_all_the_same_is_told():
+    found = FOUND.replace(
+        rows=(Row("open", 5, 3, 0, 2, 1),),
+        unexplained=(Unexplained("open", "openat", "/a", 1, 1, 1, recorded="belljar.open"),),
+    )
+    text = lines(found)
+    assert text[1].endswith("unexplained  in the record")
+    assert text[2].split() == ["open", "5", "60.0", "%", "0", "2", "1"]
+    assert "    openat /a, in the record as belljar.open" in text
+
+
 def test_nothing_seen_is_nothing_shown():
     assert lines(Coverage((), (), (), (), ())) == []
 

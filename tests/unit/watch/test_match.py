@@ -7,8 +7,8 @@ import struct
 import pytest
 
 from belljar._native import pack
-from belljar.watch.match import Seen, database, explain, is_housekeeping, starts
-from belljar.watch.syscalls import Syscall
+from belljar.events.syscalls import Syscall
+from belljar.watch.match import Seen, database, explain, is_housekeeping, recorded, starts
 
 
 def seen(name, *args, cwd="/w", time=1):
@@ -135,3 +135,15 @@ def test_the_c_library_may_read_its_files_and_not_write_them():
 
 def test_an_event_that_cannot_be_decoded_explains_nothing():
     assert told(call("open", "/x"), Seen("open", 1, b"garbage")) is None
+
+
+def test_what_the_recorder_saw_by_itself_explains_nothing_and_is_known():
+    opened = seen("belljar.open", "/x", None, 0)
+    assert told(call("open", "/x"), opened) is None
+    assert recorded(call("open", "/y"), [opened]) == ""
+    assert recorded(call("open", "/x"), [opened]) == "belljar.open"
+    assert recorded(call("open", "/x"), [opened]) == "", "once"
+    started = seen("belljar.exec", "/bin/prog", ["prog"])
+    assert recorded(call("exec", "/bin/prog"), [started]) == "belljar.exec"
+    assert recorded(call("exec", "/usr/bin/prog"), [started]) == "belljar.exec"
+    assert recorded(call("exec", "/bin/other"), [started]) == ""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from belljar._native import pack
 from belljar.errors import GuestProtocolError
-from belljar.watch.syscalls import KINDS, decode_syscall
+from belljar.events.syscalls import KINDS, decode_syscall
 
 
 def frame(body, kind=5, flags=0):
