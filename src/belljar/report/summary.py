@@ -207,7 +207,7 @@ class Summary:
         return out
 
     def _process(self, depth: int, process: Process, width: int) -> str:
-        end = {"": "", "bye": "", "exec": ", became:"}.get(process.how, f", {process.how}")
+        end = {"": "", "bye": "", "exec": ", ended by exec"}.get(process.how, f", {process.how}")
         tail = f"  {printable(process.python, 12)}, {_plural(process.events, 'event')}{end}"
         start = "  " * (depth + 1) + f"{process.pid} "
         command = " ".join(process.argv) or "?"

@@ -101,6 +101,15 @@ def test_json_tells_every_event_that_was_chosen_with_its_package():
     ]  # fmt: skip
 
 
+def test_json_tells_of_losses():
+    lines = []
+    view = make(lines.append)
+    view.take([chunk(hello(), opened(1, "/a"), frame(4, 9, [8]), opened(10, "/b"))])
+    view.finish()
+    assert [line["kind"] for line in lines] == ["hello", "event", "loss", "event"]
+    assert (lines[2]["count"], lines[2]["seq"]) == (8, 9)
+
+
 def test_what_comes_much_too_fast_is_left_to_the_record_but_never_what_matters(monkeypatch):
     monkeypatch.setattr(module, "_MOST_WAITING", 10_000)
     monkeypatch.setattr(module, "_SLICE", 0)
