@@ -13,7 +13,7 @@ from silent_operations import DO, KNOWN, NEEDS, PREPARE
 
 from belljar import catalogue
 from belljar.confine.status import NAMES
-from belljar.watch.syscalls import KINDS
+from belljar.events.syscalls import KINDS
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 HARNESS = """
