@@ -151,6 +151,9 @@ class Space(Names):
     def __setitem__(self, name, value):
         armed and print('GUEST CODE RAN')
         dict.__setitem__(self, name, value)
+    def __delitem__(self, name):
+        armed and print('GUEST CODE RAN')
+        dict.__delitem__(self, name)
 class Meta(type):
     def __prepare__(*args): return Space()
     def __new__(meta, name, bases, space):
