@@ -70,7 +70,7 @@ BYPASSES = (
     Bypass(14, "earlier-hook-raises", ("sys.addaudithook", ""), _OPEN, _TAMPERING,
            also="the recorder's hook is the first"),
     Bypass(15, "planted-start", ("subprocess.Popen", ""), ("os.mkdir", "PROOF"),
-           deceives="os.mkdir ('PROOF", also="run: environment, processes"),
+           deceives="os.mkdir ('PROOF'", also="run: environment, processes"),
     Bypass(16, "memory-of-another-process", ("open", "/proc/"), _TOLD, (*_SILENCED, *_TAMPERING),
            _OPEN, also="run: processes, tracing"),
     Bypass(17, "names-that-the-hook-uses", _OPEN, None, deceives="PROOF",
@@ -86,9 +86,8 @@ def rows() -> list[str]:
         shown = [f"`{name}`" for name, _ in filter(None, (one.attempt, one.deed))]
         also = one.also.replace("|", "/")
         findings = ", ".join(f"`{text}`" for text in one.findings) or "–"
-        found.append(
-            f"| {one.number} | `{one.id}` | {', '.join(dict.fromkeys(shown))} | {findings} | {also} |"
-        )
+        cells = (f"{one.number} | `{one.id}`", ", ".join(dict.fromkeys(shown)), findings, also)
+        found.append(f"| {' | '.join(cells)} |")
     return found
 
 
