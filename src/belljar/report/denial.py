@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from belljar.model import Decision, Event, Grant, Status
+from belljar.model import Decision, Event, Grant, Rule, Status
 from belljar.report.text import paint, printable
 
 _WORDS = {
@@ -115,6 +115,14 @@ def render_alert(
     lines = [f'{head} guest "{printable(guest, 60)}"{what}']
     if event.stack:
         lines.append(two("at", where(event), ""))
-    rule = printable(decision.rule.origin) if decision.rule else ""
-    lines.append(two("because", f"rule {rule}", f"record #{number}" if number else "not recorded"))
+    rule = decision.rule or Rule()
+    if rule.text:
+        lines.append(two("because", printable(rule.text, 200), ""))
+    which = (
+        f"{printable(rule.id)} at {printable(rule.origin)}" if rule.id else printable(rule.origin)
+    )
+    entry = f"record #{number}" if number else "not recorded"
+    lines.append(
+        two("rule" if rule.text else "because", which if rule.text else f"rule {which}", entry)
+    )
     return "\n".join(lines)

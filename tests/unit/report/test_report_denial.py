@@ -132,3 +132,12 @@ def test_an_alert_names_its_event_and_its_rule() -> None:
     assert bare == (
         'alert[open]: guest "etl"\n  because rule policy.toml:30               not recorded'
     )
+
+
+def test_an_alert_of_a_rule_that_explains_itself() -> None:
+    rule = Rule(then="alert", origin="p.toml:3", id="mine", text="what it\x1bmeans")
+    shown = render_alert("etl", EVENT, Decision("none", "x", rule=rule), "read", "/x", 5, STATUS)
+    assert shown.split("\n")[2:] == [
+        r"  because what it\x1bmeans",
+        "  rule    mine at p.toml:3                  record #5",
+    ]
