@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 _HEADER: Final = 32
 _MOST_WAITING: Final = 16 << 20
-_MANY_WAITING: Final = 128 << 10
-_SLICE: Final = 0.003  # seconds
+_MANY_WAITING: Final = 8 << 10
+_SLICE: Final = 0.002  # seconds
 _PATIENCE: Final = 2.0  # seconds of looking at what is left when the program has ended
 _FRAMES_AT_ONCE: Final = 200
 _MOST_KNOWN: Final = 20_000
