@@ -19,6 +19,12 @@ int bj_opens_flags(const char *mode)
     return strchr(mode, '+') != NULL ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 }
 
+/* CPython itself: which descriptors there are to close, how many threads there are at a fork. */
+static int is_housekeeping(const char *path)
+{
+    return strcmp(path, "/proc/self/fd") == 0 || strcmp(path, "/proc/self/stat") == 0;
+}
+
 void bj_opens_tell(int at, const char *path, int flags)
 {
     unsigned char frame[BJ_FRAME];
@@ -26,7 +32,7 @@ void bj_opens_tell(int at, const char *path, int flags)
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
     /* Only while there is an interpreter: what it reads to begin is not the program's doing. */
     if (path == NULL || bj_hook_entry == NULL || !Py_IsInitialized() || bj_select("belljar.open") == BJ_SKIP ||
-        !bj_channel_can_send())
+        is_housekeeping(path) || !bj_channel_can_send())
         return;
     bj_put_array(&b, 4);
     bj_put_str(&b, "belljar.open", sizeof "belljar.open" - 1);

@@ -92,6 +92,7 @@ static int hook(const char *name, PyObject *args, void *unused)
     const struct bj_name *known = bj_know(name, &spare);
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
     int action = action_of(known, name, args);
+    bj_silence_heard();
     bj_starts_heard(known);
     bj_open_announced = known->file != NULL && known->file->need[0] == 'o';
     if (known->flags & BJ_NAME_RESTORE)

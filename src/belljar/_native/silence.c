@@ -17,6 +17,7 @@ struct bj_hook_entry **bj_hook_list, *bj_hook_entry;
 Py_AuditHookFunction bj_hook_function;
 static atomic_int told;
 static int heard_the_end;
+int bj_silence_lived;
 
 void bj_silence_begin(void *entry, Py_AuditHookFunction hook)
 {
@@ -24,7 +25,7 @@ void bj_silence_begin(void *entry, Py_AuditHookFunction hook)
     const ElfW(Sym) *symbol = NULL;
     bj_hook_list = NULL;
     atomic_store(&told, 0);
-    heard_the_end = 0;
+    heard_the_end = bj_silence_lived = 0;
     if (entry == NULL || &_PyRuntime == NULL ||
         dladdr1(&_PyRuntime, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0 || symbol == NULL)
         return;
@@ -71,7 +72,7 @@ void bj_silence_look_closer(void)
 
 void bj_silence_at_end(void)
 {
-    bj_silence_look();
-    if (bj_hook_entry != NULL && !heard_the_end && !Py_IsInitialized())
+    if (bj_hook_entry != NULL && bj_silence_lived && !heard_the_end && !Py_IsInitialized())
         tell("the interpreter ended and the hook did not hear of it");
+    bj_silence_look();
 }

@@ -22,6 +22,13 @@ void bj_silence_end(void);     /* the hook heard that CPython clears its list */
 void bj_silence_at_end(void);  /* the process ends: has the interpreter said so? */
 void bj_silence_look_closer(void);
 
+extern int bj_silence_lived; /* the interpreter was there: `python --version` ends without ever being */
+static inline void bj_silence_heard(void)
+{
+    if (!bj_silence_lived)
+        bj_silence_lived = Py_IsInitialized();
+}
+
 /* Costs two loads. At any time, on any thread, with or without the GIL. */
 static inline void bj_silence_look(void)
 {
