@@ -29,6 +29,7 @@ _HEADER: Final = 32
 _HELLO, _EVENT = 1, 2
 _ASK: Final = 16
 _VERDICTS: Final = {"deny": DENY, "kill": KILL}
+_MOST_FREQUENT: Final = b"open"
 _MOST_KEPT: Final = 10_000  # alerts told; a program may set off any number
 _MOST_NAMES: Final = 4096
 _MOST_QUIET: Final = 1 << 15  # bodies that no rule can fire for, of at most
@@ -79,6 +80,7 @@ class Arbiter:
         self._history = History(rules)
         self._begin = begin.encode()
         self._skip: set[bytes] = set()
+        self._skip_frequent: set[bytes] = {_MOST_FREQUENT}
         self._glances: dict[bytes, Callable[[bytes], object] | None] = {}
         self._quiet: set[bytes] = set()
         self._imports: dict[bytes, str] = {}
@@ -93,7 +95,10 @@ class Arbiter:
         """Judge the events of `chunk`; answer those that wait. With `kept` False the record could
         not be kept: what must be in it gets no answer, and is refused when its time is over."""
         data = chunk.data
-        places = unskipped(data, self._skip)
+        glance = self._glances.get(_MOST_FREQUENT)
+        # of most chunks one look tells that there is nothing in any of their many `open`
+        passes = glance is not None and not glance(data)
+        places = unskipped(data, self._skip_frequent if passes else self._skip)
         others = [
             place
             for place in chunk.flagged
@@ -159,6 +164,7 @@ class Arbiter:
             if not self._rules.wants(name):
                 if len(self._skip) < _MOST_NAMES:
                     self._skip.add(raw)
+                    self._skip_frequent.add(raw)
                 return True
             known = self._rules.glance(name)
             if len(self._glances) < _MOST_NAMES:
