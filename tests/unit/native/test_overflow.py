@@ -77,7 +77,7 @@ def test_drop_goes_on_and_tells_exactly_what_was_lost(name, paged):
 
 
 def test_what_a_reader_that_comes_and_goes_misses_is_told_each_time():
-    source = "import sys\nfor k in range(60000): sys.audit('socket.fake', k, 'x' * 90)\n"
+    source = "import sys\nfor k in range(300000): sys.audit('socket.fake', k, 'x' * 90)\n"
     frames: list[bytes] = []
     with Collector() as collector:
         child = start(collector, source, "drop")
