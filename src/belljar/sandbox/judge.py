@@ -87,6 +87,7 @@ class Judge:
         Raises `LedgerError` when the record cannot be kept.
         """
         found: list[Found] = []
+        looks: list[bytes] = []
         waiting: list[bytes] = []
         self.events += count
         for offset, length in flagged:
@@ -95,19 +96,21 @@ class Judge:
                 self.greeted = True
             elif kind == _EVENT:
                 frame = frames[offset : offset + length]
-                if frame[_FLAGS] & _ASK:
+                waits = frame[_FLAGS] & _ASK
+                if waits:
                     waiting.append(frame)
-                    if frame.startswith(_IMPORT, _HEADER + 1):
-                        continue  # it needs no decision, only to be kept
-                self._look(frame, found)
+                if not (waits and frame.startswith(_IMPORT, _HEADER + 1)):
+                    looks.append(frame)  # an import that waits has only to be kept
         kept = self._record is not None and self._record.events(frames, count, flagged)
-        if self._rules:
-            found = self._judged(frames, count, flagged, kept, found)
-        elif waiting and kept:
+        if waiting and kept and not self._rules:  # at once: what follows may be slow
             from belljar.events.slots import slot_of
 
             for frame in waiting:
                 self._answer(slot_of(frame), int.from_bytes(frame[16:24], "little"), _ALLOW)
+        for frame in looks:
+            self._look(frame, found)
+        if self._rules:
+            found = self._judged(frames, count, flagged, kept, found)
         self._report(found)
 
     def _judged(
@@ -157,6 +160,15 @@ class Judge:
             answer=self._answer,
             begin=_BEGIN,  # rules are about the program, not about Python's start
         )
+
+    def expect(self) -> None:
+        """Make ready for decisions that are sure to come, while nobody waits for them yet: what was
+        granted will be used, and the first one that waits would wait for our imports."""
+        if any(grant.right in ("connect", "run") for grant in self._policy.grants):
+            import msgspec  # noqa: F401
+
+            import belljar.events.decode
+            import belljar.policy.deciding  # noqa: F401
 
     def finish(self) -> None:
         """What was put off, now that the guest has ended and cannot watch the clock."""

@@ -243,6 +243,7 @@ class Session:
                 self._let_go(boot)
                 released = True
                 awake = _AWAKE
+                judge.expect()
         while self._collect(collector, judge, idle=True):
             pass  # all writers are gone: what is there is all
         for fd in list(streams.pipes):  # all who could write are dead: what is there is there now
