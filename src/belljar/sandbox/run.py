@@ -16,6 +16,7 @@ import time
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
 from belljar.errors import BelljarError, InternalError
+from belljar.sandbox.applications import know
 from belljar.sandbox.asking import settings
 from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
@@ -120,6 +121,7 @@ class Session:
         from belljar.watch.collect import Collector
 
         runtime = for_program(self._program, self._cache)
+        know(self._policy, runtime.site)
         told = settings(self._policy)
         with Collector() as collector, Scratch(facts.tier, collector) as scratch:
             plan = planner.make(
