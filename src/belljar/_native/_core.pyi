@@ -46,8 +46,8 @@ def scan_frames(
 
     Returns the bytes consumed, the frames counted, the places (offset, length) of frames that
     the host must decode (all but events without CHECK), and the gaps (pid, expected seq, seq
-    found). `last` maps a pid to its last seq and is updated. Stops before what is no frame, and raises
-    `ValueError` when that stands at the very beginning; `last` is then as it was.
+    found). `last` maps a pid to its last seq and is updated. Stops before what is no frame, and
+    raises `ValueError` when that stands at the very beginning; `last` is then as it was.
     """
 
 def unskipped(data: bytes, skip: AbstractSet[bytes]) -> list[tuple[int, int]]:

@@ -13,7 +13,8 @@ def decision_row(
     """A decision in exact builtin types, ready for `pack`. `kind` is `denial` or `alert`.
 
     >>> from belljar.model import Decision, Event
-    >>> row = decision_row(Event(3, 0, 7, 7, "open", ()), Decision("deny", "x"), "read", "/a", "denial")
+    >>> event = Event(3, 0, 7, 7, "open", ())
+    >>> row = decision_row(event, Decision("deny", "x"), "read", "/a", "denial")
     >>> row["pid"], row["seq"], row["right"]
     (7, 3, 'read')
     """
