@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import belljar
@@ -31,6 +32,12 @@ def test_each_rule_is_named_for_its_file_and_tells_a_person_what_it_means() -> N
         assert rule.origin.startswith(f"shipped/{rule.id}.toml:")
         assert rule.text
         assert rule.then == "alert"  # what refuses, its owner asks for
+
+
+def test_the_rules_that_are_ready_made_are_those_of_the_files() -> None:
+    made = runpy.run_path(str(ROOT / "tools/shipped_rules.py"))
+    assert made["TARGET"].read_text("utf-8") == made["page"](), "run tools/shipped_rules.py"
+    assert shipped() == made["parse_shipped"]()
 
 
 def test_shipped_rules_make_nothing_wait() -> None:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from belljar.policy.rules import Rules
+    from belljar.model import Rule
     from belljar.watch.run import Watched
     from belljar.watch.terminal import Borrowed
 
@@ -73,10 +73,10 @@ def _run(options: Options) -> int:
     path = command.program(words[0], os.environ)
     _declare(path)
     selection = Selection(options.events, options.right)
-    rules = _rules(options.rules)
+    own, shipped = _rules(options.rules)
     borrowed = _borrow() if options.live else None
     with Record(options.ledger) as record, _Output(options.to) as out:
-        session = Session(options, selection, rules, record, out)
+        session = Session(options, selection, own, shipped, record, out)
         record.start(words)
 
         def start() -> Watched:
@@ -127,13 +127,15 @@ def _borrow() -> Borrowed:
     return Borrowed(2)
 
 
-def _rules(files: list[str]) -> Rules:
-    """The shipped rules, and those in `files`; `none` among them turns the shipped ones off."""
-    from belljar.policy.rulefile import load_rules, shipped
-    from belljar.policy.rules import Rules
+def _rules(files: list[str]) -> tuple[list[Rule], bool]:
+    """The rules in `files`, and whether the shipped ones count, too: not with `none` among them."""
+    own: list[Rule] = []
+    for file in files:
+        if file != "none":
+            from belljar.policy.rulefile import load_rules
 
-    own = [rule for file in files if file != "none" for rule in load_rules(file)]
-    return Rules([*(() if "none" in files else shipped()), *own])
+            own += load_rules(file)
+    return own, "none" not in files
 
 
 class _Output:

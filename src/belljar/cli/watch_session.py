@@ -6,10 +6,11 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, TextIO
 
     from belljar.cli.watch_options import Options
-    from belljar.policy.rules import Rules
+    from belljar.model import Rule
     from belljar.report.live import Counts, LiveView
     from belljar.report.view import View
     from belljar.watch.arbiter import Alert, Arbiter
@@ -28,24 +29,25 @@ class Session:
     """Everyone who wants to know of a chunk, in their order: the record first."""
 
     def __init__(
-        self, options: Options, selection: Selection, rules: Rules, record: Record, out: TextIO
+        self,
+        options: Options,
+        selection: Selection,
+        own: Sequence[Rule],
+        shipped: bool,
+        record: Record,
+        out: TextIO,
     ) -> None:
         self._options, self._selection, self._record, self._out = options, selection, record, out
         first = options.command[0]
         self._script = first if options.is_python and first not in ("-c", "-m", "-") else None
         self._attribution: Attribution | None = None
+        self._own, self._shipped = own, shipped
         self._arbiter: Arbiter | None = None
-        if rules or options.must_log:
-            from belljar.watch.arbiter import Arbiter
-
-            self._arbiter = Arbiter(
-                rules,
-                options.must_log,
-                package_of=lambda event: self._attribute().of(event),
-                tell=self._tell,
-                answer=self._answer,
-                keep=record.alert,
-            )
+        #: The shipped rules only raise alarms: they are read when the program runs already, unless
+        #: the recorder must be told at its start what they need.
+        self._later = shipped and not own and not options.must_log and not selection.lines()
+        if not self._later and (own or shipped or options.must_log):
+            self._arbiter = self._make_arbiter()
         self._collector: Collector | None = None
         self._counts: Counts | None = None
         self._cross: CrossCheck | None = None
@@ -53,7 +55,7 @@ class Session:
             from belljar.watch.crosscheck import CrossCheck
 
             self._cross = CrossCheck()
-        self._view = None if options.quiet else self._make_view(rules)
+        self._view = None if options.quiet else self._make_view()
         self._deaf = False  # whoever read the output has gone
 
     def _attribute(self) -> Attribution:
@@ -64,13 +66,28 @@ class Session:
             self._attribution = Attribution(self._script)
         return self._attribution
 
-    def _make_view(self, rules: Rules) -> View:
+    def _make_arbiter(self) -> Arbiter:
+        from belljar.policy.rules import Rules, shipped
+        from belljar.watch.arbiter import Arbiter
+
+        self._later = False
+        return Arbiter(
+            Rules([*(shipped() if self._shipped else ()), *self._own]),
+            self._options.must_log,
+            package_of=lambda event: self._attribute().of(event),
+            tell=self._tell,
+            answer=self._answer,
+            keep=self._record.alert,
+        )
+
+    def _make_view(self) -> View:
         from belljar.report.summary import Summary
         from belljar.report.view import View
 
         summary = Summary(os.getcwd(), os.environ.get("HOME", ""), self._script or "")
         write = self._write_json if self._options.json else None
-        shadows = not rules.shadows
+        # whoever has no rule for it is told by the summary
+        shadows = not (self._shipped or any(rule.shadows for rule in self._own))
         return View(summary, self._attribute(), self._selection, write, shadows=shadows)
 
     def settings(self) -> str:
@@ -124,6 +141,8 @@ class Session:
     def take(self, chunks: list[Chunk]) -> None:
         """Frames came."""
         kept = self._record.take(chunks)
+        if self._later:
+            self._arbiter = self._make_arbiter()
         for chunk in chunks:
             if self._arbiter is not None:
                 self._arbiter.take(chunk, kept=kept)

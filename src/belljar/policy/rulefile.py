@@ -59,10 +59,10 @@ def parse_rules(text: str, name: str) -> tuple[Rule, ...]:
     return read_rules(tables, data.get("rule", []))
 
 
-def shipped() -> tuple[Rule, ...]:
-    """The rules that come with Belljar, each with its `id`.
+def parse_shipped() -> tuple[Rule, ...]:
+    """The rules that come with Belljar, from their files; `rules.shipped` has them ready made.
 
-    >>> shipped()[0].then
+    >>> parse_shipped()[0].then
     'alert'
     """
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rules")

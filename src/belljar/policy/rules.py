@@ -229,9 +229,9 @@ def load_rules(path: str) -> tuple[Rule, ...]:
 
 def shipped() -> tuple[Rule, ...]:
     """The rules that come with Belljar; docs/rules.md has a heading for each."""
-    from belljar.policy import rulefile
+    from belljar.policy.shipped import SHIPPED
 
-    return rulefile.shipped()
+    return SHIPPED
 
 
 def _pairs(event: Event) -> Sequence[tuple[str, str]]:

@@ -86,10 +86,15 @@ class Arbiter:
         self._imports: dict[bytes, str] = {}
         self._programs: dict[int, str] = {}
         self._seen: set[tuple[object, ...]] = set()
-        self.select = selecting(rules, must_log)
+        self._must_log_rights = tuple(must_log)
         self.alerts: list[Alert] = []
         self.repeated = 0
         self.malformed = 0
+
+    @property
+    def select(self) -> tuple[tuple[str, str], ...]:
+        """The lines of the recorder's settings that the rules and rights need."""
+        return selecting(self._rules, self._must_log_rights)
 
     def take(self, chunk: Chunk, *, kept: bool = True) -> None:
         """Judge the events of `chunk`; answer those that wait. With `kept` False the record could

@@ -106,7 +106,7 @@ def _rule(origin: object, policy: Policy | None) -> Rule | None:
     """The rule that was written there: one of the policy, or one that comes with Belljar."""
     if not isinstance(origin, str) or not origin:
         return None
-    from belljar.policy.rulefile import shipped
+    from belljar.policy.rules import shipped
 
     for rule in (*(policy.rules if policy is not None else ()), *shipped()):
         if rule.origin == origin:
