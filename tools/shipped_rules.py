@@ -16,7 +16,7 @@ from belljar.model import Rule  # noqa: E402
 from belljar.policy.rulefile import parse_shipped  # noqa: E402
 
 TARGET = ROOT / "src" / "belljar" / "policy" / "shipped.py"
-HEAD = '''"""The shipped rules, ready made by tools/shipped_rules.py from rules/*.toml: edit those."""
+HEAD = '''"""The shipped rules, made by tools/shipped_rules.py from rules/*.toml: edit those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped rules, ready made by tools/shipped_rules.py from rules/*.toml: edit those."""
+"""The shipped rules, made by tools/shipped_rules.py from rules/*.toml: edit those."""
 
 from __future__ import annotations
 
