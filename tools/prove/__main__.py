@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--tests", help="names of test modules, with commas between")
     parser.add_argument("--quick", action="store_true", help="a few modules: under a minute")
     parser.add_argument("--to", type=Path, required=True, help="folder for results and logs")
+    parser.add_argument("--resume", action="store_true", help="go on from results that lie there")
     parser.add_argument("--judge-only", action="store_true", help="judge results that lie there")
     parser.add_argument("--figures", type=Path, help="write the figures for the page there, too")
     options = parser.parse_args()
@@ -43,7 +44,7 @@ def main() -> int:
         version = _version(python)
         place = options.to / f"{version}.json"
         if not options.judge_only:
-            collect(python, version, tests, options.to)
+            collect(python, version, tests, options.to, resume=options.resume)
         result = json.loads(place.read_text("utf-8"))
         try:
             seen, unknown = candidates(python)
@@ -63,14 +64,20 @@ def main() -> int:
     return status
 
 
-def collect(python: str, version: str, tests: tuple[str, ...], to: Path) -> None:
+def collect(
+    python: str, version: str, tests: tuple[str, ...], to: Path, *, resume: bool = False
+) -> None:
     """Run every module with and without the recorder; results go to `to`/VERSION.json."""
     record = Record()
     modules: dict[str, dict[str, object]] = {}
     changed: dict[str, str] = {}
     missing = [name for name in tests if not has_test(python, name)]
+    if resume and (to / f"{version}.json").exists():
+        before = json.loads((to / f"{version}.json").read_text("utf-8"))
+        record.resume(before)
+        modules, changed = before["modules"], before["changed"]
     for name in tests:
-        if name in missing:
+        if name in missing or name in modules:
             continue
         log = f"{to / version}-{name}"
         plain = run(python, name, None, Path(f"{log}.plain.log"))
