@@ -52,6 +52,28 @@ static int executes_made(const char *name, PyObject *args)
     return made;
 }
 
+/* Does it import, look at something, or do something? Looking and importing come in thousands. */
+static enum bj_reach reach_of(const struct bj_name *known, const char *name, PyObject *args)
+{
+    static const char *const imports[] = {"import", "exec", "compile", "marshal.loads", "marshal.load",
+                                          "marshal.dumps", "code.__new__", "function.__new__",
+                                          "sys._getframe", "object.__getattr__"};
+    enum { WRITES = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND };
+    if (known->file != NULL && known->file->need[0] == 'o') {
+        PyObject *flags = args != NULL && PyTuple_Size(args) > 2 ? PyTuple_GetItem(args, 2) : NULL;
+        int overflow = 0;
+        if (flags == NULL || !bj_exactly(flags, &PyLong_Type))
+            return BJ_ACTS;
+        return PyLong_AsLongLongAndOverflow(flags, &overflow) & WRITES ? BJ_ACTS : BJ_READS;
+    }
+    if (known->file != NULL)
+        return known->file->need[0] == 'l' || known->file->need[0] == 'r' ? BJ_READS : BJ_ACTS;
+    for (size_t i = 0; i < sizeof imports / sizeof *imports; i++)
+        if (name[0] == imports[i][0] && strcmp(name, imports[i]) == 0)
+            return BJ_IMPORTS;
+    return BJ_ACTS;
+}
+
 void bj_put_event(struct bj_buf *b, const struct bj_name *known, const char *name, PyObject *args,
                   int alive, int slot)
 {
@@ -77,7 +99,7 @@ void bj_put_event(struct bj_buf *b, const struct bj_name *known, const char *nam
     bj_release(b, kept);
     bj_reserve(b, LAST);
     if (alive)
-        bj_put_frame(b, known->flags & BJ_NAME_URGENT);
+        bj_put_frame(b, reach_of(known, name, args));
     else
         bj_put_nil(b);
     if (base != NULL)

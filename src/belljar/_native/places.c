@@ -36,6 +36,8 @@ static enum bj_place judge(const char *file, size_t len)
         return strncmp(file, frozen, sizeof frozen - 1) == 0 ? BJ_LIBRARY : BJ_PROGRAM;
     }
     const char *at = strstr(file, "/lib/python3.");
+    if (at == NULL)
+        at = strstr(file, "/lib64/python3.");
     if (at != NULL && strstr(at, "/site-packages/") == NULL && strstr(at, "/dist-packages/") == NULL)
         return BJ_LIBRARY;
     return is_boot(file, len) ? BJ_LIBRARY : BJ_PROGRAM;

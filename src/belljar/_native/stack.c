@@ -123,7 +123,7 @@ static void put_found(struct bj_buf *b, struct step *at, int keeps)
     b->cut |= cut;
 }
 
-void bj_put_frame(struct bj_buf *b, int far)
+void bj_put_frame(struct bj_buf *b, enum bj_reach reach)
 {
     struct step at = {.frame = PyEval_GetFrame()}, nearest = {0};
     int there = read_code(&at), keeps = PyFrame_GetLasti && bj_may_keep();
@@ -133,12 +133,12 @@ void bj_put_frame(struct bj_buf *b, int far)
     }
     if (there)
         at.place = bj_place_of(at.code, &at.file);
-    if (there && at.place == BJ_MACHINERY && !far) {
+    if (there && at.place == BJ_MACHINERY && reach != BJ_ACTS) {
         while (there && at.place == BJ_MACHINERY)
             there = outwards(&at);
     } else {
         for (int depth = 0; there && at.place != BJ_PROGRAM && depth < BJ_DEEPEST; depth++) {
-            if (at.place == BJ_MACHINERY && !far)
+            if (at.place == BJ_MACHINERY && reach == BJ_IMPORTS)
                 break; /* a module of the library that is being imported: its own doing */
             if (at.place == BJ_LIBRARY && nearest.frame == NULL) {
                 nearest = at; /* in case that nothing lies beyond */

@@ -17,10 +17,11 @@ enum bj_attribute { BJ_CODE, BJ_BACK, BJ_FILE_NAME, BJ_NAME, BJ_LOCALS, BJ_VARNA
 PyObject *bj_attribute(PyObject *o, enum bj_attribute which);
 
 /* The frame that answers for an event, [file, line, function], or nil: the nearest one that is
- * neither the standard library's nor the sandbox's own, where there is one. Only `far` looks
- * beyond an import for it: what a module of the library does while it is imported is its own
- * doing, and what the machinery does is done for the module that imports. */
-void bj_put_frame(struct bj_buf *b, int far);
+ * neither the standard library's nor the sandbox's own, where there is one. What the machinery
+ * reads is done for the module that imports (BJ_READS), and what a module of the library imports
+ * is its own doing (BJ_IMPORTS); for everything else whoever lies beyond an import answers. */
+enum bj_reach { BJ_IMPORTS, BJ_READS, BJ_ACTS };
+void bj_put_frame(struct bj_buf *b, enum bj_reach reach);
 
 /* The `most` innermost frames without import machinery, as many as there is room for. */
 void bj_put_stack(struct bj_buf *b, int most, int locals);

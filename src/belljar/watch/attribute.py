@@ -56,19 +56,17 @@ class Attribution:
     def of(self, event: Event) -> str:
         """`name version` of the distribution of the nearest frame outside the standard library;
         `PROGRAM`, `STANDARD` (nothing lies beyond it) or `INTERPRETER` (there is no frame).
+
+        The recorder has looked for that frame already, and knew what was imported for whom: the
+        whole stack, where it was asked for, changes nothing.
         """
-        frames = (*event.frames, *event.stack)  # the stack's one may lie beyond the frames
-        if not frames:
-            return INTERPRETER
-        answer = STANDARD
-        for frame in frames:
+        if event.stack:
+            return self.of_file(event.stack[0].file)
+        for frame in event.frames:
             found = self.of_file(frame.file)
-            if found == STANDARD:
-                continue
-            if not frame.file.startswith("<"):
+            if found != STANDARD:
                 return found
-            answer = found  # text that was compiled: whoever is next in the stack made it
-        return answer
+        return STANDARD if event.frames else INTERPRETER
 
     def of_file(self, path: str) -> str:
         """The same for one source file."""

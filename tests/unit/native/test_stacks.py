@@ -56,6 +56,23 @@ def test_an_import_is_its_modules_doing(interpreter, record, tmp_path):
     assert imported["json.decoder"].endswith("/json/__init__.py")  # the library's own import
 
 
+def test_who_has_something_written_through_the_import_machinery_answers(
+    interpreter, record, tmp_path
+):
+    (tmp_path / "one.py").write_text("x = 1\n")
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import py_compile, sys\npy_compile.compile(sys.argv[1], cfile=sys.argv[2])\n"
+    )
+    made = str(tmp_path / "out.pyc")
+    found = record([interpreter, "-I", "-S", str(script), str(tmp_path / "one.py"), made])
+    assert found.status == 0, found.err
+    wrote = [e for e in found.named("open") if str(e.args[0]).startswith(made)]
+    moved = [e for e in found.named("os.rename") if e.args[1] == made]
+    assert (len(wrote), len(moved)) == (1, 1)
+    assert {e.stack[0] for e in wrote + moved} == {Frame(str(script), 2, "<module>")}
+
+
 def test_the_library_answers_where_nothing_else_does(run_code):
     found = run_code("import sys; sys.exit()", env={})
     pycs = [e for e in found.named("exec") if e.stack]

@@ -214,16 +214,27 @@ def event(*files):
     return Event(1, 0, 7, 7, "open", (), stack=frames[:1], frames=frames[1:] and frames)
 
 
+def whole(*files):
+    return event(*files).replace(stack=())
+
+
 def test_an_event_is_of_the_nearest_frame_outside_the_standard_library(site):
     install(site, "tool", "3", ["tool/a.py"])
     tool = f"{site}/tool/a.py"
     attribution = Attribution()
     assert attribution.of(event()) == INTERPRETER
     assert attribution.of(event("<frozen os>")) == STANDARD
-    assert attribution.of(event("<frozen os>", tool, "/w/job.py")) == "tool 3"
-    assert attribution.of(event("<string>", "<frozen os>", tool)) == "tool 3"
-    assert attribution.of(event("<string>", "<frozen os>")) == PROGRAM
+    assert attribution.of(whole("<frozen os>", tool, "/w/job.py")) == "tool 3"
+    assert attribution.of(whole("<string>", "<frozen os>", tool)) == PROGRAM
+    assert attribution.of(whole("<frozen os>", "<frozen io>")) == STANDARD
     assert attribution.of(event("/w/job.py", tool)) == PROGRAM
+
+
+def test_the_answer_is_the_same_with_and_without_the_whole_stack(site):
+    attribution = Attribution()
+    for files in (("<frozen os>", "/w/job.py"), ("<string>", f"{site}/tool/a.py"), ("/w/job.py",)):
+        more = event(*files)
+        assert attribution.of(more) == attribution.of(more.replace(frames=()))
 
 
 def test_memory_is_bounded_however_many_files_a_program_invents():
