@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from belljar.watch import attach
@@ -16,7 +17,7 @@ from belljar.watch.record import Record
 from belljar.watch.run import watch
 
 HOOK = str(Path(__file__).parent / "hook")
-Runner = Callable[[list[str], dict[str, str]], None]
+Runner = Callable[[list[str], dict[str, str]], float]
 
 
 def _check(status: int, argv: list[str]) -> None:
@@ -24,18 +25,22 @@ def _check(status: int, argv: list[str]) -> None:
         raise RuntimeError(f"{' '.join(argv)[:200]} ended with {status}")
 
 
-def plain(argv: list[str], env: dict[str, str]) -> None:
-    """Nothing recorded."""
-    _check(subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=False).returncode, argv)
+def plain(argv: list[str], env: dict[str, str]) -> float:
+    """Nothing recorded. Every runner gives the seconds from the program's start to its end."""
+    start = time.perf_counter()
+    done = subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=False)
+    took = time.perf_counter() - start
+    _check(done.returncode, argv)
+    return took
 
 
 def hooked(flush: bool) -> Runner:
     """A Python-level hook that appends JSON, with or without a write for each event."""
 
-    def run(argv: list[str], env: dict[str, str]) -> None:
+    def run(argv: list[str], env: dict[str, str]) -> float:
         with tempfile.NamedTemporaryFile() as file:
             more = {"BENCH_HOOK": file.name, "PYTHONPATH": HOOK}
-            plain(argv, {**env, **more, **({"BENCH_FLUSH": "1"} if flush else {})})
+            return plain(argv, {**env, **more, **({"BENCH_FLUSH": "1"} if flush else {})})
 
     return run
 
@@ -43,29 +48,47 @@ def hooked(flush: bool) -> Runner:
 def recorded(**settings: object) -> Runner:
     """Belljar's recorder, its collector in this process, the record in a ledger of its own."""
 
-    def run(argv: list[str], env: dict[str, str]) -> None:
+    def run(argv: list[str], env: dict[str, str]) -> float:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, Record(folder) as record:
             record.start(argv)
             text = attach.settings(**settings) if settings else ""  # type: ignore[arg-type]
-            done = watch(argv, env, record.take, settings=text)
+            start = time.perf_counter()
+            with _silent():
+                done = watch(argv, env, record.take, settings=text)
+            took = time.perf_counter() - start
             record.end(done)
             _check(done.status, argv)
             if done.drops or done.findings:
                 raise RuntimeError(f"the record of {argv[0]} has flaws: {done.findings}")
+            return took
 
     return run
 
 
-def traced(argv: list[str], env: dict[str, str]) -> None:
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What a watched program writes is its own: let it go nowhere, as in the other kinds."""
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def traced(argv: list[str], env: dict[str, str]) -> float:
     """strace, filtered to what the cross-check looks at."""
     calls = "trace=%file,connect,bind,execve,memfd_create,ptrace"
-    plain(["strace", "-f", "-qq", "-o", "/dev/null", "-e", calls, *argv], env)
+    return plain(["strace", "-f", "-qq", "-o", "/dev/null", "-e", calls, *argv], env)
 
 
-def cross_checked(argv: list[str], env: dict[str, str]) -> None:
+def cross_checked(argv: list[str], env: dict[str, str]) -> float:
     """The recorder and the kernel's view of the same calls."""
     command = [os.environ.get("BENCH_BELLJAR", "belljar"), "watch", "--cross-check", "--quiet"]
-    plain([*command, "--ledger", "none", "--", *argv], env)
+    return plain([*command, "--ledger", "none", "--", *argv], env)
 
 
 def runners(scale: bool) -> dict[str, Runner]:
@@ -95,10 +118,9 @@ def interleaved(
     for at in range(count + 1):
         for name, run in kinds.items():
             prepare()
-            start = time.perf_counter()
-            run(argv, env)
+            took = run(argv, env)
             if at:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(took)
     return seconds
 
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "often.h"
 #include "settings.h"
 
 enum { SLOTS = 2048, ENTRIES = 512, PROBES = 16 };
@@ -46,6 +47,7 @@ static void learn(struct bj_name *found, const char *name)
     found->action = (uint8_t)bj_settings_choose(name);
     found->flags = must_check(name) ? BJ_NAME_URGENT : 0;
     found->flags |= starts_program(name) ? BJ_NAME_STARTS : 0;
+    found->often = (uint8_t)bj_often(name);
     if (strcmp(name, "import") == 0) { /* not sys.path and the finders, again and again */
         found->told = MODULE_AND_FILE;
     } else if (strcmp(name, "os.putenv") == 0) { /* environments are named, never told */

@@ -19,6 +19,7 @@
 #include "event.h"
 #include "family.h"
 #include "here.h"
+#include "often.h"
 #include "opens.h"
 #include "settings.h"
 #include "silence.h"
@@ -103,6 +104,11 @@ static int hook(const char *name, PyObject *args, void *unused)
             return 0;
         out = 0;
     }
+    if (known->often && out && bj_often_counts(known->often)) {
+        if (!here)
+            return 0;
+        out = 0;
+    }
     int alive = bj_has_thread_state(), collecting = 0, answer = BJ_ALLOW;
     int asks = alive && out && action == BJ_MUST_ASK;
     PyObject *type = NULL, *value = NULL, *trace = NULL;
@@ -164,6 +170,7 @@ void bj_send_bye(int flags)
     bj_silence_look();
     if (!bj_channel_is_open() || !bj_channel_is_ours())
         return;
+    bj_often_tell();
     bj_put_array(&b, 1);
     bj_put_uint(&b, bj_channel_drops());
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_BYE, flags);
@@ -174,6 +181,7 @@ void bj_forked(void)
     if (!bj_channel_is_open())
         return;
     bj_channel_after_fork();
+    bj_often_forget();
     send_hello(BJ_FORKED);
 }
 

@@ -49,6 +49,14 @@ enum bj_action bj_settings_choose(const char *name)
     return BJ_KEEP;
 }
 
+int bj_settings_names(const char *name)
+{
+    for (size_t i = 0; i < pattern_count; i++)
+        if (bj_matches(patterns[i].text, name))
+            return 1;
+    return 0;
+}
+
 static int number(const char *text, long from, long to, long *out)
 {
     long value = 0;

@@ -24,6 +24,7 @@ void bj_settings_clear(void);                   /* no patterns any more; for tes
  * the patterns, names.c remembers the answers. */
 enum bj_action bj_settings_choose(const char *name);
 enum bj_action bj_select(const char *name);
+int bj_settings_names(const char *name); /* whether some pattern matches it */
 
 /* `*` stands for any text, everything else for itself. */
 int bj_matches(const char *pattern, const char *name);

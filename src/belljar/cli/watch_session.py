@@ -101,7 +101,6 @@ class Session:
 
             chosen, stacks = (), max(stacks, STACKS)
         needed = self._arbiter.select if self._arbiter is not None else ()
-        needed = tuple(line for line in needed if chosen or line[0] == "ask")
         return attach.settings(
             options.on_overflow,
             options.deadline,

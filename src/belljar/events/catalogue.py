@@ -220,6 +220,8 @@ ROWS: Final[tuple[Row, ...]] = (
     # Ours
     ("belljar.begin", "", "", -1, "interpreter", "",
      "raised in a sandbox before the first line of the program: what came before is the start"),
+    ("belljar.counted", "event count", "", -1, "other", "",
+     "so many more of an event that comes in floods: the first 64 of each process are kept"),
     ("belljar.denied", "right target detail", "import", 1, "import", "",
      "raised by the import guard of Belljar for a module that it refused"),
     ("belljar.hook", "", "", -1, "interpreter", "",

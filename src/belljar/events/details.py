@@ -117,6 +117,7 @@ TYPES: Final[dict[str, str]] = {
     # Imports
     "import": "str|object str|None|object list|None|object list|None|object list|None|object",
     "ensurepip.bootstrap": "str|None|object",
+    "belljar.counted": "str int",
     "belljar.denied": "str str object",
     "belljar.open": "str|bytes None int",
     "belljar.exec": "str|bytes list",
@@ -195,7 +196,8 @@ PLATFORMS: Final[dict[str, str]] = {
     "resource.prlimit": _LINUX,
     "os.getxattr": _LINUX, "os.listxattr": _LINUX, "os.setxattr": _LINUX, "os.removexattr": _LINUX,
     **dict.fromkeys((
-        "belljar.begin", "belljar.denied", "belljar.edit", "belljar.exec", "belljar.open",
+        "belljar.begin", "belljar.counted", "belljar.denied", "belljar.edit", "belljar.exec",
+        "belljar.open",
         "belljar.silenced",
     ), _LINUX),
 }

@@ -237,7 +237,9 @@ shaped = st.tuples(
     st.none() | place | data,
     st.none() | st.text(max_size=5) | data,
     st.none() | st.integers(0, 9) | data,
-    st.none() | st.lists(place | st.tuples(*[st.text(), st.integers(), st.text(), pairs])) | data,
+    st.none()
+    | st.lists(place | st.tuples(*[st.text(), st.integers(-(2**63), 2**64 - 1), st.text(), pairs]))
+    | data,
     st.none() | st.text(max_size=5) | data,
 ).flatmap(lambda body: st.integers(4, 7).map(lambda size: body[:size]))
 

@@ -6,6 +6,7 @@ import glob
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -51,10 +52,17 @@ class Recorded:
             at += len(frame)
 
 
-def record(source: str, *options: str, python: str = sys.executable) -> Recorded:
+def record(
+    source: str, *options: str, python: str = sys.executable, settings: str = ""
+) -> Recorded:
     found = Recorded()
-    with Collector() as collector:
-        env = environment({"PATH": "/usr/bin:/bin"}, collector.path, page=collector.page)
+    with Collector() as collector, tempfile.NamedTemporaryFile("w") as told:
+        told.write(settings)
+        told.flush()
+        env = environment(
+            {"PATH": "/usr/bin:/bin"}, collector.path, page=collector.page,
+            settings=told.name if settings else None,
+        )  # fmt: skip
         child = subprocess.Popen(
             [python, "-I", *options, "-c", source], env=env,
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
