@@ -1,6 +1,7 @@
 /* The way out: a FIFO, whole frames in each write(2) of at most PIPE_BUF bytes, so frames never
- * mix. A full FIFO blocks the writer and one that is gone ends it: nothing proceeds unrecorded.
- * Settings may ask for the end in both cases, or for losses, which are counted and told. */
+ * mix. A full FIFO blocks the writer and a collector that died ends it: nothing proceeds unrecorded
+ * until the collector ends the record. Settings may ask for the end in both cases, or for losses,
+ * which are counted and told. */
 #define _GNU_SOURCE
 #include "recorder.h"
 
@@ -30,7 +31,7 @@ enum { LOSS = 10, MOMENT = 100 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* numbers and writes go together */
 static char where[4096];
-static int channel = -1, mode;
+static int channel = -1, mode, stays; /* stays: the record has no end but ours */
 static uint64_t seq, written; /* the last number; when the last write was */
 static uint64_t drops, lost;  /* events lost since the start, and since the last loss was told */
 static uint32_t pid;
@@ -77,6 +78,7 @@ int bj_channel_open(const char *path, int strict)
         return -1;
     memcpy(where, path, len + 1);
     mode = strict && bj_settings.overflow == BJ_DROP ? BJ_BLOCK : bj_settings.overflow;
+    stays = strict;
     pid = (uint32_t)getpid();
     bj_copies_note();
     channel = connect_fifo();
@@ -148,12 +150,25 @@ static int write_frames(const unsigned char *frame, size_t size)
     }
 }
 
+/* A collector that ends the record takes all permissions from the FIFO and then its name, which
+ * nobody does for one that was killed. */
+static int record_is_over(void)
+{
+    struct stat st;
+    return !stays && errno == EPIPE && fstat(channel, &st) == 0 && S_ISFIFO(st.st_mode) &&
+           st.st_nlink == 0 && (st.st_mode & 07777) == 0;
+}
+
 /* The program may have closed our descriptor, or made it non-blocking: come back once, and give up
  * for good if that fails. */
 static int deliver(const unsigned char *frame, size_t size)
 {
     if (channel >= 0 && write_frames(frame, size) == 0)
         return 0;
+    if (channel >= 0 && record_is_over()) {
+        channel = -1;
+        return -1;
+    }
     if (channel >= 0 && (errno != EAGAIN || mode == BJ_BLOCK)) {
         channel = connect_fifo(); /* the old number is left alone: it may be anyone's by now */
         if (channel >= 0 && write_frames(frame, size) == 0)

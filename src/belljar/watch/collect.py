@@ -205,10 +205,12 @@ class Collector:
 
     def close(self) -> None:
         """Remove the FIFO, all beside it and the directory, and what killed collectors left behind.
-        Closing again does nothing.
+        Processes that still run go on unrecorded. Closing again does nothing.
         """
         if self._fd >= 0:
             sweep(self._parent)
+            os.fchmod(self._fd, 0)  # without a name, too: the record ended in order
+        _remove(os.unlink, self.path)
         for descriptor in (self._fd, self._writer):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -216,7 +218,7 @@ class Collector:
             if file is not None:
                 file.close()
         self._fd = self._writer = -1
-        for name in ("channel", "page", "answers", "settings"):
+        for name in ("page", "answers", "settings"):
             _remove(os.unlink, f"{self.directory}/{name}")
         _remove(os.rmdir, self.directory)
 

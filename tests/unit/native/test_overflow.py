@@ -172,17 +172,51 @@ DEFAULT = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
     ],
     ids=str,
 )
-def test_a_collector_that_is_gone(mode, signals, ends):
+def test_a_collector_that_was_killed(mode, signals, ends):
     with Collector() as collector:
         child = start(collector, GOES.format(signals=signals), mode)
         assert child.stdout is not None
         assert child.stdout.readline() == "on\n"
-    out, err = child.communicate("x", timeout=30)
+        kill(collector)
+        out, err = child.communicate("x", timeout=30)
     if ends:
         assert (child.returncode, out) == (125, "")
         assert err == "belljar: the record's channel is gone\n"
     else:
         assert (child.returncode, out, err) == (0, "through", "")
+
+
+def kill(collector):
+    """What the kernel does to a collector that ends without a word."""
+    os.close(collector._fd)
+    os.close(collector._writer)
+    collector._fd = collector._writer = -1
+
+
+@pytest.mark.parametrize("mode", ["block", "exit", "drop"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_outlives_a_record_that_ended_in_order_goes_on(mode, strict):
+    with Collector() as collector:
+        child = start(collector, GOES.format(signals=""), mode, strict=strict)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "on\n"
+    out, err = child.communicate("x", timeout=30)
+    if strict:
+        assert (child.returncode, out) == (125, "")
+        assert err == "belljar: the record's channel is gone\n"
+    else:
+        assert (child.returncode, out, err) == (0, "through", "")
+
+
+def test_a_killed_collectors_channel_that_was_swept_away_still_ends_the_program():
+    with Collector() as collector:
+        child = start(collector, GOES.format(signals=""), "block")
+        assert child.stdout is not None
+        assert child.stdout.readline() == "on\n"
+        kill(collector)
+        os.unlink(collector.path)
+        out, err = child.communicate("x", timeout=30)
+    assert (child.returncode, out) == (125, "")
 
 
 def test_a_program_that_starts_when_its_collector_was_killed_ends_with_125(tmp_path):

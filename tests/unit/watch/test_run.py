@@ -104,3 +104,23 @@ def test_nothing_is_given_that_was_not_asked_for():
         " != ['BELLJAR_CHANNEL', 'BELLJAR_PAGE'])\n"
     )
     assert watch(python(source), {**BASE, "BELLJAR_ANSWERS": "/x"}, lambda _c: None).status == 0
+
+
+def test_what_outlives_the_program_goes_on_unrecorded(tmp_path):
+    late = (
+        "import time\nfor k in range(40): open('begun', 'w').close(); time.sleep(0.02)\n"
+        "open('done', 'w').close()\n"
+    )
+    source = (
+        "import os, subprocess, sys, time\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        f"subprocess.Popen([sys.executable, '-c', {late!r}])\n"
+        "while not os.path.exists('begun'): time.sleep(0.01)\n"
+        "os._exit(0)\n"
+    )
+    found = watch(python(source), BASE, lambda _chunks: None)
+    assert [finding.kind for finding in found.findings] == ["running"]
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "done").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (tmp_path / "done").exists()
