@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar._native import get_include as get_include
     from belljar.errors import BelljarError as BelljarError
+    from belljar.errors import UsageError as UsageError
     from belljar.events import table as catalogue
     from belljar.model import Decision as Decision
     from belljar.model import Event as Event
@@ -31,6 +32,7 @@ _HOMES = {
     "Limits": "model",
     "Policy": "model",
     "Status": "model",
+    "UsageError": "errors",
     "Watching": "watch.here",
     "get_include": "_native",
     "watching": "watch.here",
@@ -44,6 +46,7 @@ __all__ = [
     "Limits",
     "Policy",
     "Status",
+    "UsageError",
     "Watching",
     "__version__",
     "catalogue",

@@ -211,6 +211,15 @@ def test_a_mistake_gets_one_clear_line(belljar: Callable, argv: list[str], said:
     assert ran.status == (125 if "--rules" in argv else 2)
 
 
+def test_a_pattern_of_an_applications_events_is_no_mistake(belljar: Callable) -> None:
+    code = "import sys; sys.audit('app.start'); sys.audit('sockt.x')"
+    ran = belljar("watch", "--rules", "none", "--events", "app.*,sockt.*", "-c", code)
+    lines = ran.stderr.splitlines()
+    said = "belljar: warning: sockt.* is taken for an application's; near: socket.*"
+    assert (ran.status, lines[0]) == (0, said)
+    assert "  raised   app.start, sockt.x" in lines
+
+
 def in_terminal(argv: list[str], env: dict[str, str], cwd: Path, columns: int) -> tuple[int, str]:
     """The exit status of `argv` in a terminal of its own, and all it wrote there."""
     pid, fd = pty.fork()

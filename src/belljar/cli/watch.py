@@ -74,6 +74,7 @@ def _run(options: Options) -> int:
     _declare(path)
     selection = Selection(options.events, options.right)
     own, shipped = _rules(options.rules)
+    _doubt(options.events, own)
     borrowed = _borrow() if options.live else None
     with Record(options.ledger) as record, _Output(options.to) as out:
         session = Session(options, selection, own, shipped, record, out)
@@ -114,6 +115,22 @@ def _declare(program: str) -> None:
     register(found.events)
     for problem in found.problems:
         sys.stderr.write(f"belljar: declared events: {printable(problem)}\n")
+
+
+def _doubt(patterns: list[str], rules: list[Rule]) -> None:
+    """Names that are taken for an application's are told where a slip of the pen is likely."""
+    asked = list(patterns)
+    for rule in rules:
+        for one in (rule, rule.after):
+            if one is not None:
+                asked += [one.event] if isinstance(one.event, str) else one.event
+    for pattern in dict.fromkeys(word.removeprefix("!") for word in asked):
+        from belljar.events.namespaces import alike
+        from belljar.report.text import printable
+
+        if near := alike(pattern):
+            text = f"{printable(pattern)} is taken for an application's; near: {', '.join(near)}"
+            sys.stderr.write(f"belljar: warning: {text}\n")
 
 
 def _borrow() -> Borrowed:

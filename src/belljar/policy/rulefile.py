@@ -10,6 +10,7 @@ import os
 import sys
 
 from belljar.events.catalogue import BY_NAME
+from belljar.events.namespaces import is_applications
 from belljar.model import RIGHTS, Rule
 from belljar.policy.build import show
 from belljar.policy.file import Tables, nearest, read_text
@@ -138,15 +139,8 @@ def _impossible(name: str, pattern: str) -> str:
     if name == "shadows":
         return _none_of(pattern, tuple(sys.stdlib_module_names), "standard module")
     if name == "event":
-        first, dot, _ = pattern.partition(".")
-        if dot and first not in _namespaces():
-            return ""  # an application's own
-        return _none_of(pattern, tuple(BY_NAME), "event")
+        return "" if is_applications(pattern) else _none_of(pattern, tuple(BY_NAME), "event")
     return ""
-
-
-def _namespaces() -> frozenset[str]:
-    return frozenset(name.partition(".")[0] for name in BY_NAME if "." in name) - {"belljar"}
 
 
 def _none_of(pattern: str, known: tuple[str, ...], what: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from belljar.errors import BelljarError, UsageError
+from belljar.events.namespaces import alike
 from belljar.watch.selection import Selection
 
 TYPE_CHECKING = False
@@ -55,7 +56,8 @@ def watching(
     Child processes are not seen: `belljar watch` sees those.
 
     Raises `UsageError` for an unknown event or right, naming the nearest, and for a number out of
-    range; on entering, `BelljarError` where an audit hook refuses ours.
+    range; on entering, `BelljarError` where an audit hook refuses ours. A name with a dot may be
+    an application's: it only warns, where one of CPython's is very near.
 
     >>> with watching(events="os.listdir") as events:
     ...     files = __import__("os").listdir("/")
@@ -65,6 +67,12 @@ def watching(
     selection = Selection(_several(events), _several(right))
     if not selection.everything and not _patterns(selection):
         raise UsageError("no event of these names can need one of these rights")
+    for pattern in selection.patterns:
+        if near := alike(pattern):
+            import warnings
+
+            text = f"{pattern!r} is taken for an application's event; near: {', '.join(near)}"
+            warnings.warn(text, stacklevel=2)
     if not 0 <= stacks <= MOST_STACKS:
         raise UsageError(f"stacks must be 0 to {MOST_STACKS}, not {stacks}")
     if room < LEAST_ROOM:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from belljar.errors import UsageError
 from belljar.events.catalogue import BY_NAME
+from belljar.events.namespaces import is_applications
 from belljar.events.targets import targets
 from belljar.model import RIGHTS
 from belljar.policy.glob import Globs
@@ -25,9 +26,9 @@ class Selection:
     """Events whose name matches one of `patterns` (`*` is any text) and that need one of
     `rights`; either may be empty, which means all.
 
-    Raises `UsageError` for a pattern that matches no event of the catalogue, unless it looks like
-    an application's own (a name with a dot, and no catalogued one is near), and for an unknown
-    right. The text names the nearest.
+    Raises `UsageError` for a pattern that matches no event of the catalogue and cannot be an
+    application's own (a word that CPython's events do not begin with, and a dot), and for an
+    unknown right. The text names the nearest.
 
     >>> Selection(["socket.*"], ["connect"]).lines()[0]
     ('keep', 'socket.connect')
@@ -94,11 +95,12 @@ def _check_pattern(pattern: str) -> None:
         raise UsageError(f"in a pattern of event names only * is special: {pattern!r}")
     if any(globs.match(name) for name in BY_NAME):
         return
-    start = pattern.partition("*")[0]
-    names = {name.partition(".")[0] + ".*" for name in BY_NAME} if "*" in pattern else set(BY_NAME)
-    near = _near(start + "*" if "*" in pattern else start, sorted(names))
-    if near or "." not in start:
-        raise UsageError(f"no event {pattern!r} in the catalogue{near or '; see belljar events'}")
+    if is_applications(pattern):
+        return
+    start, star, _ = pattern.partition("*")
+    names = {name.partition(".")[0] + ".*" for name in BY_NAME} if star else set(BY_NAME)
+    near = _near(start + star, sorted(names))
+    raise UsageError(f"no event {pattern!r} in the catalogue{near or '; see belljar events'}")
 
 
 def _near(word: str, words: Sequence[str], alike: float = _ALIKE) -> str:

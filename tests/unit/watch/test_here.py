@@ -238,6 +238,12 @@ def test_mistakes_are_told_with_what_is_near(options: dict, text: str) -> None:
         belljar.watching(**options)
 
 
+def test_a_name_that_may_be_an_applications_only_warns_of_what_is_near() -> None:
+    with pytest.warns(UserWarning, match=r"'sockt\.\*' is taken .*near: socket\.\*"):
+        belljar.watching(events="sockt.*")
+    belljar.watching(events=("app.*", "mail.send"))  # warnings are errors here
+
+
 def test_it_is_entered_once() -> None:
     watching = belljar.watching(events="shop.*")
     with watching, pytest.raises(BelljarError, match="entered once"):

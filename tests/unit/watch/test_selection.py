@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from belljar.errors import UsageError
+from belljar.events.declaration import read
+from belljar.events.declared import forget, register
+from belljar.events.namespaces import alike
 from belljar.model import Event
 from belljar.watch.selection import Selection
 
@@ -57,12 +60,38 @@ def test_an_applications_own_events_may_be_asked_for():
 
 @pytest.mark.parametrize(
     ("pattern", "near"),
-    [("opne", "open"), ("socket.conect", "socket.connect"), ("sokcet.*", "socket.*")],
+    [("opne", "open"), ("socket.conect", "socket.connect"), ("os.sistem", "os.system")],
 )
 def test_an_unknown_event_gets_the_nearest_names(pattern, near):
     with pytest.raises(UsageError, match="near: ") as caught:
         Selection([pattern])
     assert near in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["app.*", "db.*", "job.*", "api.*", "system.*", "mail.send", "*.pay", "sokcet.*"]
+)
+def test_what_does_not_begin_like_cpythons_events_is_an_applications(pattern):
+    assert Selection([pattern]).lines()[0] == ("keep", pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [
+        ("sokcet.*", ("socket.*",)), ("sockt.connect", ("socket.*",)), ("ctype.*", ("ctypes.*",)),
+        ("socket.conect", ()), ("db.*", ()), ("app.*", ()), ("mail.send", ()), ("*.pay", ()),
+    ],
+)  # fmt: skip
+def test_a_first_word_that_is_one_slip_from_one_of_cpythons_is_alike(pattern, near):
+    assert alike(pattern) == near
+
+
+def test_what_a_package_declares_makes_no_namespace_of_cpythons():
+    register(read('schema = 1\n[event."bank.pay"]\narguments = ["to: str"]', "bank 1"))
+    try:
+        assert Selection(["bank.refund"]).patterns == ("bank.refund",)
+    finally:
+        forget()
 
 
 @pytest.mark.parametrize("pattern", ["nosuch", "", "x\ny", "o?en", "!open", "a" * 101])
