@@ -88,7 +88,10 @@ class Session:
         write = self._write_json if self._options.json else None
         # whoever has no rule for it is told by the summary
         shadows = not (self._shipped or any(rule.shadows for rule in self._own))
-        return View(summary, self._attribute(), self._selection, write, shadows=shadows)
+        refused = self._arbiter.refused if self._arbiter is not None else ()
+        return View(
+            summary, self._attribute(), self._selection, write, shadows=shadows, refused=refused
+        )
 
     def settings(self) -> str:
         """What the recorder is told."""

@@ -76,6 +76,9 @@ def effect(event: Event) -> Effect:
     """
     name, right = event.name, event.right
     target = event.target or event.asked
+    if event.refused:
+        text = _command(event) if right == "run" else target
+        return ("count", "refused", f"{name} {_cut(text)}" if text else name)
     if name == "import":
         return _import(event)
     if name == "exec":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Kinds of rows in the order in which a person wants to know of them, with their weight.
 KINDS: Final = (
+    ("refused", "refused", 128),
     ("network", "network", 64), ("process", "started", 32), ("native", "native", 16),
     ("deleted", "removed", 8), ("write", "wrote", 4), ("code", "code", 2), ("read", "read", 1),
     ("list", "listed", 0), ("env", "set", 0), ("own", "raised", 1), ("untold", "untold", 1),

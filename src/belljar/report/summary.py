@@ -28,7 +28,7 @@ HEIGHT: Final = 40
 #: Lines for a row, lines of processes: from generous to terse.
 _LEVELS: Final = ((6, 12), (4, 10), (3, 8), (2, 6), (1, 4))
 _FOLDS: Final = (24, 16, 12, 9, 7, 5, 4, 3, 2, 1)
-_LOUD: Final = frozenset(("network", "process", "native", "deleted"))
+_LOUD: Final = frozenset(("refused", "network", "process", "native", "deleted"))
 _PATHS: Final = frozenset(("read", "list", "write", "deleted"))
 _OWN: Final = (INTERPRETER, STANDARD)
 _MOST_FINDINGS: Final = 8
@@ -81,7 +81,7 @@ class Summary:
 
     def _head(self, ended: str, alerts: Sequence[str], colour: bool) -> str:
         count = self.processes.seen
-        head = f"belljar: {_plural(self.events, 'event')} from "
+        head = f"belljar: {_plural(self.events, 'event')} announced by "
         head += _plural(count, "process", "processes")
         times = [(p.began, p.ended) for p in self.processes.all if p.ended >= p.began]
         if times:

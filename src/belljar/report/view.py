@@ -24,11 +24,11 @@ from belljar.events.decode import (
 from belljar.events.syscalls import SYSCALL, decode_syscall
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
-from belljar.watch.attribute import PROGRAM
+from belljar.watch.attribute import INTERPRETER, PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from typing import Any, Final
 
     from belljar.model import Event
@@ -45,6 +45,8 @@ _PATIENCE: Final = 2.0  # seconds of looking at what is left when the program ha
 _FRAMES_AT_ONCE: Final = 200
 _MOST_KNOWN: Final = 20_000
 _LONGEST_KNOWN: Final = 1024
+_MOST_THREADS: Final = 1 << 12
+_BELOW: Final = (b"belljar.open", b"belljar.exec")  # the recorder's own, of C libraries
 #: Left to the record when a program is far ahead: there may be any number of them.
 _BULK: Final = frozenset(
     (b"open", b"import", b"exec", b"compile", b"os.listdir", b"os.scandir", b"sys._getframe")
@@ -56,7 +58,8 @@ class View:
 
     `write` gets JSON lines; where it is None, events go into `summary` instead. `each` gets the
     right and package of every event that was decoded. Without `shadows`, nobody looks for files
-    that are imported in place of standard modules.
+    that are imported in place of standard modules. `refused` holds process and number of events
+    that a rule refused.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class View:
         each: Callable[[str | None, str], None] | None = None,
         *,
         shadows: bool = True,
+        refused: Container[tuple[int, int]] = (),
     ) -> None:
         self.summary = summary
         self.broken = 0
@@ -79,6 +83,8 @@ class View:
         self._skip: frozenset[bytes] = frozenset()
         if write is None and selection.everything:
             self._skip = tells_nothing() | (set() if shadows else {b"exec"})
+        self._refused = refused
+        self._latest: dict[tuple[int, int], str] = {}  # package of a thread's latest frame
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
         self._waiting: list[Chunk] = []
         self._places: list[tuple[int, int]] | None = None  # of the oldest chunk, once known
@@ -162,6 +168,8 @@ class View:
             self.summary.processes.hello(hello)
             runs = hello.forked or not self._tells_begin
             self.summary.packages.begins(hello.header.pid, runs=runs)
+            for one in [one for one in self._latest if one[0] == hello.header.pid]:
+                del self._latest[one]  # a process of that number before it
             self._attribution.learn(hello.executable, hello.python)
             self._line("hello", hello)
         elif kind == BYE:
@@ -178,25 +186,40 @@ class View:
         thread = int.from_bytes(frame[12:16], "little")
         seq = int.from_bytes(frame[16:24], "little")
         self.summary.processes.event(pid, seq, int.from_bytes(frame[24:32], "little"))
+        refused = (pid, seq) in self._refused
         body = frame[_HEADER:] + frame[5:6]
-        known = self._known.get(body)
+        known = None if refused else self._known.get(body)
         if known is None:
             event = decode(frame)
             if not self._selection.shows(event):
                 return
+            event = event.replace(refused=True) if refused else event
             label = self._attribution.of(event)
-            if label == PROGRAM and not event.stack[0].file.startswith("<"):
+            if label == PROGRAM and event.stack and not event.stack[0].file.startswith("<"):
                 self.summary.packages.begins(pid, runs=True)  # also where no event said so
             if self._write is not None:
+                label = self._whose(pid, thread, label, body)
                 self._line("event", event.replace(package=label))
                 known = (event.right, label, ())
             else:
                 known = self._learn(event, label, body)
         right, label, what = known
+        label = self._whose(pid, thread, label, body)
         self.shown += 1
         self.summary.packages.apply(pid, thread, label, what)
         if self.each is not None:
             self.each(right, label)
+
+    def _whose(self, pid: int, thread: int, label: str, body: bytes) -> str:
+        """What C code does, without a frame, is the doing of whoever was there just before."""
+        if label == INTERPRETER:
+            if body[2:].startswith(_BELOW):
+                return self._latest.get((pid, thread), label)
+        elif self._latest.get((pid, thread)) != label:
+            if len(self._latest) >= _MOST_THREADS:
+                self._latest.clear()
+            self._latest[pid, thread] = label
+        return label
 
     def _learn(self, event: Event, label: str, body: bytes) -> tuple[str | None, str, Effect]:
         self.summary.refused += event.refused

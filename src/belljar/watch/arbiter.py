@@ -31,6 +31,7 @@ _ASK: Final = 16
 _VERDICTS: Final = {"deny": DENY, "kill": KILL}
 _MOST_FREQUENT: Final = b"open"
 _MOST_KEPT: Final = 10_000  # alerts told; a program may set off any number
+_MOST_REFUSED: Final = 1 << 16
 _MOST_NAMES: Final = 4096
 _MOST_QUIET: Final = 1 << 15  # bodies that no rule can fire for, of at most
 _LONGEST_QUIET: Final = 512
@@ -88,6 +89,8 @@ class Arbiter:
         self._seen: set[tuple[object, ...]] = set()
         self._must_log_rights = tuple(must_log)
         self.alerts: list[Alert] = []
+        #: Process and number of events that were refused, the first of them.
+        self.refused: set[tuple[int, int]] = set()
         self.repeated = 0
         self.malformed = 0
 
@@ -145,7 +148,10 @@ class Arbiter:
         fired = self._judge(event, body)
         if asks:
             verdict = _VERDICTS.get(fired.then, ALLOW) if fired is not None else ALLOW
-            if verdict != ALLOW or kept or not self._must_log(event):
+            answers = verdict != ALLOW or kept or not self._must_log(event)
+            if (verdict != ALLOW or not answers) and len(self.refused) < _MOST_REFUSED:
+                self.refused.add((event.pid, event.seq))
+            if answers:
                 self._answer(slot, event.seq, verdict)
 
     def _passes(self, frame: bytes, body: bytes) -> bool:

@@ -65,6 +65,37 @@ def test_events_become_rows_of_the_summary():
     assert view.shown == 2
 
 
+def test_what_c_code_opens_is_of_the_package_that_its_thread_was_last_heard_of_from():
+    lines = []
+    for write in (None, lines.append):
+        view = make(write)
+        below = [frame(2, n, ["belljar.open", [f"/db{n}", None, 0], None, None]) for n in (1, 3, 4)]
+        view.take([chunk(hello(), below[0], opened(2, "/a"), *below[1:])])
+        view.take([chunk(hello(), frame(2, 5, ["belljar.open", ["/new", None, 0], None, None]))])
+        view.finish()
+    told = {line["args"][0]: line["package"] for line in lines if line["kind"] == "event"}
+    assert told == {
+        "/db1": "interpreter", "/a": "", "/db3": "", "/db4": "", "/new": "interpreter",
+    }  # fmt: skip
+    view = make()
+    view.take([chunk(hello(), opened(2, "/a"), *below[1:])])
+    view.finish()
+    assert set(rows(view)["read"]) == {"/a", "/db3", "/db4"}
+
+
+def test_what_a_rule_refused_is_told_as_refused_and_not_as_done():
+    lines = []
+    for write in (None, lines.append):
+        view = make(write, refused={(7, 2)})
+        view.take([chunk(*(event(n, "open", ["/w/out", "w", 577]) for n in (1, 2)))])
+        view.finish()
+        if write is None:
+            assert dict(rows(view)["write"]) == {"/w/out": 1}
+            assert dict(rows(view)["refused"]) == {"open /w/out": 1}
+            assert view.summary.refused == 1
+    assert [line["refused"] for line in lines] == [False, True]
+
+
 def test_the_same_again_is_counted_without_decoding(monkeypatch):
     view = make()
     view.take([chunk(*(opened(n, "/a") for n in range(1, 50)))])

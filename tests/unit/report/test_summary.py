@@ -228,7 +228,7 @@ def test_a_file_that_is_imported_in_place_of_a_standard_module_is_flagged(told):
 def test_the_headline_tells_how_much_and_how_it_ended(told):
     told.summary.events, told.summary.refused = 12, 1
     head = told.lines(ended="ended by SIGSEGV")[0]
-    assert head == "belljar: 12 events from 0 processes, 1 refused, ended by SIGSEGV"
+    assert head == "belljar: 12 events announced by 0 processes, 1 refused, ended by SIGSEGV"
 
 
 def test_a_long_finding_is_wrapped(told):

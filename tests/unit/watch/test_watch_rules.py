@@ -75,6 +75,8 @@ def test_deny_refuses_and_the_program_goes_on(start, tmp_path):
     ]
     assert "denied[mine]: " in err
     assert "  how     refused in the process itself: a window, not a wall" in err
+    assert ", 1 refused, 1 alert" in err
+    assert "\n  refused  shop.refund\n" in err
 
 
 def test_kill_ends_the_process_before_the_operation(start, tmp_path):
