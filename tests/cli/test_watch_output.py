@@ -74,7 +74,7 @@ def test_the_summary_says_who_did_what(belljar: Callable, here: Path) -> None:
     ran = belljar("watch", "--rules", "none", "job.py", cwd=here, env=env)
     assert (ran.status, ran.stdout) == (0, "data\n")
     assert plain(ran.stderr, here) == (
-        "belljar: N events from 1 process in TIME\n"
+        "belljar: N events announced by 1 process in TIME\n"
         "tattle 1.2\n"
         "  network  connect 127.0.0.1:1\n"
         "  wrote    ./out.txt\n"
@@ -94,7 +94,7 @@ def test_processes_are_a_tree(belljar: Callable, here: Path) -> None:
     )
     ran = belljar("watch", "--rules", "none", "two.py", cwd=here)
     text = plain(ran.stderr, here)
-    assert text.startswith("belljar: N events from 2 processes in TIME\n")
+    assert text.startswith("belljar: N events announced by 2 processes in TIME\n")
     assert (
         "processes\n"
         "  PID python two.py  VERSION, N events\n"
@@ -141,7 +141,9 @@ def test_a_choice_of_rights_leaves_the_rest_out_of_record_and_summary(
 ) -> None:
     ran = belljar("watch", "--rules", "none", "--right", "connect", "job.py", cwd=here)
     assert plain(ran.stderr, here) == (
-        "belljar: N events from 1 process in TIME\ntattle 1.2\n  network  connect 127.0.0.1:1\n"
+        "belljar: N events announced by 1 process in TIME\n"
+        "tattle 1.2\n"
+        "  network  connect 127.0.0.1:1\n"
     )
     ran = belljar("watch", "--json", "--events", "open,shop.*", "--right=write", "job.py", cwd=here)
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
