@@ -15,9 +15,14 @@
 enum { FIRST = 64, AT_LEAST_EVERY = 1 << 16 };
 
 static struct {
-    const char *name;
+    const char *name, *second; /* and what the second argument must be */
     atomic_uint seen, untold;
-} often[] = {{.name = "builtins.id"}, {.name = "sys._getframe"}, {.name = "sys._getframemodulename"}};
+} often[] = {
+    {.name = "builtins.id"},
+    {.name = "sys._getframe"},
+    {.name = "sys._getframemodulename"},
+    {.name = "object.__getattr__", .second = "f_code"}, /* every logging call asks frames for it */
+};
 enum { MANY = sizeof often / sizeof *often };
 
 int bj_often(const char *name)
@@ -45,9 +50,18 @@ static void tell(int i)
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_EVENT, BJ_BULK);
 }
 
-int bj_often_counts(int which)
+static int second_is(PyObject *args, const char *text)
+{
+    PyObject *o = args == NULL || PyTuple_Size(args) < 2 ? NULL : PyTuple_GetItem(args, 1);
+    const char *there = o != NULL && bj_exactly(o, &PyUnicode_Type) ? PyUnicode_AsUTF8AndSize(o, NULL) : NULL;
+    return there != NULL && strcmp(there, text) == 0;
+}
+
+int bj_often_counts(int which, PyObject *args)
 {
     int i = which - 1;
+    if (often[i].second != NULL && !second_is(args, often[i].second))
+        return 0;
     if (atomic_load_explicit(&often[i].seen, memory_order_relaxed) < FIRST) {
         atomic_fetch_add_explicit(&often[i].seen, 1, memory_order_relaxed);
         return 0;

@@ -65,6 +65,7 @@ static void raise_refusal(const char *name, int answer)
 
 _Noreturn static void end_here(void)
 {
+    bj_send_bye(BJ_LAST); /* it was told to end */
     for (;;)
         syscall(SYS_kill, (pid_t)syscall(SYS_getpid), SIGKILL);
 }
@@ -80,9 +81,8 @@ static int action_of(const struct bj_name *known, const char *name, PyObject *ar
     return bj_select("import/native") == BJ_MUST_ASK ? BJ_MUST_ASK : known->action;
 }
 
-static int hook(const char *name, PyObject *args, void *unused)
+static int hear(const char *name, PyObject *args)
 {
-    (void)unused;
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0)
         bj_hookmem_ending(), Py_IsInitialized() ? (void)0 : bj_silence_end();
     struct bj_name spare;
@@ -104,7 +104,7 @@ static int hook(const char *name, PyObject *args, void *unused)
             return 0;
         out = 0;
     }
-    if (known->often && out && bj_often_counts(known->often)) {
+    if (known->often && out && bj_often_counts(known->often, args)) {
         if (!here)
             return 0;
         out = 0;
@@ -152,6 +152,15 @@ static int hook(const char *name, PyObject *args, void *unused)
     else
         raise_refusal(name, answer);
     return -1;
+}
+
+static int hook(const char *name, PyObject *args, void *unused)
+{
+    (void)unused;
+    int refused = hear(name, args);
+    if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0 && !Py_IsInitialized())
+        bj_send_bye(0); /* what comes now may be a signal by its own hand, as after Ctrl-C */
+    return refused;
 }
 
 static void send_hello(int flags)
