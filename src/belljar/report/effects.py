@@ -108,8 +108,9 @@ def effect(event: Event) -> Effect:
             text = ".".join(_text(value) or "?" for value in event.args[:2])
             return ("count", kind, ("unpickled " + _cut(text), 0, ""))
         return ("count", kind, f"{name} {_cut(target)}" if target else name)
-    if name not in BY_NAME:
-        return ("count", "own", _cut(name))
+    row = BY_NAME.get(name)
+    if row is None or row[4] == "application":
+        return ("count", "own", f"{name} {target}"[:_LONGEST] if target else _cut(name))
     return ()
 
 
@@ -120,6 +121,7 @@ def tells_nothing() -> frozenset[bytes]:
         row[0].encode()
         for row in BY_NAME.values()
         if row[0] not in kept
+        and row[4] != "application"
         and row[2] not in _RIGHTS
         and not (row[2] == "native" and row[0].startswith(_NATIVE))
     )

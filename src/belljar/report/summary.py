@@ -32,6 +32,7 @@ _LOUD: Final = frozenset(("refused", "network", "process", "native", "deleted"))
 _PATHS: Final = frozenset(("read", "list", "write", "deleted"))
 _OWN: Final = (INTERPRETER, STANDARD)
 _MOST_FINDINGS: Final = 8
+_MOST_UNTOLD: Final = 4
 
 
 class Summary:
@@ -140,6 +141,8 @@ class Summary:
         if kind == "code" and row:
             room = width - len(head) - 16
             texts = [self._code(key, room) + _times(count) for key, count in row.most_common()]
+        elif kind == "untold" and row and len(row) > _MOST_UNTOLD:
+            texts = _grouped(row)
         elif row:
             texts = [str(key) + _times(count) for key, count in sorted(row.items())]
         return flow(head, texts, width, lines)
@@ -148,7 +151,7 @@ class Summary:
         """Where a text was compiled, and how it begins."""
         file, line, source = key
         if not line:
-            return source
+            return f"{file}: {source}" if source else file
         place = f"{self._paths.short(_within(file)).strip(chr(39))}:{line}: "
         source = printable(source)
         room = max(12, room - len(printable(place)))
@@ -248,6 +251,21 @@ def _plural(number: int, one: str, many: str = "") -> str:
 
 def _times(count: int) -> str:
     return f" ({count} times)" if count > 1 else ""
+
+
+def _grouped(row: Counter[str]) -> list[str]:
+    """Names without their directory, of which there are many: some of each verb, and how many."""
+    verbs: dict[str, list[str]] = {}
+    for key in sorted(row):
+        verb, _, name = key.partition(" ")
+        verbs.setdefault(verb, []).append(name)
+    texts = []
+    for verb, names in verbs.items():
+        more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        count = sum(row[f"{verb} {name}" if name else verb] for name in names)
+        some = ", ".join(fit(name, 16) for name in names[:2])
+        texts.append(f"{verb} {some}{more}{_times(count)}")
+    return texts
 
 
 def _wrapped(text: str, width: int) -> list[str]:

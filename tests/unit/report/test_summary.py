@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from belljar.events.declaration import read
+from belljar.events.declared import forget, register
 from belljar.model import Event, Frame
-from belljar.report.effects import effect
+from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
 from belljar.watch.findings import Finding
+
+DECLARED = """
+schema = 1
+[event."bank.pay"]
+arguments = ["to: str"]
+target = "to"
+"""
 
 
 class Told:
@@ -17,9 +26,9 @@ class Told:
         self.summary = Summary("/w", "/home/me", **options)
         self.summary.packages.begins(7, runs=True)
 
-    def event(self, name, *args, package="", right=None, target=None, file="/w/job.py", pid=7):
+    def event(self, name, *args, package="", right=None, target=None, file="/w/job.py", pid=7, **more):
         stack = (Frame(file, 3, "f"),) if file else ()
-        one = Event(1, 0, pid, 7, name, args, right, target, target, stack)
+        one = Event(1, 0, pid, 7, name, args, right, target, more.get("asked", target), stack)
         self.summary.packages.apply(pid, 7, package, effect(one))
 
     def read(self, path, **more):
@@ -165,6 +174,32 @@ def test_application_events_are_told_by_name(told):
     for amount in (1, 2):
         told.event("shop.refund", amount, package="shop 1.0")
     assert told.rows() == ["shop 1.0", "raised   shop.refund (2 times)"]
+
+
+def test_declared_application_events_are_told_with_their_target(told):
+    register(read(DECLARED, "bank 1"))
+    try:
+        for _ in range(3):
+            told.event("bank.pay", "ann", target="ann")
+        assert told.rows() == ["the program", "raised   bank.pay ann (3 times)"]
+        assert b"bank.pay" not in tells_nothing()
+    finally:
+        forget()
+
+
+def test_what_pickle_looks_up_has_a_name(told):
+    told.event("pickle.find_class", "collections", "OrderedDict", target="collections")
+    assert told.rows() == ["the program", "code     unpickled collections.OrderedDict"]
+
+
+def test_many_paths_that_events_do_not_tell_are_one_line(told):
+    for number in range(400):
+        told.event("open", f"test_{number:03}", None, 0, right="read", asked=f"test_{number:03}")
+    told.event("os.mkdir", "x", 511, 5, right="write", asked="x")
+    assert told.rows() == [
+        "the program",
+        "untold   os.mkdir x, read test_000, test_001 and 398 more (400 times)",
+    ]
 
 
 def test_a_path_that_the_event_does_not_tell_is_said_to_be_untold(told):
