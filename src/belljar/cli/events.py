@@ -94,7 +94,7 @@ def _parse(argv: list[str]) -> dict[str, Any] | None:
 
 
 def _one(name: str, version: str | None, as_json: bool) -> int:
-    entry = table.lookup(name)
+    entry = table.lookup(name) or _declared(name)
     if entry is None:
         from belljar.report.text import printable
 
@@ -104,6 +104,36 @@ def _one(name: str, version: str | None, as_json: bool) -> int:
         return 1
     print(_json(version, {"event": show.plain(entry)}) if as_json else show.event(entry, version))
     return 0
+
+
+def _declared(name: str) -> table.Entry | None:
+    """What a package at hand declares of an event: of the interpreter that would be watched."""
+    import os
+
+    from belljar.errors import BelljarError
+    from belljar.events.declared import declared, places
+    from belljar.watch import command
+
+    try:
+        python = command.python(None, os.environ)
+    except BelljarError:
+        return None
+    found = declared(places(python, os.environ.get("PYTHONPATH", "")))
+    for event in found.events:
+        if event.name == name:
+            arguments = tuple(
+                table.Argument(one, tuple(types.replace(" ", "").split("|")))
+                for one, types in event.arguments
+            )
+            return table.Entry(
+                name, "application", (table.Signature("", arguments),), event.right or None,
+                event.target or None, "", ("linux",), note=event.row()[-1],
+            )  # fmt: skip
+    from belljar.report.text import printable
+
+    for problem in found.problems:
+        print(f"belljar: declared events: {printable(problem)}", file=sys.stderr)
+    return None
 
 
 def _json(version: str | None, found: dict[str, Any]) -> str:

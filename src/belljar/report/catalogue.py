@@ -46,7 +46,10 @@ def event(entry: Entry, version: str | None) -> str:
     need = entry.right or "none"
     if entry.right and entry.target:
         need += f" on {entry.target}"
-    rows += [("right", need), ("versions", versions_text(entry.versions))]
+    rows.append(("right", need))
+    if entry.category == "application" and entry.target and not entry.right:
+        rows.append(("target", entry.target))  # what rules and summaries compare all the same
+    rows += [("versions", versions_text(entry.versions))]
     if version is not None and not in_version(entry.versions, version):
         rows.append(("", f"not in {version}"))
     rows.append(("platforms", ", ".join(entry.platforms)))

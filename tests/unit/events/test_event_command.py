@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,34 @@ def test_one_event_is_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
         "silent     sqlite-attach: ATTACH DATABASE in sqlite3\n"
         "silent     sqlite-vacuum-into: VACUUM INTO in sqlite3\n"
     )
+
+
+def test_an_event_that_a_package_at_hand_declares_is_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "belljar.toml").write_text(
+        'schema = 1\n[event."bank.pay"]\narguments = ["to: str | None", "cents: int"]\n'
+        'target = "to"\nnote = "before the money moves"\n'
+    )
+    (tmp_path / "bank-1.2.dist-info").mkdir()
+    entry = "[belljar.events]\nbank = bank:belljar.toml\n"
+    (tmp_path / "bank-1.2.dist-info" / "entry_points.txt").write_text(entry)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(["bank.pay"]) == 0
+    assert capsys.readouterr().out == (
+        "event      bank.pay\n"
+        "category   application\n"
+        "arguments  to: str | None\n"
+        "           cents: int\n"
+        "right      none\n"
+        "target     to\n"
+        "versions   all\n"
+        "platforms  linux\n"
+        "note       declared by bank 1.2: before the money moves\n"
+    )
+    assert main(["bank.refund"]) == 1
+    assert "no event bank.refund in the catalogue" in capsys.readouterr().err
 
 
 def test_what_pep_578_promised_is_shown_with_the_event(capsys: pytest.CaptureFixture[str]) -> None:
