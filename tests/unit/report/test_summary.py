@@ -26,7 +26,9 @@ class Told:
         self.summary = Summary("/w", "/home/me", **options)
         self.summary.packages.begins(7, runs=True)
 
-    def event(self, name, *args, package="", right=None, target=None, file="/w/job.py", pid=7, **more):
+    def event(
+        self, name, *args, package="", right=None, target=None, file="/w/job.py", pid=7, **more
+    ):
         stack = (Frame(file, 3, "f"),) if file else ()
         one = Event(1, 0, pid, 7, name, args, right, target, more.get("asked", target), stack)
         self.summary.packages.apply(pid, 7, package, effect(one))
