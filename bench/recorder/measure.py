@@ -96,6 +96,7 @@ def runners(scale: bool) -> dict[str, Runner]:
     found: dict[str, Runner] = {
         "plain": plain,
         "recorder": recorded(),
+        "hook, all skipped": recorded(select=(("skip", "*"),)),  # what any hook costs CPython
         "python hook": hooked(flush=False),
         "python hook, written": hooked(flush=True),
     }
