@@ -214,7 +214,10 @@ class Arbiter:
             package = self._package_of(event)
         place = event.stack[0] if event.stack else None
         # one start of a program can be several events
-        key = (rule, event.pid, event.target or event.asked or event.name, place)
+        what = event.target or event.asked or event.name
+        if event.name == "os.exec" and place is not None and place.function == "_execvpe":
+            what = what.rpartition("/")[2]  # os.execvp tries every directory of PATH
+        key = (rule, event.pid, what, place)
         if key in self._seen or len(self._seen) >= _MOST_KEPT:
             self.repeated += 1
             return

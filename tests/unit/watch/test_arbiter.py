@@ -98,6 +98,19 @@ def test_a_rule_that_fires_is_kept_numbered_and_told() -> None:
     assert (alert.event.seq, alert.refused) == (2, False)
 
 
+def test_a_program_that_is_looked_for_in_every_directory_is_told_once() -> None:
+    def bench_of(function: str) -> Bench:
+        bench, frames = Bench(Rule("os.exec", then="alert")), Frames()
+        for path in ("/a/sh", "/b/sh", "/b/ls"):
+            where = ("/usr/lib/python3.11/os.py", 608, function)
+            frames.raw(pack(["os.exec", (path, ("sh",), None), where, "/w"]))
+        bench.take(frames)
+        return bench
+
+    assert [alert.event.target for alert in bench_of("_execvpe").told] == ["/a/sh", "/b/ls"]
+    assert len(bench_of("f").told) == 3
+
+
 def test_the_same_from_the_same_place_is_told_once_and_counted() -> None:
     frames = (
         Frames().event("os.system", "a").event("os.system", "a").event("os.system", "a", line=9)
