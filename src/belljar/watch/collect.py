@@ -78,7 +78,7 @@ class Collector:
         self._rest = b""
         self._skipped = 0
         self._more_findings = 0
-        self._fd = self._writer = -1
+        self._fd = self._writer = self._beside = -1  # beside: farewells for which was no room
         self._parent = parent = parent or os.environ.get("TMPDIR") or "/tmp"
         self.directory = f"{parent}/belljar-{os.urandom(9).hex()}"
         self.path = self.directory + "/channel"
@@ -131,6 +131,9 @@ class Collector:
     def settings(self, text: str) -> str:
         """Keep `text` (`attach.settings`) as long as the channel; the path for BELLJAR_SETTINGS."""
         path = self.directory + "/settings"
+        if self._beside < 0 and text.startswith("overflow\tdrop\n"):
+            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._beside = os.open(self.directory + "/farewells", flags, 0o600)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         with open(os.open(path, flags, 0o600), "wb") as file:
             file.write(text.encode("utf-8"))
@@ -166,6 +169,8 @@ class Collector:
             pending = self._page.peek(self._fd)
             if pending and not self._known(pending):
                 self._skipped += len(self._take(pending, chunks))
+            elif self._beside >= 0:
+                self._skipped += len(self._take(os.read(self._beside, _PIPE_SIZE), chunks))
         return chunks
 
     def _more(self) -> bytes:
@@ -211,14 +216,14 @@ class Collector:
             sweep(self._parent)
             os.fchmod(self._fd, 0)  # without a name, too: the record ended in order
         _remove(os.unlink, self.path)
-        for descriptor in (self._fd, self._writer):
+        for descriptor in (self._fd, self._writer, self._beside):
             if descriptor >= 0:
                 os.close(descriptor)
         for file in (self._page, self._answers):
             if file is not None:
                 file.close()
-        self._fd = self._writer = -1
-        for name in ("page", "answers", "settings"):
+        self._fd = self._writer = self._beside = -1
+        for name in ("page", "farewells", "answers", "settings"):
             _remove(os.unlink, f"{self.directory}/{name}")
         _remove(os.rmdir, self.directory)
 

@@ -277,3 +277,23 @@ def test_a_stopped_collector_holds_the_program_and_loses_nothing(tmp_path):
     count, _, findings = told.strip().partition(" ")
     assert int(count) >= 20000
     assert findings == "[]"
+
+
+@pytest.mark.parametrize("paged", [True, False], ids=["paged", "unpaged"])
+@pytest.mark.parametrize("name", ["mark", "socket.fake"], ids=["bulk", "urgent"])
+def test_what_was_lost_is_known_though_nobody_read_until_the_end(name, paged):
+    source = f"import sys\nfor k in range(20000): sys.audit({name!r}, k, 'x' * 90)\n"
+    frames: list[bytes] = []
+    with Collector() as collector:
+        child = start(collector, source, "drop", paged=paged)
+        child.communicate(timeout=30)
+        take(collector, frames)
+        findings = collector.finish()
+    events = [number(frame) for frame in frames if frame[4] == EVENT]
+    losses = [(number(f), int.from_bytes(f[34:42], "big")) for f in frames if f[4] == LOSS]
+    lost = [n for last, count in losses for n in range(last - count + 1, last + 1)]
+    assert sorted(events + lost) == list(range(1, len(events) + len(lost) + 1))
+    assert len(events + lost) > 20000
+    assert len(lost) > 1000
+    assert findings == [Finding("drops", child.pid, len(lost))]
+    assert collector.drops == len(lost)

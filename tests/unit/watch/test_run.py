@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
 from belljar._native import unskipped
-from belljar.watch.answers import ALLOW, DENY
+from belljar.watch.answers import ALLOW, DENY, KILL
 from belljar.watch.attach import settings
 from belljar.watch.collect import ASK
 from belljar.watch.run import watch
@@ -124,3 +125,20 @@ def test_what_outlives_the_program_goes_on_unrecorded(tmp_path):
     while not (tmp_path / "done").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert (tmp_path / "done").exists()
+
+
+def test_an_interpreter_that_ends_itself_by_a_signal_has_said_farewell():
+    found = watch(python("raise KeyboardInterrupt"), BASE, lambda _chunks: None)
+    assert (found.signal, found.findings) == (signal.SIGINT, ())
+
+
+def test_a_process_that_a_rule_ends_has_said_farewell():
+    answering = Answering(KILL)
+    found = watch(
+        python("import sys; sys.audit('ask')"),
+        BASE,
+        answering.take,
+        settings=settings(select=[("ask", "ask")]),
+        ready=answering.ready,
+    )
+    assert (found.signal, found.findings) == (signal.SIGKILL, ())
