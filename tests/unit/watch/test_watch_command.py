@@ -81,7 +81,7 @@ def test_the_summary_tells_what_happened(watch, tmp_path):
     done = watch("--rules", "none", "job.py")
     assert done.returncode == 0
     head, program, *rows = done.stderr.splitlines()
-    assert "from 1 process" in head
+    assert "announced by 1 process" in head
     assert program == "the program (job.py)"
     text = "\n".join(rows)
     for row in (
