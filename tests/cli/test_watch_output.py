@@ -201,6 +201,8 @@ def test_an_end_by_a_signal_is_told_apart_from_a_status(
         (["--events", "open,", "x"], "--events has an empty entry: 'open,'"),
         (["--live", "-c", "pass"], "--live needs a terminal on standard error"),
         (["--live", "--quiet", "-c", "pass"], "--live and --quiet do not go together"),
+        (["--quiet", "--to", "x.txt", "x"], "--quiet writes nothing: not together with --to"),
+        (["--to", "/no/such/x", "-c", "pass"], "cannot watch: /no/such/x: No such file"),
         (["--live", "--json", "x"], "--live and --json need --to FILE for the JSON"),
         (["--must-log", "run", "--ledger", "none", "x"], "--must-log needs a record"),
         (["--rules", "/no/such.toml", "-c", "pass"], "/no/such.toml"),
@@ -210,7 +212,7 @@ def test_a_mistake_gets_one_clear_line(belljar: Callable, argv: list[str], said:
     ran = belljar("watch", *argv)
     assert ran.stdout == ""
     assert said in ran.stderr.splitlines()[0]
-    assert ran.status == (125 if "--rules" in argv else 2)
+    assert ran.status == (125 if "/no/such" in said else 2)
 
 
 def test_a_pattern_of_an_applications_events_is_no_mistake(belljar: Callable) -> None:

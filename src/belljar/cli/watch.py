@@ -43,7 +43,10 @@ def main(argv: list[str]) -> int:
             sys.stderr.write("try: belljar watch --help\n")
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"belljar: cannot watch: {error.strerror}\n")
+        from belljar.report.text import printable
+
+        place = f"{printable(str(error.filename))}: " if error.filename is not None else ""
+        sys.stderr.write(f"belljar: cannot watch: {place}{error.strerror}\n")
         return 125
 
 

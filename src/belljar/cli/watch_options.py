@@ -150,6 +150,8 @@ def _check(options: Options) -> None:
         raise UsageError("--resolve makes calls of its own: not together with --cross-check")
     if options.live and options.quiet:
         raise UsageError("--live and --quiet do not go together")
+    if options.quiet and options.to is not None:
+        raise UsageError("--quiet writes nothing: not together with --to")
     if options.live and options.json and options.to is None:
         raise UsageError("--live and --json need --to FILE for the JSON")
     if options.locals:

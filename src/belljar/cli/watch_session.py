@@ -90,8 +90,9 @@ class Session:
         shadows = not (self._shipped or any(rule.shadows for rule in self._own))
         refused = self._arbiter.refused if self._arbiter is not None else ()
         return View(
-            summary, self._attribute(), self._selection, write, shadows=shadows, refused=refused
-        )
+            summary, self._attribute(), self._selection, write, shadows=shadows, refused=refused,
+            recorded=self._record.kept,
+        )  # fmt: skip
 
     def settings(self) -> str:
         """What the recorder is told."""
@@ -227,6 +228,7 @@ class Session:
             width, height = max(60, size.columns), max(20, size.lines - 1)
         summary, alerts = view.summary, self._alerts()
         summary.events = view.shown
+        summary.refusals = sum(alert.refused for alert in alerts)
         if not summary.processes.seen and not findings:
             summary.notes.append("no Python was seen, and only Python is")
         if self._selection.everything:

@@ -47,6 +47,8 @@ class Summary:
         self.packages = Packages(script)
         self.processes = Processes()
         self.events = self.refused = self.left_out = 0
+        self.refusals = 0  # alerts that are refusals
+        self.chosen = False  # only some events were asked for, and are counted
         self.notes: list[str] = []
         self._paths = Paths(cwd, home)
         self._program = script.rpartition("/")[2]
@@ -88,9 +90,10 @@ class Summary:
         if times:
             seconds = (max(e for _, e in times) - min(b for b, _ in times)) / 1e9
             head += f" in {seconds:.1f} s" if 0 <= seconds < 1e9 else ""
-        for number, what in ((self.refused, "refused"), (len(alerts), "alert")):
-            if number:
-                head += f", {number} refused" if what == "refused" else f", {_plural(number, what)}"
+        refused = max(self.refused, self.refusals)
+        head += f", {refused} refused" if refused else ""
+        only = len(alerts) - self.refusals
+        head += f", {_plural(only, 'alert')}" if only > 0 else ""
         if ended:
             head += f", {ended}"
         return paint(head, "bold", colour)
@@ -210,8 +213,9 @@ class Summary:
         return out
 
     def _process(self, depth: int, process: Process, width: int) -> str:
+        count = process.chosen if self.chosen else process.events
         end = {"": "", "bye": "", "exec": ", ended by exec"}.get(process.how, f", {process.how}")
-        tail = f"  {printable(process.python, 12)}, {_plural(process.events, 'event')}{end}"
+        tail = f"  {printable(process.python, 12)}, {_plural(count, 'event')}{end}"
         start = "  " * (depth + 1) + f"{process.pid} "
         command = " ".join(process.argv) or "?"
         if process.forked:

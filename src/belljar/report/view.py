@@ -59,7 +59,7 @@ class View:
     `write` gets JSON lines; where it is None, events go into `summary` instead. `each` gets the
     right and package of every event that was decoded. Without `shadows`, nobody looks for files
     that are imported in place of standard modules. `refused` holds process and number of events
-    that a rule refused.
+    that a rule refused, `recorded` is whether there is a record besides.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class View:
         *,
         shadows: bool = True,
         refused: Container[tuple[int, int]] = (),
+        recorded: bool = True,
     ) -> None:
+        self._recorded = recorded
         self.summary = summary
         self.broken = 0
         self.shed = 0
@@ -80,6 +82,7 @@ class View:
         self._attribution, self._selection = attribution, selection
         self._write, self.each = write, each
         self._tells_begin = selection.wants("cpython.run_file")
+        summary.chosen = not selection.everything
         self._skip: frozenset[bytes] = frozenset()
         if write is None and selection.everything:
             self._skip = tells_nothing() | (set() if shadows else {b"exec"})
@@ -136,8 +139,8 @@ class View:
                 self._shed()
         if self.shed:
             self.summary.notes.append(
-                f"{self.shed} opens, imports and the like came too fast to be looked at; "
-                "the record has them"
+                f"{self.shed} opens, imports and the like came too fast to be looked at"
+                + ("; the record has them" if self._recorded else "")
             )
 
     def _interesting(self, chunk: Chunk, skip: frozenset[bytes]) -> list[tuple[int, int]]:
@@ -206,6 +209,8 @@ class View:
         right, label, what = known
         label = self._whose(pid, thread, label, body)
         self.shown += 1
+        if self.summary.chosen:
+            self.summary.processes.choose(pid)
         self.summary.packages.apply(pid, thread, label, what)
         if self.each is not None:
             self.each(right, label)

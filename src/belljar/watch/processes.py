@@ -24,7 +24,7 @@ class Process:
     `began` and `ended` are nanoseconds since 1970 by the process's clock (`ended` is 0 while it
     runs), `start` is in clock ticks since the machine's boot. `how` it ended: "" (not yet), `bye`
     (in order), `exec` (it became another program), `vanished` (without a farewell), `running`
-    (when the record was closed).
+    (when the record was closed). `events` are all that it announced, `chosen` those asked for.
     """
 
     def __init__(self, hello: Hello) -> None:
@@ -40,7 +40,7 @@ class Process:
         self.forked: bool = hello.forked
         self.began: int = head.time
         self.ended = 0
-        self.events = 0
+        self.events = self.chosen = 0
         self.how = ""
 
 
@@ -84,6 +84,12 @@ class Processes:
         process = self._now.get(pid)
         if process is not None:
             process.events, process.ended, process.how = seq, time, ""
+
+    def choose(self, pid: int) -> None:
+        """The latest event of a process is one of those that were asked for."""
+        process = self._now.get(pid)
+        if process is not None:
+            process.chosen += 1
 
     def settle(self, findings: Iterable[Finding]) -> None:
         """Nothing more will come: what was found of those that did not say farewell."""

@@ -40,6 +40,11 @@ class Record:
         """The id of this run in the ledger."""
         return self._run
 
+    @property
+    def kept(self) -> bool:
+        """Is there a record?"""
+        return self._writer is not None
+
     def __enter__(self) -> Record:
         return self
 

@@ -268,6 +268,12 @@ def test_the_headline_tells_how_much_and_how_it_ended(told):
     assert head == "belljar: 12 events announced by 0 processes, 1 refused, ended by SIGSEGV"
 
 
+def test_what_rules_refused_is_no_alert_of_the_headline(told):
+    told.summary.refusals = 1
+    assert told.lines(alerts=["a"])[0].endswith(", 1 refused")
+    assert told.lines(alerts=["a", "b"])[0].endswith(", 1 refused, 1 alert")
+
+
 def test_a_long_finding_is_wrapped(told):
     finding = Finding("ledger", 0, 0, 0, "word " * 30)
     lines = told.lines([finding], width=80)[1:]
