@@ -34,7 +34,7 @@ static char where[4096];
 static int channel = -1, mode, stays; /* stays: the record has no end but ours */
 static uint64_t seq, written; /* the last number; when the last write was */
 static uint64_t drops, lost;  /* events lost since the start, and since the last loss was told */
-static int told_beside;       /* the farewell is in the file beside the channel */
+static int took_leave;        /* the farewell is out, and nothing was said since */
 static uint32_t pid;
 static __thread uint32_t thread __attribute__((tls_model("initial-exec")));
 static __thread int inside __attribute__((tls_model("initial-exec")));
@@ -118,7 +118,7 @@ void bj_channel_after_fork(void)
     thread = 0;
     bj_copies_note();
     seq = drops = lost = written = 0;
-    told_beside = 0;
+    took_leave = 0;
     bj_page_forget();
     bj_answers_forget();
 }
@@ -243,10 +243,10 @@ static int tell_beside(const unsigned char *data, size_t size)
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return -1;
-    told_beside = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < MOST_BESIDE &&
-                  write(fd, data, size) == (ssize_t)size;
+    int done = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < MOST_BESIDE &&
+               write(fd, data, size) == (ssize_t)size;
     close(fd);
-    return told_beside ? 0 : -1;
+    return done ? 0 : -1;
 }
 
 /* What was lost is told before the next frame that gets through, in the same write where it fits:
@@ -300,18 +300,17 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
     uint64_t now = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec;
     uint64_t before = seq, number = seq += kind == BJ_EVENT;
     put_header(frame, body, kind, flags, number, now);
-    if (mode == BJ_DROP && kind != BJ_EVENT && !told_beside)
+    if (mode == BJ_DROP && kind != BJ_EVENT && !took_leave)
         wait_for_room();
-    if (kind == BJ_BYE && told_beside)
-        failed = 0; /* once more, after nothing new */
+    if (kind == BJ_BYE && took_leave)
+        failed = 0; /* once is enough */
     else if (lost == 0)
         failed = pass(frame, BJ_HEADER + body, now, flags);
     else
         failed = pass_with_loss(frame, BJ_HEADER + body, before, now, flags);
-    if (kind == BJ_EVENT)
-        told_beside = 0;
     if (failed && kind == BJ_BYE && mode == BJ_DROP && lost == 0)
-        (void)tell_beside(frame, BJ_HEADER + body);
+        failed = tell_beside(frame, BJ_HEADER + body);
+    took_leave = kind == BJ_BYE && !failed;
     if (failed && kind == BJ_EVENT) {
         lost++;
         drops++;

@@ -33,6 +33,10 @@ _MOST_RESUMED: Final = 64
 _MOST_FINDINGS: Final = 1000
 _MOST_PROCESSES: Final = 1 << 16
 _MAGIC: Final = b"\x42\x4a"
+#: How the body of an `os.kill` goes on behind its first byte; signals that end whoever has no
+#: handler for them.
+_KILL: Final = b"\xa7os.kill\x92"
+_ENDING: Final = frozenset((1, 2, 3, 6, 9, 10, 12, 13, 14, 15))
 
 
 class Chunk(Value):
@@ -75,6 +79,7 @@ class Collector:
         self._open: set[int] = set()
         self._lost: dict[int, int] = {}
         self._told: dict[int, int] = {}  # of what is lost, since the process's last hello
+        self.killed: dict[int, tuple[int, int]] = {}  # by which signal, from whom
         self._rest = b""
         self._skipped = 0
         self._more_findings = 0
@@ -202,6 +207,8 @@ class Collector:
         for pid, seq in self._last.items():
             if self._ended.get(pid) != seq:
                 alive = running is not None and running(pid)
+                if pid in self.killed and not alive:
+                    continue
                 found.append(Finding("running" if alive else "vanished", pid, seq))
         if self._more_findings:
             text = f"{self._more_findings} more findings were not kept"
@@ -245,6 +252,8 @@ class Collector:
             self.events += count
             for gap in gaps:
                 self._find(of_gap(*gap))
+            if _KILL in whole:
+                self._note_kills(whole)
             for offset, length in flagged:
                 self._follow(whole, offset, length)
             chunks.append(Chunk(whole, count, tuple(flagged)))
@@ -265,7 +274,8 @@ class Collector:
         pid = int.from_bytes(data[offset + 8 : offset + 12], "little")
         if kind == HELLO:
             self._told.pop(pid, None)
-            if pid in self._open and self._ended.pop(pid, None) is None:
+            ended = self._ended.pop(pid, None) is not None
+            if self.killed.pop(pid, None) is None and pid in self._open and not ended:
                 text = f"process {pid} was replaced without a farewell"
                 self._find(Finding("vanished", pid, 0, 0, text))
             self._open.add(pid)
@@ -276,6 +286,19 @@ class Collector:
                 self._lose(pid, drops - self._told.get(pid, 0))
         elif kind == LOSS:
             self._lose(pid, _count(data[offset + HEADER : offset + length]))
+
+    def _note_kills(self, data: bytes) -> None:
+        """Who was told to end by another of these processes? That one may take no leave."""
+        at = data.find(_KILL)
+        while at >= 0:
+            head, value = at - HEADER - 1, at + len(_KILL)
+            if head >= 0 and data[head : head + 2] == _MAGIC and data[head + 4] == EVENT:
+                pid, value = _number(data, value)
+                signal, _ = _number(data, value)
+                by = int.from_bytes(data[head + 8 : head + 12], "little")
+                if pid in self._open and by != pid and signal in _ENDING:
+                    self.killed[pid] = (signal, by)
+            at = data.find(_KILL, at + 1)
 
     def _lose(self, pid: int, count: int) -> None:
         if count > 0:
@@ -311,7 +334,7 @@ class Collector:
     def _forget(self) -> None:
         """Someone invents processes: keep the memory bounded, and say so."""
         self._find(Finding("flood", 0, len(self._last), 0, "too many processes to follow"))
-        for known in (self._last, self._ended, self._open, self._lost, self._told):
+        for known in (self._last, self._ended, self._open, self._lost, self._told, self.killed):
             known.clear()
 
 
@@ -322,13 +345,17 @@ def _remove(remove: Callable[[str], None], path: str) -> None:
         return
 
 
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """The MessagePack unsigned number at `at` (-1: something else) and where the next value is."""
+    first = data[at] if at < len(data) else 0xC0
+    if first < 0x80:
+        return first, at + 1
+    width = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(first, 0)
+    return int.from_bytes(data[at + 1 : at + 1 + width], "big") if width else -1, at + 1 + width
+
+
 def _count(body: bytes) -> int:
     """The count in the body of a farewell or a loss, an array of one unsigned number; 0 for
     anything else.
     """
-    if len(body) < 2 or body[0] != 0x91:
-        return 0
-    if body[1] < 0x80:
-        return body[1]
-    width = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(body[1], 0)
-    return int.from_bytes(body[2 : 2 + width], "big")
+    return max(0, _number(body, 1)[0]) if body[:1] == b"\x91" else 0

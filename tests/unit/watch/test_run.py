@@ -142,3 +142,20 @@ def test_a_process_that_a_rule_ends_has_said_farewell():
         ready=answering.ready,
     )
     assert (found.signal, found.findings) == (signal.SIGKILL, ())
+
+
+def test_a_worker_that_its_parent_ends_is_no_flaw_of_the_record():
+    source = (
+        "import subprocess, sys\n"
+        "words = [sys.executable, '-c', \"print('on', flush=True); import time; time.sleep(60)\"]\n"
+        "child = subprocess.Popen(words, stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nchild.{how}()\nchild.wait()\n"
+    )
+    for how in ("terminate", "kill"):
+        found = watch(python(source.replace("{how}", how)), BASE, lambda _chunks: None)
+        assert (found.status, found.findings) == (0, ())
+
+
+def test_a_process_that_ends_by_its_own_hand_is_a_finding():
+    found = watch(python("import os; os.kill(os.getpid(), 9)"), BASE, lambda _chunks: None)
+    assert [finding.kind for finding in found.findings] == ["vanished"]
