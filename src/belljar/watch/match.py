@@ -123,7 +123,7 @@ def explain(
     if newest is not None and newest.name in _LOADS and _loads(call, newest):
         return f"{newest.name}: a library and what it needs"
     resolving = newest is not None and newest.name in _RESOLVES
-    if (resolving or follows in _RESOLVES_FIRST) and _resolves(call):
+    if (resolving or follows in _RESOLVES_FIRST) and _resolves(call, newest):
         return "resolving a name"
     if newest is not None and newest.name in _FORKS and call.target == "/proc/self/stat":
         return "os.fork: how many threads there are"  # from 3.12
@@ -292,15 +292,26 @@ def _loads(call: Syscall, seen: Seen) -> bool:
     return call.target == named or _LIBRARY.search(call.target) is not None
 
 
-def _resolves(call: Syscall) -> bool:
+def _resolves(call: Syscall, newest: Seen | None) -> bool:
     if call.kind == "open":
         return not call.number & _WRITES and _RESOLVER.search(call.target) is not None
     if call.kind in ("connect", "send"):
         target = call.target
         if target in (*_DAEMONS, "netlink", "unspecified") or target.endswith(":53"):
             return True
-        return call.kind == "connect" and target.startswith("udp:")  # which address is nearest
+        if call.kind != "connect" or not target.startswith("udp:"):
+            return False
+        return target.endswith((":0", f":{_port(newest)}"))  # which address is nearest
     return call.kind == "bind" and call.target == "netlink"
+
+
+def _port(newest: Seen | None) -> int:
+    """The port that was asked for together with a name, 0 where the event does not tell one."""
+    event = newest.event if newest is not None and newest.name == "socket.getaddrinfo" else None
+    port = event.args[1] if event is not None and len(event.args) > 1 else None
+    if type(port) is str and port.isdecimal() and len(port) < 6:
+        return int(port)
+    return port if type(port) is int else 0
 
 
 def _is_database(call: Syscall, databases: Iterable[str]) -> bool:

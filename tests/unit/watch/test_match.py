@@ -95,6 +95,11 @@ def test_resolving_explains_the_resolvers_reading_also_before_connect():
         assert told(call("open", files), follows="socket.connect")
         assert told(call("open", files)) is None
     assert told(call("connect", "udp:9.9.9.9:53"), seen("socket.gethostbyname", "h"))
+    # the resolver asks the kernel which of the addresses is nearest, and nothing is sent by that
+    assert told(call("connect", "udp:10.1.2.3:443"), seen("socket.getaddrinfo", "h", 443))
+    assert told(call("connect", "udp:10.1.2.3:0"), seen("socket.getaddrinfo", "h", None))
+    assert not told(call("connect", "udp:10.1.2.3:9999"), seen("socket.getaddrinfo", "h", 443))
+    assert not told(call("connect", "udp:10.1.2.3:9999"), seen("socket.gethostbyname", "h"))
 
 
 def test_a_database_explains_its_journal_but_not_its_neighbour():
