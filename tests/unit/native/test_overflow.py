@@ -215,7 +215,7 @@ def test_a_killed_collectors_channel_that_was_swept_away_still_ends_the_program(
         assert child.stdout.readline() == "on\n"
         kill(collector)
         os.unlink(collector.path)
-        out, err = child.communicate("x", timeout=30)
+        out, _ = child.communicate("x", timeout=30)
     assert (child.returncode, out) == (125, "")
 
 
