@@ -15,7 +15,8 @@ class Finding(Value):
     `gap` (numbers `first` to `last` of `pid` are missing), `order` (number `last` came where
     `first` was due), `drops` (`pid` says that it lost `first` events), `vanished` (`pid` ended
     without a farewell, and not told to by another; `first` is its last number),
-    `silenced` (`pid` is no longer heard: its hook was found gone, and event `first` says so), `running` (`pid` was not
+    `silenced` (`pid` is no longer heard: its hook was found gone, and event `first` says
+    so), `running` (`pid` was not
     seen to end),
     `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
     `flood` (more processes or findings than are counted) and `ledger` (see `detail`).
