@@ -64,6 +64,22 @@ def test_the_denial_is_found_by_its_number_and_as_json(denied: tuple[Path, Calla
     assert len(told["before"]) == 3
 
 
+def test_a_rule_of_a_watched_run_is_told_though_its_file_is_gone(
+    belljar: Callable, outside_tmp: Path
+) -> None:
+    rules = outside_tmp / "mine.toml"
+    rules.write_text(
+        'schema = 1\n[[rule]]\nmatch = { event = "app.*", package = ["a", "the program"] }\n'
+        'after = { event = "import" }\nthen = "alert"\n'
+    )
+    code = "import json, sys; sys.audit('app.go')"
+    belljar("watch", "--ledger", "kept", "--rules", rules, "-c", code, cwd=outside_tmp)
+    rules.unlink()
+    shown = belljar("why", "kept", cwd=outside_tmp).stdout
+    assert "matches event app.*, package a or the program\n" in shown
+    assert "after event import\n" in shown
+
+
 def test_an_entry_that_is_no_decision_is_explained_by_the_catalogue(
     denied: tuple[Path, Callable],
 ) -> None:

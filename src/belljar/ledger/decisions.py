@@ -4,7 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from belljar.model import Decision, Event
+
+
+#: What the patterns of a rule are called, here and in its row.
+MATCH: Final = ("event", "target", "right", "package", "stack", "shadows")
 
 
 def decision_row(

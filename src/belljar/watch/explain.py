@@ -7,9 +7,10 @@ Everything but the run's own START entry comes from the recorded program: the ca
 from __future__ import annotations
 
 from belljar.events.targets import targets
+from belljar.ledger.decisions import MATCH
 from belljar.ledger.entries import entry as entry_of
 from belljar.ledger.runs import holding, picked, records
-from belljar.model import Event, Value
+from belljar.model import Event, Rule, Value
 from belljar.policy.consider import considered, settings
 from belljar.policy.plain import from_plain
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from belljar.ledger.entries import Entry
     from belljar.ledger.runs import Run
-    from belljar.model import Grant, Policy, Rule
+    from belljar.model import Grant, Policy
 
 AROUND: Final = 3  # events before and after
 _MOST_RECORDS: Final = 400  # to look for what came after
@@ -114,9 +115,22 @@ def _rule(origin: object, policy: Policy | None) -> Rule | None:
     return None
 
 
+def _recorded(match: object, after: object) -> Rule | None:
+    """The rule as the record of a watched run has it."""
+    if type(match) is not dict:
+        return None
+    patterns: dict[str, Any] = {
+        name: tuple(value)
+        for name, value in match.items()
+        if name in MATCH and type(value) is list and all(type(one) is str for one in value)
+    }
+    return Rule(after=_recorded(after, None), **patterns)
+
+
 def _decided(found: Explained, row: dict[str, Any], run: Run) -> Explained:
     policy = from_plain(run.data.get("effective"))
-    found = found.replace(rule=_rule(row.get("rule"), policy))
+    rule = _rule(row.get("rule"), policy) or _recorded(row.get("match"), row.get("after"))
+    found = found.replace(rule=rule)
     if policy is None:
         return found
     right, target = row.get("right"), row.get("target")

@@ -8,18 +8,22 @@ from belljar import __version__
 from belljar._native import pack
 from belljar.errors import LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, resolve
-from belljar.ledger.decisions import decision_row
+from belljar.ledger.decisions import MATCH, decision_row
 from belljar.model import Decision
 from belljar.watch.arbiter import because
 from belljar.watch.findings import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
+    from belljar.model import Rule
     from belljar.watch.arbiter import Alert
     from belljar.watch.collect import Chunk
     from belljar.watch.run import Watched
+
+
+_MOST_PATTERNS: Final = 20
 
 
 class Record:
@@ -79,6 +83,9 @@ class Record:
         row = decision_row(
             event, decision, event.right or "", event.target or "", kind, alert.package
         )
+        row["match"] = _match(rule)
+        if rule.after is not None:
+            row["after"] = _match(rule.after)
         try:
             return self._writer.append([(DECISIONS, 1, pack([row]))], self._run)[0]
         except LedgerError as error:
@@ -104,6 +111,15 @@ class Record:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+
+
+def _match(rule: Rule) -> dict[str, Any]:
+    """What a rule looks for: its file may be another one when somebody asks why."""
+    return {
+        name: _sound([value] if isinstance(value, str) else list(value)[:_MOST_PATTERNS])
+        for name in MATCH
+        if (value := getattr(rule, name)) not in ("", "*")
+    }
 
 
 def _sound(value: Any) -> Any:
