@@ -55,6 +55,24 @@ def rows(view):
     return view.summary.packages.all[""].rows
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_note_points_to_the_record_only_where_there_is_one(recorded):
+    view = make(recorded=recorded)
+    view.shed = 3
+    view.finish()
+    (note,) = view.summary.notes
+    assert note.startswith("3 opens, imports and the like came too fast to be looked at")
+    assert note.endswith("the record has them") == recorded
+
+
+def test_processes_count_what_was_asked_for():
+    view = make(events=["os.*"])
+    view.take([chunk(hello(), opened(1, "/a"), event(2, "os.remove", ["/x", -1]))])
+    view.finish()
+    (process,) = view.summary.processes.all
+    assert (process.chosen, view.shown) == (1, 1)
+
+
 def test_events_become_rows_of_the_summary():
     view = make()
     view.take([chunk(hello(), opened(1, "/a"), opened(2, "/b")), chunk(frame(3, 2, [0]))])
