@@ -229,9 +229,11 @@ class Arbiter:
         self._tell(alert)
 
     def _must_log(self, event: Event) -> bool:
-        if event.name == "import":
-            return "import" in self._waits or (len(event.args) > 1 and event.args[1] is not None)
-        return event.name in self._waits
+        if event.name != "import" or "import" in self._waits:
+            return event.name in self._waits
+        # the same lines of the settings may have been asked for by a rule
+        native = len(event.args) > 1 and event.args[1] is not None
+        return native and "import/native" in self._waits
 
 
 def because(alert: Alert) -> str:

@@ -146,6 +146,14 @@ def test_of_imports_only_those_of_native_code_wait_for_the_record() -> None:
     assert bench.answers == [(5, 2, ALLOW)]
 
 
+def test_native_code_that_only_a_rule_asks_about_needs_no_record() -> None:
+    frames = Frames().asks("import", "x", "/w/x.so").asks("import", "y", None)
+    bench = Bench(Rule("import", "antigravity", then="deny")).take(frames, kept=False)
+    assert bench.answers == [(5, 1, ALLOW), (5, 2, ALLOW)]
+    bench = Bench(must_log=("import",)).take(frames, kept=False)
+    assert bench.answers == []
+
+
 @pytest.mark.parametrize(
     "body", [b"\xc1", b"\x95", b"\x95\xa1x", pack(["os.system", 3, None, None, 5])]
 )
