@@ -169,7 +169,8 @@ class LiveView:
         running = alive[-min(3, few) :] if len(alive) > 1 else []
         rows = max(1, min(_MOST_ROWS, height - 2 - len(news) - len(running)))
         plural = "process" if self._processes.seen == 1 else "processes"
-        head = f"belljar  {seconds:.0f} s  {events} {'event' if events == 1 else 'events'}  {rate:.0f}/s  "
+        what = "event" if events == 1 else "events"
+        head = f"belljar  {seconds:.0f} s  {events} {what}  {rate:.0f}/s  "
         head += f"{self._processes.seen} {plural}, {len(alive)} running"
         out = Table.grid()
         out.add_row(Text("─" * width, style="dim"))

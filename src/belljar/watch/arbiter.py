@@ -215,8 +215,8 @@ class Arbiter:
         place = event.stack[0] if event.stack else None
         # one start of a program can be several events
         what = event.target or event.asked or event.name
-        if event.name == "os.exec" and place is not None and place.function == "_execvpe":
-            what = what.rpartition("/")[2]  # os.execvp tries every directory of PATH
+        if event.name == "os.exec":  # one that is tried again failed: os.execvp looks in all PATH
+            what = what.rpartition("/")[2]
         key = (rule, event.pid, what, place)
         if key in self._seen or len(self._seen) >= _MOST_KEPT:
             self.repeated += 1
