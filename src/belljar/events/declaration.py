@@ -6,6 +6,8 @@ with one mistake declares nothing.
 
 from __future__ import annotations
 
+import re
+
 from belljar.events.catalogue import BY_NAME
 from belljar.events.kinds import WORDS
 from belljar.model import RIGHTS, Value
@@ -20,6 +22,10 @@ MOST_EVENTS: Final = 200
 MOST_ARGUMENTS: Final = 32
 _LONGEST_NAME: Final = 120
 _LONGEST_NOTE: Final = 200
+_LONGEST_TEXT: Final = 16 << 10
+_LONGEST_LINE: Final = 1000
+_MOST_DOTS: Final = 8
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')
 _KEYS: Final = ("arguments", "right", "target", "note")
 #: What an argument must be to be the target of a right; a text for all others.
 _TARGETS: Final = {"connect": ("tuple",), "bind": ("tuple",), "signal": ("int",)}
@@ -54,6 +60,7 @@ def read(text: str, distribution: str) -> tuple[Declaration, ...]:
     """
     import tomllib
 
+    _check_text(text)
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -69,6 +76,17 @@ def read(text: str, distribution: str) -> tuple[Declaration, ...]:
     if len(events) > MOST_EVENTS:
         raise ValueError(f"more than {MOST_EVENTS} events")
     return tuple(_event(name, table, distribution) for name, table in events.items())
+
+
+def _check_text(text: str) -> None:
+    """Refuse what `tomllib` would take long for: its time grows with the square of a key's parts."""
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"longer than {_LONGEST_TEXT} characters")
+    for line in text.split("\n"):
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"a line is longer than {_LONGEST_LINE} characters")
+        if _STRING.sub("", line).count(".") > _MOST_DOTS:
+            raise ValueError("a key of too many parts")
 
 
 def _event(name: str, table: dict[str, Any], distribution: str) -> Declaration:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 GROUP: Final = "belljar.events"
 _MOST_FOLDERS: Final = 64
 _MOST_DISTRIBUTIONS: Final = 10_000
-_MOST_FILES: Final = 100
+_MOST_FILES: Final = 20
 _MOST_EVENTS: Final = 1000
-_MOST_BYTES: Final = 1 << 16
+_MOST_BYTES: Final = 16 << 10  # of one file; `declaration` bounds what its lines may be
 _MOST_ENTRIES: Final = 1 << 18
+_MOST_IN_ALL: Final = 16 << 20  # of all lists of entry points together
 
 
 class Declared(Value):
@@ -133,17 +134,20 @@ def mismatch(name: str, args: Sequence[object]) -> str:
 
 def _entry_points(paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """(directory, `name version`, value) of every entry point of our group, in order of name."""
-    left = _MOST_DISTRIBUTIONS
+    left, characters = _MOST_DISTRIBUTIONS, _MOST_IN_ALL
     for folder in list(dict.fromkeys(paths))[:_MOST_FOLDERS]:
         try:
             names = sorted(n for n in os.listdir(folder) if n.endswith(".dist-info"))
         except OSError:
             continue
         for name in names[:left]:
+            if characters <= 0:
+                return
             try:
                 text = _text(f"{folder}/{name}/entry_points.txt", _MOST_ENTRIES)
             except (OSError, ValueError):
                 continue
+            characters -= len(text)
             project, _, version = name.removesuffix(".dist-info").partition("-")
             for value in _values(text):
                 yield folder, f"{project} {version}".strip(), value

@@ -92,6 +92,9 @@ def test_what_is_known_already_is_never_replaced() -> None:
     ("text", "reason"),
     [
         ("", "schema must be 1"),
+        ("a" + ".a" * 7000 + " = 1", "a line is longer than 1000"),
+        ("a" + ".a" * 30_000 + " = 1", "longer than 16384"),
+        ("[" + "'a'." * 9 + "a]", "a key of too many parts"),
         ("schema = true", "schema must be 1"),
         ("schema = 2", "schema must be 1"),
         ("schema = 1\nevents = 1", "unknown key 'events'"),
@@ -126,7 +129,7 @@ def test_what_is_known_already_is_never_replaced() -> None:
         ),
         ("schema = 1\n" + "".join(f'[event."a.b{i}"]\n' for i in range(201)), "more than 200"),
         ("schema = ", "Invalid value"),
-        ("x = " + "[" * 5000, ""),
+        ("x = " + "[\n" * 5000, "nested too deep"),
     ],
 )
 def test_a_mistake_declares_nothing_and_is_told(tmp_path: Path, text: str, reason: str) -> None:
@@ -189,6 +192,9 @@ def test_no_more_is_read_than_is_promised(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(found.events) == 2
     assert "more than 2 files" in found.problems[-1]
     monkeypatch.setattr(module, "_MOST_DISTRIBUTIONS", 1)
+    assert len(declared([str(tmp_path)]).events) == 1
+    monkeypatch.setattr(module, "_MOST_DISTRIBUTIONS", 9)
+    monkeypatch.setattr(module, "_MOST_IN_ALL", 1)
     assert len(declared([str(tmp_path)]).events) == 1
 
 
