@@ -79,7 +79,7 @@ def read(text: str, distribution: str) -> tuple[Declaration, ...]:
 
 
 def _check_text(text: str) -> None:
-    """Refuse what `tomllib` would take long for: its time grows with the square of a key's parts."""
+    """Refuse what `tomllib` takes long for: the square of the number of a key's parts."""
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"longer than {_LONGEST_TEXT} characters")
     for line in text.split("\n"):
