@@ -87,6 +87,11 @@ static int hear(const char *name, PyObject *args)
         bj_hookmem_ending(), Py_IsInitialized() ? (void)0 : bj_silence_end();
     struct bj_name spare;
     int out = bj_channel_is_open(), here = bj_here_wants(name);
+    if (!out && bj_settings.asks && !bj_asking() && bj_has_thread_state() &&
+        action_of(bj_know(name, &spare), name, args) == BJ_MUST_ASK) {
+        raise_refusal(name, 0); /* whoever was to be asked is gone: what had to wait is refused */
+        return -1;
+    }
     if ((!out && !here) || bj_asking())
         return 0;
     bj_edits_watch(name);

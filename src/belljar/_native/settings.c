@@ -132,7 +132,7 @@ int bj_settings_parse(char *text, size_t size)
         else if (strcmp(text, "skip") == 0)
             failed = add_pattern(found, &count, BJ_SKIP, tab + 1);
         else if (strcmp(text, "ask") == 0)
-            failed = add_pattern(found, &count, BJ_MUST_ASK, tab + 1);
+            failed = add_pattern(found, &count, BJ_MUST_ASK, tab + 1), all.asks = 1;
         else
             failed = one(&all, &seen, text, tab + 1);
         text = end + 1;

@@ -12,6 +12,7 @@ struct bj_settings {
     int overflow; /* enum bj_overflow: what a full channel means */
     long deadline_ms;
     int stacks, locals, resolve;
+    int asks; /* some pattern makes events wait */
 };
 extern struct bj_settings bj_settings;
 
