@@ -32,6 +32,7 @@ _MOST_AT_ONCE: Final = 2 << 20
 _MOST_RESUMED: Final = 64
 _MOST_FINDINGS: Final = 1000
 _MOST_PROCESSES: Final = 1 << 16
+_MOST_LOST: Final = (1 << 63) - 1
 _MAGIC: Final = b"\x42\x4a"
 #: How the body of an `os.kill` goes on behind its first byte; signals that end whoever has no
 #: handler for them.
@@ -301,6 +302,7 @@ class Collector:
             at = data.find(_KILL, at + 1)
 
     def _lose(self, pid: int, count: int) -> None:
+        count = min(count, _MOST_LOST - self.drops)  # so that every sum can be written down
         if count > 0:
             self.drops += count
             self._told[pid] = self._told.get(pid, 0) + count

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from belljar._native import pack
 from belljar.watch.collect import Collector
 from belljar.watch.findings import Finding
 
@@ -113,6 +114,16 @@ def test_losses_are_counted_once_though_the_farewell_tells_them_again(collector,
     collector.drain()
     assert (collector.events, collector.frames, collector.drops) == (2, 9, 9)
     assert collector.finish() == [Finding("drops", 5, 9)]
+
+
+def test_no_invented_count_is_too_large_to_be_written_down(collector, send):
+    most = b"\x91\xcf" + b"\xff" * 8
+    top = 2**64 - 1
+    send(*(frame(kind, pid, top, body=most) for pid in (5, 6) for kind in (1, 4, 4, 2, 2, 3)))
+    collector.drain()
+    found = collector.finish()
+    assert collector.drops == 2**63 - 1
+    assert pack([collector.drops, [one.plain() for one in found]])
 
 
 def test_traced_system_calls_are_neither_events_nor_part_of_the_numbering(collector, send):
