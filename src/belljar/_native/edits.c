@@ -28,7 +28,6 @@ PyObject *PyDict_Items(PyObject *) BJ_WEAK;
 void Py_IncRef(PyObject *) BJ_WEAK;
 PyObject *PyType_GetDict(PyObject *) BJ_WEAK;
 unsigned long PyType_GetFlags(PyObject *) BJ_WEAK;
-int PyType_IsSubtype(const void *, const void *) BJ_WEAK;
 PyObject *PyModule_GetDict(PyObject *) BJ_WEAK;
 PyObject *PySys_GetObject(const char *) BJ_WEAK;
 int PyUnicode_Compare(PyObject *, PyObject *) BJ_WEAK;
@@ -66,9 +65,7 @@ static atomic_int told;
 /* A class of C that Python code cannot alter: what it is an instance of says what it is. */
 static int is_a(PyObject *o, const void *type)
 {
-    PyObject *own = PyObject_Type(o);
-    Py_DecRef(own);
-    return own == type || PyType_IsSubtype(own, type);
+    return bj_is_a(o, type);
 }
 
 /* A class that Python code can alter. */

@@ -77,7 +77,7 @@ int bj_whole_text(PyObject *o, struct bj_text *text)
     Py_ssize_t len = 0;
     char *bytes = NULL;
     memset(text, 0, sizeof *text);
-    if (bj_exactly(o, &PyUnicode_Type)) {
+    if (bj_is_a(o, &PyUnicode_Type)) {
         text->kind = BJ_STR;
         text->whole = (size_t)PyUnicode_GetLength(o);
         text->at = PyUnicode_AsUTF8AndSize(o, &len);
@@ -86,7 +86,7 @@ int bj_whole_text(PyObject *o, struct bj_text *text)
             text->kind = BJ_SURROGATES;
             text->keep = o = PyUnicode_AsEncodedString(o, "utf-8", "surrogatepass");
         }
-    } else if (bj_exactly(o, &PyBytes_Type)) {
+    } else if (bj_is_a(o, &PyBytes_Type)) {
         text->kind = BJ_BIN;
     } else {
         return -1;
@@ -135,6 +135,14 @@ static void write_str(struct bj_buf *b, PyObject *o, size_t max)
     }
     Py_DecRef(text.keep);
     Py_DecRef(part);
+}
+
+static void write_bytes(struct bj_buf *b, PyObject *o, size_t max)
+{
+    char *bytes = NULL;
+    Py_ssize_t len = 0;
+    PyBytes_AsStringAndSize(o, &bytes, &len);
+    write_text(b, &(struct bj_text){.kind = BJ_BIN, .at = bytes, .len = (size_t)len, .whole = (size_t)len}, max);
 }
 
 static void write_int(struct bj_buf *b, PyObject *o)
@@ -257,11 +265,7 @@ void bj_value(struct bj_buf *b, PyObject *o, size_t max, int depth)
     } else if (type == (const void *)&PyLong_Type) {
         write_int(b, o);
     } else if (type == (const void *)&PyBytes_Type) {
-        char *bytes = NULL;
-        Py_ssize_t len = 0;
-        PyBytes_AsStringAndSize(o, &bytes, &len);
-        struct bj_text text = {.kind = BJ_BIN, .at = bytes, .len = (size_t)len, .whole = (size_t)len};
-        write_text(b, &text, max);
+        write_bytes(b, o, max);
     } else if (type == (const void *)&PyTuple_Type || type == (const void *)&PyList_Type) {
         write_items(b, o, max, depth);
     } else if (type == (const void *)&PyBool_Type) {
@@ -280,6 +284,10 @@ void bj_value(struct bj_buf *b, PyObject *o, size_t max, int depth)
         Py_DecRef(keys);
     } else if (type == (const void *)&PyCode_Type) {
         bj_put_code(b, o);
+    } else if (bj_is_a(o, &PyUnicode_Type)) { /* what CPython opens, whatever its methods say */
+        write_str(b, o, max);
+    } else if (bj_is_a(o, &PyBytes_Type)) {
+        write_bytes(b, o, max);
     } else {
         write_type(b, o);
     }

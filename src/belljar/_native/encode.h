@@ -21,7 +21,7 @@ struct bj_text {
     const unsigned char *digest;
     PyObject *keep; /* what holds the bytes, if anything has to */
 };
-/* All of an exact str or bytes: 0, or -1. `keep` is to be dropped. */
+/* All of a str or bytes: 0, or -1. `keep` is to be dropped. */
 int bj_whole_text(PyObject *o, struct bj_text *text);
 void bj_put_cut(struct bj_buf *b, const struct bj_text *text, size_t max);
 void bj_put_absent(struct bj_buf *b);

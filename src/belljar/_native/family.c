@@ -6,7 +6,6 @@
 
 void Py_IncRef(PyObject *) BJ_WEAK;
 unsigned long PyType_GetFlags(PyObject *) BJ_WEAK;
-int PyType_IsSubtype(PyObject *, PyObject *) BJ_WEAK;
 void *PyType_GetSlot(PyObject *, int) BJ_WEAK; /* of static types from 3.10 on */
 
 enum { HEAP = 1 << 9, IMMUTABLE = 1 << 8, NUMBERS = 2, DESCR_GET = 54 };

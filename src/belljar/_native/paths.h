@@ -9,17 +9,17 @@
 
 enum { BJ_PATH = 4096 };
 
-/* The bytes of an exact str or bytes: 0, or -1 for anything else. `*keep` is to be dropped. */
+/* The bytes of a str or bytes, as the system will be given them: 0, or -1 for anything else. `*keep` is to be dropped. */
 static inline int bj_path_bytes(PyObject *o, const char **path, Py_ssize_t *len, PyObject **keep)
 {
     *keep = NULL;
-    if (bj_exactly(o, &PyUnicode_Type)) {
+    if (bj_is_a(o, &PyUnicode_Type)) {
         *path = PyUnicode_AsUTF8AndSize(o, len);
         if (*path != NULL)
             return 0;
         PyErr_Clear();
         o = *keep = PyUnicode_AsEncodedString(o, "utf-8", "surrogateescape");
-    } else if (!bj_exactly(o, &PyBytes_Type)) {
+    } else if (!bj_is_a(o, &PyBytes_Type)) {
         return -1;
     }
     char *bytes = NULL;

@@ -37,6 +37,7 @@ long long PyInterpreterState_GetID(void *) BJ_WEAK;
 void Py_DecRef(PyObject *) BJ_WEAK;
 PyObject *PyObject_Type(PyObject *) BJ_WEAK;
 PyObject *PyType_GetName(PyObject *) BJ_WEAK; /* 3.11 */
+int PyType_IsSubtype(PyObject *, PyObject *) BJ_WEAK;
 PyObject *PyObject_GetAttr(PyObject *, PyObject *) BJ_WEAK;
 PyObject *PyObject_GetAttrString(PyObject *, const char *) BJ_WEAK;
 PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...) BJ_WEAK;
@@ -77,5 +78,18 @@ static inline int bj_exactly(PyObject *o, const void *type)
     PyObject *own = PyObject_Type(o);
     Py_DecRef(own); /* the object keeps its type alive */
     return (const void *)own == type;
+}
+
+/* Whether its type is that one or derived from it, by the order that the type keeps: whatever a
+ * class defines is not looked at. */
+static inline int bj_is_a(PyObject *o, const void *type)
+{
+    PyObject *own = PyObject_Type(o);
+    Py_DecRef(own);
+#ifdef BELLJAR_EXTENSION
+    return (const void *)own == type || PyType_IsSubtype((PyTypeObject *)own, (PyTypeObject *)type);
+#else
+    return (const void *)own == type || PyType_IsSubtype(own, (PyObject *)type);
+#endif
 }
 #endif

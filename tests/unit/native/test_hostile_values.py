@@ -24,7 +24,12 @@ class Path(metaclass=Meta):
     __hash__ = object.__hash__
 class Str(str):
     __repr__ = __str__ = __getattribute__ = __len__ = __iter__ = __eq__ = encode = ran
+    __fspath__ = __format__ = __getitem__ = __mro_entries__ = ran
     __hash__ = str.__hash__
+class Bytes(bytes):
+    __repr__ = __str__ = __bytes__ = __getattribute__ = __len__ = __iter__ = __eq__ = ran
+    __fspath__ = decode = __getitem__ = __buffer__ = ran
+    __hash__ = bytes.__hash__
 class Dict(dict):
     __repr__ = __getattribute__ = __iter__ = __len__ = keys = items = __getitem__ = ran
 class List(list):
@@ -39,6 +44,8 @@ codecs.register_error('surrogateescape', ran)
 path = object.__new__(Path)
 sys.audit('mark', path, Str('a'), Dict(a=1), List([1]), Int(3), Renamed(), [path, (path,)])
 sys.audit('mark', '\\ud800', {path: path}, {'NAME': 'secret-value'}, 1 << 80)
+sys.audit('mark', Str('\\ud800'), Bytes(b'\\xff'), Str('é' * 5000), Bytes(b'b' * 5000),
+    (Str('h'), 1))
 import os
 os._exit(0)
 """
@@ -47,12 +54,17 @@ os._exit(0)
 def test_hostile_objects_are_recorded_by_the_name_of_their_type(interpreter, record):
     found = record([interpreter, "-I", "-S", "-c", EVIL])
     assert (found.status, found.out, found.err) == (0, "", "")
-    first, second = found.named("mark")
-    named = [TypeName(n) for n in ("Path", "Str", "Dict", "List", "Int")]
-    assert list(first.args[:5]) == named
+    first, second, texts = found.named("mark")
+    dict_, list_, int_ = (TypeName(n) for n in ("Dict", "List", "Int"))
+    assert first.args[:5] == (TypeName("Path"), "a", dict_, list_, int_)
     assert first.args[5] == TypeName("?")  # its name is no exact str
     assert first.args[6] == (TypeName("Path"), (TypeName("Path"),))
     assert second.args == ("\ud800", (TypeName("Path"),), ("NAME",), BigInt(81))
+    assert texts.args[:2] == ("\ud800", b"\xff")  # text of a subclass: its own
+    long, raw, address = texts.args[2:]
+    assert (long.length, set(long.text)) == (5000, {"é"})
+    assert (raw.length, set(raw.text)) == (5000, {"b"})
+    assert address == ("h", 1)
     assert not any(b"secret-value" in frame for frame in found.raw if b"mark" in frame[:60])
 
 
