@@ -61,6 +61,31 @@ def compiled(pattern: str) -> Callable[[str], bool]:
     return hit
 
 
+def possible(pattern: str, begins: str = "", ends: str = "") -> bool:
+    """Is there a text that matches, and begins with `begins`, or ends with `ends`?
+
+    >>> possible("*/.ssh/id", "/home/"), possible("*/.ssh/id", ends="/x")
+    (True, False)
+    """
+    return _reaches(pattern, begins) and _reaches(pattern[::-1], ends[::-1])
+
+
+def _reaches(pattern: str, text: str) -> bool:
+    states = {0}
+    for character in text:
+        following = set()
+        for state in states:
+            while pattern[state : state + 1] == "*":
+                following.add(state)
+                state += 1  # noqa: PLW2901
+            if pattern[state : state + 1] in ("?", character):
+                following.add(state + 1)
+        if not following:
+            return False
+        states = following
+    return True
+
+
 class Globs:
     """One pattern or several, ready to be asked. `anything` is True where all texts match."""
 
@@ -81,6 +106,10 @@ class Globs:
         if any(no(text) for no in self._no):
             return False
         return not self._yes or any(yes(text) for yes in self._yes)
+
+    def may_match(self, begins: str = "", ends: str = "") -> bool:
+        """Could a text match that begins and ends like this? (What excludes is not asked.)"""
+        return not self.wanted or any(possible(p, begins, ends) for p in self.wanted)
 
     def match_some(self, texts: Sequence[str]) -> bool:
         """Does a pattern match one of `texts`, and none that excludes any of them?"""

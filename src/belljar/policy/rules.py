@@ -13,8 +13,9 @@ from belljar.events.catalogue import BY_NAME, lookup
 from belljar.events.targets import targets, text_of
 from belljar.events.values import path_of
 from belljar.model import Rule, Value
-from belljar.policy.glob import Globs
+from belljar.policy.glob import Globs, possible
 from belljar.policy.possible import has_target, rights_of
+from belljar.policy.untold import spellings, texts, untold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.model import Event
+    from belljar.policy.untold import Untold
 
 STRENGTH: Final = {"record": 0, "alert": 1, "deny": 2, "kill": 3}
 #: How a rule names what caused an event that no distribution caused.
@@ -50,6 +52,7 @@ class _Compiled:
         self.after = after
         self.event, self.right, self.target = map(Globs, (rule.event, rule.right, rule.target))
         self.stack, self.package = Globs(rule.stack), Globs(_alike(rule.package))
+        self.closed = rule.then in ("deny", "kill")
         self.shadows = Globs(rule.shadows) if rule.shadows else None
 
     def concerns(self, name: str) -> bool:
@@ -62,9 +65,13 @@ class _Compiled:
             return False
         return self.right.anything or any(self.right.match(right) for right in rights_of(name))
 
-    def matches(self, event: Event, pairs: Sequence[tuple[str, str]]) -> bool:
+    def matches(
+        self, event: Event, pairs: Sequence[tuple[str, str]], unknown: Sequence[Untold] = ()
+    ) -> bool:
         """Do all patterns match, whatever came before?"""
-        if not any(self.right.match(r) and self.target.match(t) for r, t in pairs):
+        if not any(self.right.match(r) and self.target.match(t) for r, t in pairs) and not any(
+            self.right.match(one.right) and self._may(one) for one in unknown
+        ):
             return False
         if not self.stack.anything:
             frames = [f"{f.file}:{f.function}" for f in (*event.stack, *event.frames)]
@@ -76,6 +83,19 @@ class _Compiled:
             return True
         name = shadowed(event)
         return bool(name) and self.shadows.match(name)
+
+    def _may(self, one: Untold) -> bool:
+        """Is a target that is not told taken for one that matches? Where that refuses: always,
+        unless its end is known and another; else only where enough of it is known."""
+        if self.closed:
+            return self.target.may_match(ends=one.ends)
+        if one.begins:
+            return self.target.may_match(one.begins)
+        # `*/.ssh/*` could be anything that is relative
+        return bool(one.ends) and any(
+            pattern.rpartition("/")[2].strip("*?") and possible(pattern, ends=one.ends)
+            for pattern in self.target.wanted
+        )
 
     def names(self) -> list[str]:
         """Patterns, with `*` only, for all events that can match."""
@@ -143,15 +163,18 @@ class Rules:
         if not rules and not afters:
             return None, (), False
         pairs = _pairs(event)
-        fired, possible = None, False
+        unknown = untold(event)
+        fired, might = None, False
         for rule in rules:
-            if rule.matches(event, pairs):
-                possible = True
+            if rule.matches(event, pairs, unknown):
+                might = True
                 if rule.holds(event, past):
                     fired = rule.rule
                     break
-        marks = tuple(index for index in afters if self._afters[index].matches(event, pairs))
-        return fired, marks, possible or bool(marks)
+        marks = tuple(
+            index for index in afters if self._afters[index].matches(event, pairs, unknown)
+        )
+        return fired, marks, might or bool(marks)
 
     def by_package(self, name: str) -> bool:
         """Does a rule for events called `name` look at the package?"""
@@ -244,6 +267,10 @@ def _pairs(event: Event) -> Sequence[tuple[str, str]]:
         letters = path_of(event.asked, event.cwd)
         if letters and letters != target:
             pairs += [(right, letters) for right, other in needed if other == target]
+    pairs += [(right, text) for right, _ in needed[:1] for text in texts(event)]
+    for right, other in needed:
+        if other and right in ("connect", "bind"):
+            pairs += [(right, text) for text in spellings(other)]
     return pairs
 
 
@@ -311,6 +338,8 @@ def _pieces(pattern: str) -> list[str]:
     """Text of which whatever path matches holds each, whole and within one component; the one
     that is looked for best comes first: hidden names are rare, and so are long ones."""
     pieces = pattern.replace("*", "/").replace("?", "/").split("/")
+    if pattern.startswith("/") and "*" not in pattern and "?" not in pattern:
+        pieces = pieces[-1:]  # a relative path has that for certain
     some = {p for p in pieces if len(p) > 2 and p.isascii()}
     return sorted(some, key=lambda p: (p[0] != ".", -len(p), p))
 
@@ -326,7 +355,8 @@ def _searcher(words: set[str]) -> Callable[[bytes], object]:
         for text in (rf"\.(?:{'|'.join(hidden)})" if hidden else "", "|".join(others))
         if text
     ]
-    if len(tests) == 1:
-        return tests[0]
-    one, other = tests
-    return lambda body: one(body) or other(body)
+    one, other = tests[0], tests[-1]
+    # or text that was cut: ext 4 of an array of two
+    if one is other:
+        return lambda body: one(body) or b"\x04\x92" in body
+    return lambda body: one(body) or other(body) or b"\x04\x92" in body

@@ -14,6 +14,7 @@ from belljar.events.decode import decode, decode_hello
 from belljar.events.slots import slot_of
 from belljar.model import Event, Rule, Value
 from belljar.policy.possible import names_needing
+from belljar.policy.untold import untold
 from belljar.watch.history import History
 
 TYPE_CHECKING = False
@@ -241,7 +242,9 @@ def because(alert: Alert) -> str:
     rule = alert.rule
     which = f"the rule {rule.id}" if rule.id else f"the rule at {rule.origin or 'default'}"
     if alert.refused:
-        return f"{which} {'ends the process' if rule.then == 'kill' else 'forbids it'}"
+        done = f"{which} {'ends the process' if rule.then == 'kill' else 'forbids it'}"
+        unclear = rule.target not in ("*", ("*",)) and untold(alert.event)
+        return f"{done}: its target cannot be told" if unclear else done
     return f"{which} fired"
 
 

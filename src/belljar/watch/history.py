@@ -27,8 +27,12 @@ class History:
         self._importing: dict[tuple[int, int], str] = {}
 
     def begins(self, pid: int, parent: int, *, forked: bool) -> None:
-        """A process was heard for the first time: a fork did what its parent did, nobody else."""
-        done = self._did.get(parent) if forked else None
+        """A process was heard for the first time: a fork did what its parent did, what an exec
+        made of a process what that did before. (So a number that comes again may find the past of
+        another; that is rare, and errs to the safe side.)"""
+        if not forked:
+            return
+        done = self._did.get(parent)
         self._did.pop(pid, None)
         if done:
             self._did[pid] = done

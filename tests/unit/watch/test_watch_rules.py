@@ -80,6 +80,44 @@ def test_deny_refuses_and_the_program_goes_on(start, tmp_path):
     assert "\n  refused  shop.refund\n" in err
 
 
+def test_no_spelling_of_a_path_gets_around_a_refusal(start, tmp_path):
+    (tmp_path / "sec").mkdir()
+    (tmp_path / "sec" / "secret.key").write_text("secret")
+    (tmp_path / "my.toml").write_text(
+        "schema = 1\n[[rule]]\nmatch = { event = 'open', target = '*/sec/secret.key' }\n"
+        "then = 'deny'\n"
+    )
+    code = (
+        "import io, os, pathlib\n"
+        "class S(str): pass\n"
+        "class B(bytes): pass\n"
+        "p = os.path.abspath('sec/secret.key')\n"
+        "fd = os.open('sec', 0)\n"
+        "def go(call, *args, **more):\n"
+        "    try: call(*args, **more); os.write(1, b'read\\n')\n"
+        "    except PermissionError: os.write(1, b'refused\\n')\n"
+        "go(open, S(p)); go(io.FileIO, B(p.encode())); go(io.FileIO, pathlib.Path(p))\n"
+        "go(open, p.replace('/sec/', '/' * 1200 + 'sec/'))\n"
+        "go(os.open, 'secret.key', 0, dir_fd=fd)\n"
+        "go(open, S('my.toml'))\n"
+    )
+    done = start("--rules", "none", "--rules", "my.toml", "-c", code)
+    out, err = done.communicate(timeout=30)
+    assert out.splitlines() == ["refused"] * 5 + ["read"], err
+
+
+def test_what_was_before_counts_after_an_exec(start, tmp_path):
+    (tmp_path / "my.toml").write_text(RULES.format("deny") + 'after.event = "shop.login"\n')
+    code = (
+        "import os, sys\n"
+        "sys.audit('shop.login')\n"
+        f"os.execv(sys.executable, [sys.executable, '-c', {REFUND!r}])\n"
+    )
+    done = start("--rules", "none", "--rules", "my.toml", "-c", code)
+    out, _ = done.communicate(timeout=30)
+    assert "refused by a rule" in out
+
+
 def test_kill_ends_the_process_before_the_operation(start, tmp_path):
     done = start(*ruled(tmp_path, "kill"), "-c", REFUND)
     out, err = done.communicate(timeout=30)
