@@ -7,7 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TextIO
+    from typing import Any, Final, TextIO
 
     from belljar.cli.watch_options import Options
     from belljar.model import Rule
@@ -23,6 +23,25 @@ if TYPE_CHECKING:
     from belljar.watch.run import Watched
     from belljar.watch.selection import Selection
     from belljar.watch.terminal import Borrowed
+
+_MOST_FAILURES: Final = 100
+
+
+class _Looking:
+    """Whatever an event is made of, looking at it must not end the collecting."""
+
+    def __init__(self) -> None:
+        self.why, self.failures = "", 0
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _trace: object) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        self.why = self.why or f"{kind.__name__}: {error}"[:200]
+        self.failures += 1
+        return True
 
 
 class Session:
@@ -56,6 +75,7 @@ class Session:
 
             self._cross = CrossCheck()
         self._view = None if options.quiet else self._make_view()
+        self._looking, self._crossing = _Looking(), _Looking()
         self._deaf = False  # whoever read the output has gone
 
     def _attribute(self) -> Attribution:
@@ -148,18 +168,39 @@ class Session:
             self._arbiter = self._make_arbiter()
         for chunk in chunks:
             if self._arbiter is not None:
-                self._arbiter.take(chunk, kept=kept)
-            if self._cross is not None:
-                self._cross.take(chunk)
+                with self._looking:  # who waits and was not reached meets its deadline: refused
+                    self._arbiter.take(chunk, kept=kept)
+            if self._cross is not None and not self._crossing.why:
+                with self._crossing:
+                    self._cross.take(chunk)
         if self._view is not None:
-            self._view.take(chunks)
-            if self._counts is not None:
-                self._view.work()  # not only when there is much: somebody is watching
+            with self._looking:
+                self._view.take(chunks)
+                if self._counts is not None:
+                    self._view.work()  # not only when there is much: somebody is watching
 
     def work(self) -> bool:
         """There is time; True while there is work for it."""
-        matching = self._cross is not None and self._cross.work()
-        return (self._view is not None and self._view.work()) or matching
+        matching = shows = False
+        if self._cross is not None and not self._crossing.why:
+            with self._crossing:
+                matching = self._cross.work()
+        if self._view is not None:
+            with self._looking:
+                shows = self._view.work()
+        return shows or matching
+
+    def _unseen(self) -> list[Finding]:
+        """What looking at events met, told once."""
+        from belljar.watch.findings import Finding
+
+        why = self._looking.why or self._crossing.why
+        if not why:
+            return []
+        text = f"could not look at some events: {why}"
+        if self._record.kept:
+            text += "; the record has them"
+        return [Finding("unseen", 0, self._looking.failures + self._crossing.failures, 0, text)]
 
     def _alerts(self) -> list[Alert]:
         return self._arbiter.alerts if self._arbiter is not None else []
@@ -186,16 +227,24 @@ class Session:
         """Show what is still to be shown. True where `--fail-on` asks for another exit status."""
         from belljar.watch.findings import Finding
 
-        coverage = self._cross.report() if self._cross is not None else None
+        coverage: Coverage | None = None
         findings = [*result.findings, *self._record.findings]
-        findings += self._cross.findings if self._cross is not None else []
+        if self._cross is not None and not self._crossing.why:  # half of it would mislead
+            with self._crossing:
+                coverage = self._cross.report()
+                findings += self._cross.findings
         broken = self._arbiter.malformed if self._arbiter is not None else 0
         if self._view is not None:
-            self._view.finish()
+            before, looking = -1, self._looking
+            while before < looking.failures < _MOST_FAILURES:  # each time it gets further
+                before = looking.failures
+                with self._looking:
+                    self._view.finish()
             broken = max(broken, self._view.broken)
         if broken:
             text = f"{broken} frames could not be decoded"
             findings.append(Finding("malformed", 0, broken, 0, text))
+        findings += self._unseen()
         if self._view is not None:
             self._view.summary.processes.settle(findings)
             if self._options.json:

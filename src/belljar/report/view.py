@@ -118,12 +118,13 @@ class View:
         if self._places is None:
             self._places = self._interesting(chunk, self._skip)
         data = chunk.data
-        for offset, length in self._places[self._at : self._at + _FRAMES_AT_ONCE]:
+        begin = self._at
+        self._at += _FRAMES_AT_ONCE  # first: what could not be looked at is not tried again
+        for offset, length in self._places[begin : self._at]:
             try:
                 self._frame(data[offset : offset + length])
             except GuestProtocolError:
                 self.broken += 1
-        self._at += _FRAMES_AT_ONCE
         if self._at < len(self._places):
             return True
         self._size -= len(data)

@@ -19,7 +19,8 @@ class Finding(Value):
     so), `running` (`pid` was not
     seen to end),
     `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
-    `flood` (more processes or findings than are counted) and `ledger` (see `detail`).
+    `flood` (more processes or findings than are counted), `unseen` (looking
+    at events failed `first` times) and `ledger` (see `detail`).
 
     >>> print(Finding("gap", 7, 3, 4))
     events 3 to 4 of process 7 are missing
