@@ -23,7 +23,11 @@ def born(path: str) -> int | None:
     >>> born("/no/such/file") is None
     True
     """
-    if "\0" in path:
+    try:
+        name = os.fsencode(path)
+    except ValueError:
+        return None
+    if b"\0" in name:
         return None
     if not _function:
         import ctypes
@@ -36,7 +40,7 @@ def born(path: str) -> int | None:
     import ctypes
 
     buffer = (ctypes.c_char * _SIZE).from_buffer(found)
-    if statx(_AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _BTIME, buffer) != 0:
+    if statx(_AT_FDCWD, name, _AT_SYMLINK_NOFOLLOW, _BTIME, buffer) != 0:
         return None
     if not int.from_bytes(found[:4], "little") & _BTIME:
         return None

@@ -16,15 +16,18 @@ from belljar.errors import BelljarError, PolicyError
 from belljar.events.paths import covers
 from belljar.model import Grant, Policy
 from belljar.policy.facts import Facts
+from belljar.policy.secret import holds_secrets, inside_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Final
 
     from belljar.confine.runtime import Runtime
 
 _SHARED: Final = "/dev/shm"
+_DEEPEST: Final = 3
+_MOST_SECRETS: Final = 5000
 
 
 def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, str]:
@@ -52,7 +55,7 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
     home = os.path.abspath(os.path.expanduser("~"))
     found = Facts(
         given=given,
-        real=lambda path: path if "\0" in path else os.path.realpath(path),
+        real=real,
         kind=kind,
         new=lambda path: _since(born(path), since),
         changed=lambda path: _since(_written(path), since),
@@ -64,6 +67,7 @@ def facts(program: Program, since: int, own: tuple[str, ...]) -> tuple[Facts, st
         homes=tuple(dict.fromkeys((home, os.path.realpath(home)))) if home != "/" else (),
         own=tuple(os.path.realpath(path) for path in own),
         folder=folder,
+        secret=_secrets(dict.fromkeys((home, os.path.realpath(home)))),
     )
     return found, problem
 
@@ -78,6 +82,45 @@ def _plan(runtime: Runtime, program: Program) -> planner.Plan:
 def _temporary() -> tuple[str, ...]:
     named = os.environ.get("TMPDIR", "")
     return (os.path.abspath(named),) if named.startswith("/") else ()
+
+
+def real(path: str) -> str:
+    """Where links lead; what can be no path is left as it is."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path
+
+
+def _secrets(homes: Iterable[str]) -> Callable[[str], str]:
+    """`Facts.secret`, for the files in those homes that hold secrets by their names."""
+    known: dict[tuple[int, int], str] = {}
+
+    def learn_all() -> None:
+        rest = [(path, 0) for home in homes for path in inside_home(home) if holds_secrets(path)]
+        for path, depth in rest:  # grows meanwhile
+            try:
+                stat = os.lstat(path)
+                if stat.st_mode & 0o170000 == 0o040000 and depth < _DEEPEST:
+                    inner = [(f"{path}/{name}", depth + 1) for name in os.listdir(path)]
+                    rest += inner[: max(0, _MOST_SECRETS - len(rest))]
+            except OSError:
+                continue
+            known[stat.st_dev, stat.st_ino] = path
+
+    def secret(path: str) -> str:
+        try:
+            stat = os.stat(path)
+        except (OSError, ValueError):
+            return ""
+        if stat.st_nlink < 2 or stat.st_mode & 0o170000 != 0o100000:
+            return ""
+        if not known:
+            known[0, 0] = ""  # looked for, even where there is none
+            learn_all()
+        return known.get((stat.st_dev, stat.st_ino), "")
+
+    return secret
 
 
 def kind(path: str) -> str:
@@ -108,17 +151,17 @@ def _owner(runtime: Runtime, given: Policy) -> Callable[[str], str | None]:
     def owner(path: str) -> str | None:
         if not path.startswith("/"):
             return None
-        real = os.path.realpath(path) if "\0" not in path else path
-        site = next((s for s in runtime.site if covers(s, real)), None)
+        place = real(path)
+        site = next((s for s in runtime.site if covers(s, place)), None)
         if site is None:
             reads = (g.target for g in given.grants if g.right == "read")
-            return "" if any(covers(target, real) for target in reads) else None
+            return "" if any(covers(target, place) for target in reads) else None
         if not known:
             from belljar.confine.distributions import owners
 
             known.update(owners(runtime))
-        top = f"{site}/{real[len(site) + 1 :].partition('/')[0]}"
-        return known.get(real) or known.get(top)
+        top = f"{site}/{place[len(site) + 1 :].partition('/')[0]}"
+        return known.get(place) or known.get(top)
 
     return owner
 
@@ -139,12 +182,16 @@ def _requires(runtime: Runtime) -> Callable[[str], tuple[str, ...]]:
 def _programs(runtime: Runtime) -> Callable[[str], tuple[str, str]]:
     def program(text: str) -> tuple[str, str]:
         try:
-            where, real = locate(Grant("run", text, ""))
+            where, place = locate(Grant("run", text, ""))
         except PolicyError as error:
             missing = "no such program" in error.message
             return ("", "is no program that could be started") if missing else (text, error.message)
-        if real == runtime.program:
-            return real, ""  # inside, `sys.executable` is the binary itself
+        except ValueError:
+            return "", "is no name that a program could have"
+        except OSError as error:
+            return text, f"cannot be read: {error.strerror}"
+        if place == runtime.program:
+            return place, ""  # inside, `sys.executable` is the binary itself
         return (text if "/" in text else where), ""
 
     return program

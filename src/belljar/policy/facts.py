@@ -36,7 +36,8 @@ class Facts(Value):
     distributions a grant of `name` brings. `program(name)` is (the file that `run` would start,
     why it cannot be granted). `private` are the directories that are the guest's own inside,
     `obeyed` the names that a sandbox shields, `own` Belljar's directories, `homes` those of
-    people, `folder` the program's.
+    people, `folder` the program's. `secret(path)` is the known secret file that `path` is another
+    name of (a hard link), or nothing.
     """
 
     given: Policy = Policy()
@@ -52,3 +53,4 @@ class Facts(Value):
     own: tuple[str, ...] = ()
     homes: tuple[str, ...] = ()
     folder: str = ""
+    secret: Callable[[str], str] = _nothing

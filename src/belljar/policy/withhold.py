@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from belljar.events.paths import covers
 from belljar.policy import addresses
 from belljar.policy.modules import UNSAFE_MODULES
 from belljar.policy.refused import refused_path
@@ -29,25 +30,37 @@ def path(facts: Facts, key: str, value: str, target: str) -> str:
         return "its name is not UTF-8, which a policy cannot say"
     if "\0" in value:
         return "no file has such a name"
-    reason = refused_path(value)
+    real = facts.real(value)
+    reason = refused_path(value) or refused_path(real)
     if reason:
         return reason
     if any(value == top or value.startswith(f"{top}/") for top in _OURS):
         return f"{'/'.join(value.split('/')[:2])} inside is Belljar's own"
     if facts.kind(value) not in ("file", "directory"):
         return "it is neither a file nor a directory"
+    names = tuple(dict.fromkeys((value, target, real, facts.real(target))))
     if key == "write":
-        reason = is_obeyed(value, facts.obeyed) or is_obeyed(target, facts.obeyed)
+        reason = next((why for name in names if (why := is_obeyed(name, facts.obeyed))), "")
         if reason:
             return reason
-        for own in facts.own:
-            if own == value or own.startswith(f"{value}/") or value.startswith(f"{own}/"):
-                return "it holds Belljar's own files, which no guest may write"
-    reason = holds_secrets(value) or holds_secrets(target)
-    if not reason and facts.kind(value) == "directory":
-        reason = is_wide(value, facts.homes)
-        reason = reason or next((f"it holds {p}" for p in inside_home(value) if facts.kind(p)), "")
-    return reason
+        if any(
+            covers(own, name) or covers(name, own) for own in facts.own for name in (value, real)
+        ):
+            return "it holds Belljar's own files, which no guest may write"
+    for name in names:
+        reason = holds_secrets(name)
+        if reason:
+            return reason if name in (value, target) else f"it leads to {name}: {reason}"
+    same = facts.secret(value)
+    if same:
+        return f"it is the same file as {same}: {holds_secrets(same)}"
+    if facts.kind(value) == "directory":
+        for name in dict.fromkeys((value, real)):
+            inside = next((f"it holds {p}" for p in inside_home(name) if facts.kind(p)), "")
+            reason = is_wide(name, facts.homes) or inside
+            if reason:
+                return reason
+    return ""
 
 
 def address(right: str, target: str) -> list[Row]:

@@ -142,9 +142,10 @@ class _Study:
         own = tuple(p for p in (os.path.abspath(self._directory), cache_directory()) if p)
         try:
             found, problem = facts(program, self._run.time, own)
-        except (BelljarError, OSError) as error:
+        except (BelljarError, OSError, ValueError) as error:  # ValueError: a NUL in a name
             self._amiss.append(f"its interpreter is not known ({error}): ours stands for it")
-            program = program.replace(kind="code", python=sys.executable)
+            cwd = "/" if "\0" in program.cwd else program.cwd
+            program = program.replace(kind="code", python=sys.executable, cwd=cwd)
             found, problem = facts(program, self._run.time, own)
         if problem:
             self._amiss.append(f"`belljar run` could not run it as it is: {problem}")
