@@ -38,7 +38,8 @@ def late(tmp_path: Path, *options: str) -> str:
     script = tmp_path / "late.py"
     script.write_text(LATE)
     command = [sys.executable, "-c", "from belljar.cli import main; main()", "watch", "--quiet"]
-    command += ["--ledger", "none", "--rules", "none", *options, str(script), str(victim), str(said)]
+    command += ["--ledger", "none", "--rules", "none", *options]
+    command += [str(script), str(victim), str(said)]
     assert subprocess.run(command, check=False, timeout=60).returncode == 0
     wait.unlink()  # the watch is over
     deadline = time.monotonic() + 30
