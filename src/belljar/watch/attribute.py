@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from belljar.events.paths import absolute
-from belljar.watch.sites import Site, label, normal
+from belljar.watch.budget import Budget
+from belljar.watch.sites import Site, label, names_in, normal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Attribution:
         self._editable: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
         self._libraries: dict[str, bool] = {}
         self._bare: set[str] = set()
+        self._budget = Budget()
 
     def of(self, event: Event) -> str:
         """`name version` of the distribution of the nearest frame outside the standard library;
@@ -74,7 +76,9 @@ class Attribution:
         if found is None:
             if len(self._known) >= _MOST_FILES:
                 self._known.clear()
+            self._budget.begin()
             found = self._known[path] = self._find(path)
+            self._budget.end()
         return found
 
     def learn(self, executable: str | None, version: str) -> None:
@@ -105,7 +109,9 @@ class Attribution:
         archived = self._archived(path)
         if not archived and self._is_standard(path):
             return STANDARD
-        return archived or self._script_of(path) or self._in_place(path)
+        if archived or self._budget.late():
+            return archived or PROGRAM
+        return self._script_of(path) or self._in_place(path)
 
     def _is_standard(self, path: str) -> bool:
         """Is it beneath `lib/pythonX.Y`, with `os.py` there, or in `pythonXY.zip`?"""
@@ -144,11 +150,8 @@ class Attribution:
         if last != "bin" or f"{prefix}/".startswith(_NEVER):
             return ""
         for library in ("lib", "lib64"):
-            try:
-                versions = os.listdir(f"{prefix}/{library}")
-            except (OSError, ValueError):
-                continue
-            for version in [v for v in versions if v.startswith("python3")][:_MOST_VERSIONS]:
+            found = names_in(f"{prefix}/{library}", self._budget)
+            for version in [v for v in found if v.startswith("python3")][:_MOST_VERSIONS]:
                 place = f"{prefix}/{library}/{version}/site-packages"
                 site = self._site(place, bare=False)
                 owner = site.owner_of_listed(f"../../../bin/{name}") if site else ""
@@ -197,7 +200,7 @@ class Attribution:
         if site is None:
             if len(self._sites) >= _MOST_SITES or f"{directory}/".startswith(_NEVER):
                 return None
-            site = Site(directory)
+            site = Site(directory, self._budget)
             if not bare and not site.distributions:
                 if len(self._bare) >= _MOST_BARE:
                     self._bare.clear()

@@ -11,6 +11,8 @@ import os
 import re
 import stat
 
+from belljar.watch.budget import Budget
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     Reader = Callable[[str, int], bytes]
 
 _MOST_NAMES: Final = 20_000
-_MOST_DISTRIBUTIONS: Final = 5_000
+_MOST_DISTRIBUTIONS: Final = 2_000
 _LARGEST_LIST: Final = 4 << 20  # of a RECORD; that of a huge package has some 2 MB
 _LARGEST_HEAD: Final = 8 << 10
-_KEPT_LISTS: Final = 16 << 20  # of all RECORDs together; what is beyond is read again when needed
+_DEEPEST: Final = 64  # directories of a namespace
 _MOST_LOOKS: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,63}")
@@ -69,6 +71,20 @@ def read_file(path: str, limit: int) -> bytes:
         return b""
     finally:
         os.close(fd)
+
+
+def names_in(directory: str, budget: Budget) -> list[str]:
+    """What a directory has, in order, as far as the bounds let us look."""
+    found: list[str] = []
+    most = min(_MOST_NAMES, budget.left("name"))
+    try:
+        with os.scandir(directory) as entries:
+            for _, entry in zip(range(most), entries, strict=False):
+                found.append(entry.name)
+    except (OSError, ValueError):
+        pass
+    budget.take("name", len(found))
+    return sorted(found)
 
 
 class Distribution:
@@ -134,8 +150,9 @@ class Distribution:
 class Site:
     """The distributions of the directory or zip file `path`, looked for when first asked."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, budget: Budget | None = None) -> None:
         self.path = path
+        self._budget = budget or Budget()
         self._stamp = -1
         self._looks = 0
         self._zip: Any = None
@@ -143,7 +160,6 @@ class Site:
         self._by_key: dict[str, Distribution] = {}
         self._by_first: dict[str, list[Distribution]] | None = None
         self._lists: dict[str, bytes] = {}
-        self._size = 0
         self._look()
 
     @property
@@ -176,14 +192,18 @@ class Site:
         if len(owners) < 2:
             return owners[0] if owners else same
         directory = rest
-        while directory:  # several share a namespace: whoever has the file, or the nearest
+        for _ in range(_DEEPEST):  # several share a namespace: whoever has the file, or the nearest
             for one in owners:
                 if self._lists_file(one, directory, whole=directory is rest):
                     return one
             directory = directory.rpartition("/")[0]
+            if not directory:
+                break
         return same
 
     def _lists_file(self, one: Distribution, path: str, *, whole: bool = True) -> bool:
+        if self._budget.late():
+            return False
         name = b"\n" + path.encode("utf-8", "surrogateescape")
         files = self._list(one)
         if not whole:
@@ -196,10 +216,7 @@ class Site:
     def _list(self, one: Distribution) -> bytes:
         kept = self._lists.get(one.info)
         if kept is None:
-            kept = one.listed()
-            self._size += len(kept)
-            if self._size <= _KEPT_LISTS:
-                self._lists[one.info] = kept
+            kept = self._lists[one.info] = one.listed()
         return kept
 
     def _firsts(self) -> dict[str, list[Distribution]]:
@@ -207,10 +224,21 @@ class Site:
         if self._by_first is None:
             self._by_first = {}
             for one in self._all:
-                found = {x.decode("utf-8", "replace") for x in _FIRST.findall(self._list(one))}
+                found = self._firsts_of(self._list(one))
                 for first in found or one.tops():
                     self._by_first.setdefault(first, []).append(one)
         return self._by_first
+
+    def _firsts_of(self, files: bytes) -> set[str]:
+        found, many = set(), 0
+        left = self._budget.left("name")
+        for match in _FIRST.finditer(files):
+            if many >= left:
+                break
+            many += 1
+            found.add(match[1])
+        self._budget.take("name", many)
+        return {first.decode("utf-8", "replace") for first in found}
 
     def _changed(self) -> bool:
         """Look again where something was installed since; True if so."""
@@ -229,14 +257,16 @@ class Site:
     def _look(self) -> None:
         self._looks += 1
         self._stamp = self._now()
-        self._by_key, self._lists, self._by_first, self._size = {}, {}, None, 0
+        self._by_key, self._lists, self._by_first = {}, {}, None
         self._all = []
         for name in self._names():
             stem, dot, kind = name.rpartition(".")
             if not dot or kind not in ("dist-info", "egg-info"):
                 continue
             one = Distribution(name, stem, self._read)
-            if one.label and len(self._all) < _MOST_DISTRIBUTIONS:
+            if len(self._all) >= _MOST_DISTRIBUTIONS:
+                break
+            if one.label and self._budget.take("distribution"):
                 self._all.append(one)
                 self._by_key[one.key] = one
 
@@ -244,21 +274,19 @@ class Site:
         if not os.path.isdir(self.path):
             from belljar.watch.zips import Zip
 
-            self._zip = Zip.of(self.path)
+            self._zip = None
+            if os.path.isfile(self.path) and self._budget.take("archive"):
+                self._zip = Zip.of(self.path)
             return self._zip.folders() if self._zip else []
-        found: list[str] = []
-        try:
-            with os.scandir(self.path) as entries:
-                for entry in entries:
-                    found.append(entry.name)
-                    if len(found) >= _MOST_NAMES:
-                        break
-        except OSError:
-            return found
-        return sorted(found)
+        return names_in(self.path, self._budget)
 
     def _read(self, name: str, limit: int) -> bytes:
+        limit = min(limit, self._budget.left("byte"))
+        if limit <= 0:
+            return b""
         if self._zip is not None:
             data: bytes = self._zip.read(name, limit)
-            return data
-        return read_file(f"{self.path}/{name}", limit)
+        else:
+            data = read_file(f"{self.path}/{name}", limit)
+        self._budget.take("byte", len(data))
+        return data
