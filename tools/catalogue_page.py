@@ -43,6 +43,9 @@ by a test that runs the operation under a hook, each example below too.
 |---|---|---|---|---|---|---|---|---|
 {figures}
 
+Left out are the few tests that can hang for ever without the recorder, too (`tools/prove/recorded.py` names
+them). A difference counts where it stands in three runs of the test alone.
+
 Types of arguments: `object` is anything; it stands where the event hands on what the caller gave,
 which nobody has looked at yet. The recorder keeps the name of its type only. "Besides" are events that the
 same operation raises as well.
