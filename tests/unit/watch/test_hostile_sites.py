@@ -73,9 +73,14 @@ def test_a_large_directory_is_not_parsed_whatever_it_says(
 ) -> None:
     many(tmp_path / "some.zip", 3900, told)
     assert Zip.of(str(tmp_path / "some.zip")) is not None
-    parsed = []
+    parsed: list[object] = []
     made = zipfile.ZipInfo
-    monkeypatch.setattr(zipfile, "ZipInfo", lambda *a: parsed.append(a) or made(*a))
+
+    def info(*args: str) -> zipfile.ZipInfo:
+        parsed.append(args)
+        return made(*args)
+
+    monkeypatch.setattr(zipfile, "ZipInfo", info)
     for count in (4100, 60_000, 1_300_000):
         many(tmp_path / "many.zip", count, told)
         assert Zip.of(str(tmp_path / "many.zip")) is None
@@ -101,9 +106,14 @@ def test_descriptors_are_not_left_open(tmp_path: Path) -> None:
 def test_so_many_archives_are_looked_at_in_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = []
+    opened: list[str] = []
     real = zips._open
-    monkeypatch.setattr(zips, "_open", lambda path: opened.append(path) or real(path))
+
+    def count(path: str) -> object:
+        opened.append(path)
+        return real(path)
+
+    monkeypatch.setattr(zips, "_open", count)
     attribution = Attribution()
     for number in range(40):
         path = archive(tmp_path / f"{number}.zip")
