@@ -76,7 +76,7 @@ def watch(
     that is started instead and executes `argv`.
     Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
-    with Collector() as collector:
+    with Collector(_in_memory()) as collector:
         before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (*_IGNORED, *_FORWARDED)
         }
@@ -107,6 +107,14 @@ def watch(
         status = code if code >= 0 else 128 - code
         found = tuple(findings)
         return Watched(status, child, collector.events, collector.drops, found, max(0, -code))
+
+
+def _in_memory() -> str | None:
+    """Where the channel costs least: a write to a FIFO also sets the time of its inode, and on a
+    disk's file system that is 20 to 30 us each time the clock has ticked. None: the usual place."""
+    place = "/dev/shm"  # noqa: S108 (the directory in it is private, its name random)
+    usable = "TMPDIR" not in os.environ and os.access(place, os.W_OK | os.X_OK)
+    return place if usable else None
 
 
 def _spawn(argv: Sequence[str], env: dict[str, str], before: Mapping[int, Any]) -> int:
