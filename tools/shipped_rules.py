@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+try:
+    from belljar.model import Rule
+except ImportError:  # not installed: from the sources
+    sys.path.insert(0, str(ROOT / "src"))
+    from belljar.model import Rule
 
-from belljar.model import Rule  # noqa: E402
 from belljar.policy.rulefile import parse_shipped  # noqa: E402
 
 TARGET = ROOT / "src" / "belljar" / "policy" / "shipped.py"

@@ -110,7 +110,7 @@ class Summary:
 
     def _name(self, package: Package) -> str:
         if package.label != PROGRAM:
-            return printable(package.label, 80)
+            return printable(package.label, 80)[:WIDTH]  # escapes make it longer
         return "the program" + (f" ({printable(self._program, 60)})" if self._program else "")
 
     def _block(self, package: Package, lines: int, colour: bool, width: int) -> list[str]:
