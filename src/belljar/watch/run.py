@@ -112,7 +112,7 @@ def watch(
 def _in_memory() -> str | None:
     """Where the channel costs least: a write to a FIFO also sets the time of its inode, and on a
     disk's file system that is 20 to 30 us each time the clock has ticked. None: the usual place."""
-    place = "/dev/shm"  # noqa: S108 (the directory in it is private, its name random)
+    place = "/dev/shm"  # the directory in it is private, its name random
     usable = "TMPDIR" not in os.environ and os.access(place, os.W_OK | os.X_OK)
     return place if usable else None
 
