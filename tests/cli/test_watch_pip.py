@@ -83,7 +83,8 @@ def test_an_installation_fits_on_one_screen_by_package(
     lines = lines[start:]
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
-    assert re.fullmatch(r"belljar: \d+ events announced by \d+ process(es)? in [\d.]+ s.*", lines[0])
+    head = r"belljar: \d+ events announced by \d+ process(es)? in [\d.]+ s.*"
+    assert re.fullmatch(head, lines[0])
     assert re.fullmatch(r"pip \d[\w.]*", lines[1])  # what matters most comes first
     block = "\n".join(lines[1:])
     port = index.split(":")[2].partition("/")[0]
