@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,13 @@ import pytest
 
 COMMAND = (sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())")
 MUST_WORK = os.environ.get("BELLJAR_MUST_WORK") == "1"
+
+# A suite started in the background, or by something that ignores the keyboard, hands that on to
+# every program it starts; the tests speak of programs that were started in the ordinary way.
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1):
+    signal.signal(_number, signal.SIG_DFL)
 
 
 class Ran:

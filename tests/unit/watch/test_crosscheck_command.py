@@ -32,7 +32,7 @@ def test_the_command_shows_the_coverage_behind_its_summary_and_in_json(tmp_path)
         [*argv, "--events", "ctypes.*", "-c", program],
         check=False, capture_output=True, text=True, env=env,
     )  # fmt: skip
-    assert done.returncode == 3
+    assert done.returncode == 3, done.stderr
     assert "    openat /etc/hostname" in done.stderr
     out = tmp_path / "out.json"
     done = subprocess.run(
