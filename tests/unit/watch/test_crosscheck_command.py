@@ -28,6 +28,7 @@ def test_the_command_shows_the_coverage_behind_its_summary_and_in_json(tmp_path)
     program = "import ctypes; ctypes.CDLL(None).open(b'/etc/hostname', 0); raise SystemExit(3)"
     env = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "HOME": str(tmp_path)}
     argv = [sys.executable, "-c", code, "--ledger", "none", "--cross-check"]
+    argv += ["--python", sys.executable]  # a .venv of another version may lie where we are
     done = subprocess.run(
         [*argv, "--events", "ctypes.*", "-c", program],
         check=False, capture_output=True, text=True, env=env,
