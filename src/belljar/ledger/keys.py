@@ -1,0 +1,222 @@
+"""Key files: made, loaded, replaced and erased. Private keys are 0600 or refused.
+
+A ledger has `keys/fixed`, `keys/epoch` (and `keys/epoch.next` while an epoch ends) and
+`keys/public`, one vkey a line, the fixed key first, then the genesis epoch's.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from hashlib import sha256
+
+from belljar.errors import LedgerError
+from belljar.ledger.note import (
+    ED25519,
+    NoteMalformed,
+    SigningKey,
+    VerifierKey,
+    parse_private,
+    parse_vkey,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+FIXED: Final = "keys/fixed"
+EPOCH: Final = "keys/epoch"
+PUBLIC: Final = "keys/public"
+NEXT: Final = ".next"
+_MAX_FILE: Final = 1 << 16
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def origin_of(public: bytes) -> str:
+    """The origin of the ledger with this fixed public key.
+
+    >>> origin_of(bytes(32))
+    'belljar.ledger/66687aadf862bd77'
+    """
+    return f"belljar.ledger/{sha256(public).hexdigest()[:16]}"
+
+
+def epoch_name(origin: str, epoch: int) -> str:
+    """The name of an epoch's key."""
+    return f"{origin}/epoch/{epoch}"
+
+
+def new_fixed() -> SigningKey:
+    """A new fixed key; its name is the origin that its own public key makes."""
+    seed = os.urandom(32)
+    public = SigningKey("new", seed).public.public
+    return SigningKey(origin_of(public), seed)
+
+
+def new_epoch(origin: str, epoch: int) -> SigningKey:
+    """A new key for epoch `epoch` of the ledger `origin`."""
+    return SigningKey.new(epoch_name(origin, epoch), ED25519)
+
+
+def save(path: str, key: SigningKey) -> None:
+    """Write a private key to a new file, 0600, and wait until the disk has it.
+
+    It is there whole or not at all. Raises `LedgerError` when there is such a file or it cannot
+    be written.
+    """
+    temporary = f"{path}.tmp"
+    try:
+        _discard(temporary)
+        with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
+            file.write(f"{key.private()}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # unlike a rename, this never replaces a key
+        finally:
+            os.unlink(temporary)
+        sync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise LedgerError(f"cannot write the key {path}: {error.strerror}") from error
+
+
+def load(path: str) -> SigningKey:
+    """The private key in the file `path`.
+
+    Raises `LedgerError` when there is none, when others than its owner can read or write it, or
+    when it holds no key; the message never quotes it.
+    """
+    try:
+        fd = os.open(path, _READ)
+    except OSError as error:
+        raise LedgerError(f"cannot read the key {path}: {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise LedgerError(f"cannot use the key {path}: not a regular file")
+        if found.st_mode & 0o077:
+            raise LedgerError(
+                f"cannot trust the key {path}: others can read it; make a new one "
+                "(chmod 600 only if nobody else ever could)"
+            )
+        if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+            raise LedgerError(f"cannot trust the key {path}: it belongs to another user")
+        data = file.read(_MAX_FILE)
+    try:
+        return parse_private(data.decode("utf-8", "replace"))
+    except NoteMalformed as error:
+        raise LedgerError(f"cannot use the key {path}: {error}") from error
+
+
+def rotate(path: str, key: SigningKey) -> None:
+    """Put `key` into the place of the private key at `path`, which is erased.
+
+    Killed at any moment, `finish` (which does nothing otherwise) completes it: the new key is
+    on disk as `path.next` before the old one is touched.
+    """
+    if not os.path.exists(path + NEXT):
+        save(path + NEXT, key)
+    finish(path)
+
+
+def finish(path: str) -> bool:
+    """Complete a `rotate` that was cut short after `path.next` was written; whether there was one.
+
+    Raises `LedgerError` when it cannot be done.
+    """
+    if not os.path.exists(path + NEXT):
+        return False
+    load(path + NEXT)  # never erase the old key for one that is none
+    try:
+        if os.path.exists(path):
+            _overwrite(path)
+        os.rename(path + NEXT, path)
+        sync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise LedgerError(f"cannot replace the key {path}: {error.strerror}") from error
+    return True
+
+
+def erase(path: str) -> None:
+    """Overwrite a key file, wait for the disk, and unlink it. No file is no error.
+
+    What the file system or the medium keeps elsewhere (copy on write, journals with data,
+    snapshots, flash translation) is beyond this; `docs/ledger-proofs.md` says so.
+    """
+    try:
+        _overwrite(path)
+        os.unlink(path)
+        sync_directory(os.path.dirname(path) or ".")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LedgerError(f"cannot erase the key {path}: {error.strerror}") from error
+
+
+def publish(path: str, *keys: VerifierKey) -> None:
+    """Append verifier keys to the file `path` (0644), one a line, in one write."""
+    lines = "".join(f"{key.vkey()}\n" for key in keys).encode()
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "wb") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(fd)
+    except OSError as error:
+        raise LedgerError(f"cannot write {path}: {error.strerror}") from error
+
+
+def published(path: str) -> list[VerifierKey]:
+    """The verifier keys in a file, one a line; empty lines and such with `#` are passed over.
+
+    Raises `LedgerError` naming the line that is none.
+    """
+    keys = []
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise LedgerError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > _MAX_FILE:
+        raise LedgerError(f"{path} is too long for a list of keys")
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            keys.append(parse_vkey(line))
+        except NoteMalformed as error:
+            raise LedgerError(f"{path}:{number}: {error}") from error
+    return keys
+
+
+def sync_directory(path: str) -> None:
+    """Wait until the disk has the names in a directory. Raises `OSError`."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _discard(path: str) -> None:
+    """Erase what a killed `save` left: a key, unless it already has its own name, too."""
+    try:
+        if os.lstat(path).st_nlink == 1:
+            _overwrite(path)
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _overwrite(path: str) -> None:
+    """Every byte of it, in place. Raises `OSError`."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(fd).st_size
+        done = 0
+        while done < size:
+            done += os.pwrite(fd, os.urandom(min(size - done, 1 << 16)), done)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
