@@ -41,15 +41,25 @@ EVENTS: Final = 2
 DECISIONS: Final = 3
 END: Final = 4
 RECOVERED: Final = 5
+CLOSED: Final = 6
+PRUNED: Final = 7
+EPOCH: Final = 8
+SENDER: Final = 9
 KINDS: Final = {
     START: "start",
     EVENTS: "events",
     DECISIONS: "decisions",
     END: "end",
     RECOVERED: "recovered",
+    CLOSED: "closed",
+    PRUNED: "pruned",
+    EPOCH: "epoch",
+    SENDER: "sender",
 }
 #: Kinds that are always exactly one entry.
-SINGLE: Final = frozenset((START, END, RECOVERED))
+SINGLE: Final = frozenset((START, END, RECOVERED, CLOSED, PRUNED, EPOCH, SENDER))
+#: Kinds that only the ledger itself writes.
+OWN: Final = frozenset((RECOVERED, CLOSED))
 
 try:
     from _sha2 import sha256 as _small  # type: ignore[import-not-found]

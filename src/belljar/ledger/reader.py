@@ -27,7 +27,12 @@ MOST_UNFINISHED: Final = 100_000
 
 
 class Record(Value):
-    """One record as it lies in the file; `payload` may hold anything a guest liked to say."""
+    """One record as it lies in the file; `payload` may hold anything a guest liked to say.
+
+    `index` counts records from 0 over the whole ledger (-1 where the reader came from the end
+    and does not know), `own` is the record's hash in the chain, `stored` how many bytes of
+    payload the file has.
+    """
 
     offset: int
     kind: int
@@ -36,10 +41,13 @@ class Record(Value):
     count: int
     time: int
     payload: bytes
+    index: int = -1
+    own: bytes = bytes(32)
+    stored: int = 0
 
     @property
     def name(self) -> str:
-        """`start`, `events`, `decisions`, `end` or `recovered`."""
+        """`start`, `events`, `decisions`, `end`, ..."""
         return KINDS[self.kind]
 
 
@@ -141,7 +149,13 @@ class Reader:
             self._walk_to(start)
         for offset, kind, run, first, count, time, body in self.found():
             if first + count > start:
-                yield Record(offset, kind, run, first, count, time, bytes(body))
+                cursor = self._cursor
+                assert cursor is not None
+                index = cursor.record - 2 if cursor.record else -1
+                yield Record(
+                    offset, kind, run, first, count, time, bytes(body), index, cursor.chain,
+                    len(body),
+                )  # fmt: skip
 
     def skip_to_last(self, entries: int) -> int:
         """Go before the last `entries` entries, from the end of the file; the first's number.

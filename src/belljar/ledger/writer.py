@@ -20,6 +20,7 @@ from belljar.ledger.format import (
     KINDS,
     MAX_PAYLOAD,
     NAME,
+    OWN,
     RECOVERED,
     SINGLE,
     encode,
@@ -270,7 +271,7 @@ def _check(items: Sequence[Item], run: bytes) -> None:
     if len(run) != 16:
         raise ValueError(f"a run id has 16 bytes, not {len(run)}")
     for kind, count, payload in items:
-        if kind not in KINDS or kind == RECOVERED:
+        if kind not in KINDS or kind in OWN:
             raise ValueError(f"cannot append records of kind {kind}")
         if not 0 < count < 1 << 32 or (count != 1 and kind in SINGLE):
             raise ValueError(f"a record of kind {KINDS[kind]} cannot have {count} entries")

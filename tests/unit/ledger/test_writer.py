@@ -131,7 +131,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("item", "error"),
     [
-        ((9, 1, b""), ValueError),
+        ((99, 1, b""), ValueError),
         ((RECOVERED, 1, b""), ValueError),
         ((EVENTS, 0, b""), ValueError),
         ((EVENTS, 1 << 32, b""), ValueError),
