@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     Item = tuple[int, int, bytes]
+    #: The items of one run, and its id.
+    Group = tuple[Sequence[Item], bytes]
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LEDGER: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -81,7 +83,12 @@ class Writer:
         Raises `LedgerError` when nothing could be recorded (disk full, ledger deleted, a
         payload too long) and `ValueError` for an unknown kind, an impossible count or run.
         """
-        _check(items, run)
+        return self.append_all([(items, run)], now)[0]
+
+    def append_all(self, groups: Sequence[Group], now: int | None = None) -> list[list[int]]:
+        """`append` for several runs at once: all of the groups or none of them, in one write."""
+        for items, run in groups:
+            _check(items, run)
         if self._pid != os.getpid():
             self._leave_parent()
         with self._mutex:
@@ -90,12 +97,12 @@ class Writer:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
                 self._find_end()
-                numbers = self._write(items, run, time.time_ns() if now is None else now)
+                numbers = self._write(groups, time.time_ns() if now is None else now)
             except OSError as error:
                 raise self._cannot("append to", error) from error
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
-            if self._sync and any(item[0] == END for item in items):
+            if self._sync and any(item[0] == END for items, _run in groups for item in items):
                 self._to_disk()
             return numbers
 
@@ -212,28 +219,25 @@ class Writer:
         """Record every side file that no record names. Killed in between, it is told twice."""
         for name, offset, length, digest in recover.untold(self._folder):
             payload = _recovered(name, offset, length, digest)
-            self._write([(RECOVERED, 1, payload)], NO_RUN, time.time_ns())
+            self._write([([(RECOVERED, 1, payload)], NO_RUN)], time.time_ns())
             recover.told(self._folder, name)
 
-    def _write(self, items: Sequence[Item], run: bytes, now: int) -> list[int]:
+    def _write(self, groups: Sequence[Group], now: int) -> list[list[int]]:
         """Write behind the cursor and move it. Raises `OSError`; then the file is as before."""
         cursor = self._cursor
         assert cursor is not None
         chain, entry = cursor.chain, cursor.entry
         parts: list[bytes] = []
-        numbers = []
-        for kind, count, payload in items:
-            self._hashed += len(payload)
-            more, chain = encode(
-                cursor.seed,
-                chain,
-                hasher(self._hashed),
-                (kind, run, entry, count, now),
-                payload,
-            )
-            parts.extend(more)
-            numbers.append(entry)
-            entry += count
+        numbers: list[list[int]] = []
+        for items, run in groups:
+            numbers.append([])
+            for kind, count, payload in items:
+                self._hashed += len(payload)
+                fields = (kind, run, entry, count, now)
+                more, chain = encode(cursor.seed, chain, hasher(self._hashed), fields, payload)
+                parts.extend(more)
+                numbers[-1].append(entry)
+                entry += count
         data = b"".join(parts)
         self._put(data, cursor.offset)
         cursor.chain, cursor.entry = chain, entry
