@@ -1,0 +1,162 @@
+"""Epochs: who may sign which part of the ledger, and the last checkpoint of each, kept in `epochs`.
+
+Epoch N ends with an EPOCH record, whose payload is a MessagePack map `{epoch: N + 1, key: vkey}`.
+The checkpoint that covers everything up to and with that record, and nothing behind it, is signed
+by key N and appended to `epochs`; then key N is erased. So what lies before an EPOCH record is
+signed for good, by keys that nobody has any more.
+"""
+
+from __future__ import annotations
+
+import os
+
+from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import checkpoint as checkpoints
+from belljar.ledger.checkpoint import Checkpoint
+from belljar.ledger.keys import epoch_name
+from belljar.ledger.note import (
+    MAX_NOTE,
+    NoteMalformed,
+    NoteUnverified,
+    VerifierKey,
+    open_note,
+    parse_note,
+    parse_vkey,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+NAME: Final = checkpoints.EPOCHS
+#: Half a million epochs: nine years of a clerk that never rests.
+MAX_FILE: Final = 1 << 28
+_MAX_PAYLOAD: Final = 4096
+_DASH: Final = "\u2014 ".encode()
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_APPEND: Final = (
+    os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+)
+
+
+def commitment(epoch: int, key: VerifierKey) -> bytes:
+    """The payload of the EPOCH record that begins `epoch` under `key`."""
+    import msgspec
+
+    return msgspec.msgpack.encode({"epoch": epoch, "key": key.vkey()})
+
+
+def committed(payload: bytes | memoryview, origin: str) -> tuple[int, VerifierKey]:
+    """Which epoch an EPOCH record begins, and its key. Raises `NoteMalformed`.
+
+    >>> committed(b"", "belljar.ledger/0")
+    Traceback (most recent call last):
+    belljar.ledger.note.NoteMalformed: names no epoch and no key
+    """
+    import msgspec
+
+    try:
+        found = msgspec.msgpack.decode(payload) if len(payload) <= _MAX_PAYLOAD else None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or set(found) != {"epoch", "key"}:
+        raise NoteMalformed("names no epoch and no key")
+    epoch, vkey = found["epoch"], found["key"]
+    if type(epoch) is not int or not 0 < epoch < 1 << 63 or type(vkey) is not str:
+        raise NoteMalformed("names no epoch and no key")
+    key = parse_vkey(vkey)
+    if key.name != epoch_name(origin, epoch):
+        raise NoteMalformed("names a key that is not of this ledger and epoch")
+    return epoch, key
+
+
+def read(directory: str, name: str, most: int) -> bytes | None:
+    """A small file of the ledger, None when there is none. Raises `LedgerError`."""
+    path = os.path.join(directory, name)
+    try:
+        with os.fdopen(os.open(path, _READ), "rb") as file:
+            data = file.read(most + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(f"cannot read {name} in {directory}: {error.strerror}") from error
+    if len(data) > most:
+        raise LedgerCorrupt(f"{name} is longer than {most} bytes", most)
+    return data
+
+
+def split(data: bytes) -> list[bytes]:
+    """The notes of an `epochs` file, each as its bytes; the last may be cut short.
+
+    A note goes from a line that is no signature to the last signature line before another such.
+    """
+    notes: list[bytes] = []
+    begin = at = 0
+    signed = False
+    while at < len(data):
+        end = data.find(b"\n", at) + 1 or len(data)
+        signature = data.startswith(_DASH, at)
+        if signed and not signature:
+            notes.append(data[begin:at])
+            begin = at
+        signed = signature
+        at = end
+    if begin < len(data):
+        notes.append(data[begin:])
+    return notes
+
+
+def history(directory: str, current: bytes | None) -> tuple[list[bytes], int]:
+    """The notes in `epochs`, and how many bytes at its end a killed clerk left.
+
+    It writes `checkpoint` (`current`) before it appends the same note to `epochs`: what is a
+    beginning of that note is no damage. Raises `LedgerError`.
+    """
+    data = read(directory, NAME, MAX_FILE) or b""
+    notes = split(data)
+    if notes and current and notes[-1] != current and current.startswith(notes[-1]):
+        return notes[:-1], len(notes.pop())
+    return notes, 0
+
+
+def opened(note: bytes, keys: list[VerifierKey], where: str) -> Checkpoint:
+    """The checkpoint in a note that each of `keys` signed. Raises `LedgerCorrupt` naming `where`."""
+    try:
+        found = checkpoints.parse(open_note(note, keys, every=True).text)
+    except (NoteMalformed, NoteUnverified) as error:
+        raise LedgerCorrupt(f"{where} does not verify: {error}", 0) from error
+    if found.origin != keys[0].name:
+        raise LedgerCorrupt(f"{where} is one of another ledger", 0)
+    if found.epoch is None or found.time is None or len(found.extensions) != 2:
+        raise LedgerCorrupt(f"{where} does not say its epoch and time", 0)
+    return found
+
+
+def peek(note: bytes, where: str) -> Checkpoint:
+    """The checkpoint in a note, nothing verified. Raises `LedgerCorrupt`."""
+    try:
+        return checkpoints.parse(parse_note(note).text)
+    except NoteMalformed as error:
+        raise LedgerCorrupt(f"{where} cannot be read: {error}", 0) from error
+
+
+def append(directory: str, note: bytes, torn: int = 0) -> None:
+    """Append `note` to `epochs`, over `torn` bytes of it; wait for the disk.
+
+    It is there wholly or not at all. Raises `OSError`.
+    """
+    assert len(note) <= MAX_NOTE
+    fd = os.open(os.path.join(directory, NAME), _APPEND, 0o644)
+    try:
+        end = os.fstat(fd).st_size - torn
+        if torn:
+            os.ftruncate(fd, end)
+        try:
+            if os.write(fd, note) != len(note):
+                raise OSError(28, os.strerror(28))
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, end)
+            raise
+    finally:
+        os.close(fd)
