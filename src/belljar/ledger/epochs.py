@@ -120,7 +120,10 @@ def history(directory: str, current: bytes | None) -> tuple[list[bytes], int]:
 
 
 def opened(note: bytes, keys: list[VerifierKey], where: str) -> Checkpoint:
-    """The checkpoint in a note that each of `keys` signed. Raises `LedgerCorrupt` naming `where`."""
+    """The checkpoint in a note that each of `keys` signed, the fixed one first.
+
+    Raises `LedgerCorrupt` naming `where`.
+    """
     try:
         found = checkpoints.parse(open_note(note, keys, every=True).text)
     except (NoteMalformed, NoteUnverified) as error:

@@ -1,0 +1,335 @@
+"""Extending a ledger's tree and signing it: what its clerk does, one round after the other.
+
+Everything is derived anew from the chain, the tiles and the notes when a `Notary` begins and after
+every failure. Before it signs, it proves that the tree it signed last is how this one begins; so
+two different roots for one size are never signed, wherever it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import epochs, keys, known, shelf
+from belljar.ledger.checkpoint import NAME as CHECKPOINT
+from belljar.ledger.checkpoint import Checkpoint, ours
+from belljar.ledger.format import EPOCH, NAME
+from belljar.ledger.leaf import LEAF, leaf
+from belljar.ledger.merkle import EMPTY, verify_consistency
+from belljar.ledger.note import MAX_NOTE, NoteMalformed, SigningKey, sign
+from belljar.ledger.reader import Reader, Record
+from belljar.ledger.tiles import Tiles
+from belljar.ledger.writer import NO_RUN, Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_TILE: Final = "tile"
+#: Leaves that are added at once, and seconds after which what there is gets signed.
+_MOST: Final = 1 << 14
+_AT_LEAST_EVERY: Final = 1.0
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Notary:
+    """Signs the ledger in `directory`; makes its keys if it has none. The caller holds the lock.
+
+    Raises `LedgerError` for what may pass (a full disk), `LedgerCorrupt` when the ledger is not
+    what was signed: then nothing is signed any more.
+
+    >>> notary = Notary("/tmp/example")  # doctest: +SKIP
+    >>> notary.round(), notary.size  # doctest: +SKIP
+    (4, 4)
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.size = 0
+        self.entries = 0
+        self.epoch = 0
+        self.signed = 0.0  # when, by the monotonic clock
+        self.warning = ""
+        self._reader: Reader | None = None
+        self._next: SigningKey | None = None
+
+    def close(self) -> None:
+        """Close the ledger."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def behind(self) -> bool:
+        """Whether the chain has grown since the last round. Raises `LedgerError`."""
+        return self._reader is None or self._reader.grown()
+
+    def round(self) -> int:
+        """Take in what was appended and sign a new checkpoint; how many records were added."""
+        before = self.size
+        try:
+            reader = self._reader or self._resume()
+            self._take_in(reader)
+            if self.size == before:
+                self._sign([])
+        except OSError as error:
+            self.close()
+            where = error.filename or self.directory
+            raise LedgerError(f"cannot sign the ledger: {where}: {error.strerror}") from error
+        except BaseException:
+            self.close()
+            raise
+        return self.size - before
+
+    def end_epoch(self) -> bool:
+        """Sign all there is for good and erase the key that did; False when that adds nothing.
+
+        What was begun by a clerk that was killed is finished, too.
+        """
+        self.round()
+        if self.size == self._epoch_size and self._next is None:
+            return False
+        path = os.path.join(self.directory, keys.EPOCH)
+        before = self.epoch
+        if self._next is None:
+            fresh = keys.new_epoch(self._fixed.name, before + 1)
+            keys.save(path + keys.NEXT, fresh)
+            self._next = fresh
+        payload = epochs.commitment(before + 1, self._next.public)
+        with Writer(self.directory, sync="always", clerk=False) as writer:
+            writer.append([(EPOCH, 1, payload)], NO_RUN)
+        self.round()
+        if self.epoch == before:
+            raise LedgerError("the record that ends the epoch cannot be found in the ledger")
+        return True
+
+    # -- where the last round ended
+
+    def _resume(self) -> Reader:
+        """Find out, from nothing but files, what is signed and what is not."""
+        self._load_keys()
+        data = epochs.read(self.directory, CHECKPOINT, MAX_NOTE)
+        notes, torn = epochs.history(self.directory, data)
+        if data is None and (notes or torn):
+            raise LedgerCorrupt(f"{CHECKPOINT} is missing, and there was one; put it back", 0)
+        fixed = [self._fixed.public]
+        last = ours(self._fixed.name, 0, EMPTY, 0, 0)
+        self._epoch_size = 0
+        if data is not None:
+            last = epochs.opened(data, fixed, CHECKPOINT)
+        if notes:
+            ended = epochs.opened(notes[-1], fixed, f"note {len(notes)} of {epochs.NAME}")
+            self._epoch_size = ended.size
+            if ended.size > last.size:
+                raise LedgerCorrupt(f"{CHECKPOINT} is older than the last of {epochs.NAME}", 0)
+        if len(notes) - self.epoch not in (0, 1):
+            raise LedgerCorrupt(f"{epochs.NAME} has {len(notes)} notes in epoch {self.epoch}", 0)
+        self._last, self._note, self._torn = last, data or b"", torn
+        self.size = last.size
+        self._tiles = Tiles(self.directory, last.size)
+        reader = Reader(self.directory)
+        try:
+            if not self._tree_is_ours():
+                self._derive(reader)
+                reader.close()
+                reader = Reader(self.directory)
+            signed = self._go_behind(reader)
+            self._finish_epoch(signed, len(notes))
+        except BaseException:
+            reader.close()
+            raise
+        self._reader = reader
+        return reader
+
+    def _load_keys(self) -> None:
+        """Load the keys, or make them for a ledger that never had any."""
+        there = {name: os.path.join(self.directory, name) for name in (keys.FIXED, keys.EPOCH)}
+        new = not any(
+            os.path.lexists(os.path.join(self.directory, name))
+            for name in (CHECKPOINT, epochs.NAME)
+        )
+        os.makedirs(os.path.dirname(there[keys.FIXED]), 0o700, exist_ok=True)
+        if new and not os.path.exists(there[keys.FIXED]):
+            keys.save(there[keys.FIXED], keys.new_fixed())
+        self._fixed = keys.load(there[keys.FIXED])
+        if new and not os.path.exists(there[keys.EPOCH]):
+            keys.save(there[keys.EPOCH], keys.new_epoch(self._fixed.name, 0))
+        self._key = keys.load(there[keys.EPOCH])
+        self._next = None
+        if os.path.exists(there[keys.EPOCH] + keys.NEXT):
+            self._next = keys.load(there[keys.EPOCH] + keys.NEXT)
+        self.epoch = _epoch_of(self._key, self._fixed.name)
+        if new and self.epoch == 0:
+            public = os.path.join(self.directory, keys.PUBLIC)
+            want = [self._fixed.public, self._key.public]
+            if not os.path.exists(public) or keys.published(public) != want:
+                if os.path.exists(public):
+                    os.unlink(public)
+                keys.publish(public, *want)
+            keys.sync_directory(self.directory)
+            try:
+                known.note(self.directory, *want)
+            except LedgerError as error:
+                self.warning = str(error)
+
+    def _tree_is_ours(self) -> bool:
+        try:
+            return self._tiles.root() == self._last.root
+        except LedgerError:
+            return False
+
+    def _derive(self, reader: Reader) -> None:
+        """Make the tiles anew from the records; those there are kept aside as they are.
+
+        For records that were pruned, only the tiles know the leaves.
+        """
+        index = reader.place()[4] - 1
+        aside = os.path.join(self.directory, f"tile-kept-{time.time_ns()}")
+        os.mkdir(aside, 0o700)
+        tile = os.path.join(self.directory, _TILE)
+        if os.path.exists(tile):
+            os.rename(tile, os.path.join(aside, _TILE))
+        tiles = Tiles(self.directory, 0)
+        leaves: list[bytes] = []
+        if index:
+            leaves.extend(Tiles(aside, min(index, self._last.size)).leaves())
+        for _offset, _kind, _run, first, count, when, body in reader.found():
+            leaves.append(LEAF.pack(first, count, len(body), when, reader.place()[2]))
+            if len(leaves) >= _MOST or tiles.size + len(leaves) == self._last.size:
+                room = self._last.size - tiles.size
+                tiles.append(leaves[:room])
+                leaves = []
+                if tiles.size == self._last.size:
+                    break
+        if tiles.size != self._last.size or tiles.root() != self._last.root:
+            raise LedgerCorrupt(
+                f"the first {self._last.size} records are not those that were signed, and the "
+                f"tiles (now in {os.path.basename(aside)}) do not tell which; belljar log verify",
+                0,
+            )
+        self._tiles = tiles
+
+    def _go_behind(self, reader: Reader) -> Record | None:
+        """Go behind the last record that is signed, and make sure that it is that."""
+        if not self.size:
+            self.entries = 0
+            return None
+        wanted = self._tiles.leaf(self.size - 1)
+        first, count, *_rest = LEAF.unpack(wanted)
+        self.entries = first + count - 1
+        what = f"record {self.size} (entry {first})"
+        if reader.first > first:
+            # It was pruned, and what is here goes on behind it.
+            oldest = shelf.oldest(self.directory)
+            try:
+                start = oldest.cursor.start if oldest.cursor else None
+            finally:
+                os.close(oldest.fd)
+            if start is None or start[3] != wanted[-32:] or start[5] != self.size:
+                raise LedgerCorrupt(f"the books do not go on behind {what}, which was signed", 0)
+            return None
+        for record in reader.records(first):
+            if leaf(record) != wanted or record.index != self.size - 1:
+                raise LedgerCorrupt(f"{what} is not the one that was signed", record.offset)
+            return record
+        raise LedgerCorrupt(f"the ledger ends before {what}, which was signed", 0)
+
+    def _finish_epoch(self, signed: Record | None, ended: int) -> None:
+        """Do what is left of an epoch's end: append its last checkpoint, erase its key."""
+        if self._next is None:
+            return
+        if ended == self.epoch:
+            # Whether its last checkpoint is there already.
+            if signed is None or signed.kind != EPOCH:
+                return
+            found = epochs.committed(signed.payload, self._fixed.name)
+            if found != (self.epoch + 1, self._next.public):
+                return
+            epochs.append(self.directory, self._note, self._torn)
+        self._change_keys()
+
+    # -- the round
+
+    def _take_in(self, reader: Reader) -> None:
+        pending: list[bytes] = []
+        signed = time.monotonic()
+        try:
+            for _offset, kind, _run, first, count, when, body in reader.found():
+                place = reader.place()
+                if kind == EPOCH:
+                    self._check_epoch(bytes(body), f"record {place[4] - 1} (entry {first})")
+                pending.append(LEAF.pack(first, count, len(body), when, place[2]))
+                self.entries = first + count - 1
+                late = time.monotonic() - signed > _AT_LEAST_EVERY
+                if kind == EPOCH or late or len(pending) >= _MOST:
+                    whole, pending = pending, []
+                    self._sign(whole)
+                    signed = time.monotonic()
+                    if kind == EPOCH:
+                        epochs.append(self.directory, self._note, self._torn)
+                        self._change_keys()
+        finally:
+            # What is whole before a flaw is signed, so that it is not lost as well.
+            if pending:
+                self._sign(pending)
+
+    def _check_epoch(self, payload: bytes, what: str) -> None:
+        try:
+            found = epochs.committed(payload, self._fixed.name)
+        except NoteMalformed as error:
+            raise LedgerCorrupt(f"{what} {error}", 0) from error
+        if self._next is None or found != (self.epoch + 1, self._next.public):
+            raise LedgerCorrupt(f"{what} ends the epoch, but no clerk wrote it", 0)
+
+    def _change_keys(self) -> None:
+        assert self._next is not None
+        keys.finish(os.path.join(self.directory, keys.EPOCH))
+        self._key, self._next = self._next, None
+        self.epoch += 1
+        self._epoch_size = self.size
+        self._torn = 0
+
+    def _sign(self, leaves: list[bytes]) -> None:
+        """Add `leaves` to the tree and publish a checkpoint of it."""
+        if leaves:
+            self._chain_to_disk()
+            self._tiles.append(leaves)
+        tiles, last = self._tiles, self._last
+        size, root = tiles.size, tiles.root()
+        proof = tiles.consistency(last.size, size)
+        if not verify_consistency(last.size, last.root, size, root, proof):
+            raise LedgerCorrupt(f"{_TILE} does not go on from what was signed last", 0)
+        # Never earlier than the last one, even where the clock was put back.
+        now = max(time.time_ns(), (last.time or 0) + 1)
+        new: Checkpoint = ours(last.origin, size, root, self.epoch, now)
+        note = sign(new.render(), [self._fixed, self._key])
+        replace(os.path.join(self.directory, CHECKPOINT), note)
+        self._last, self._note, self.size = new, note, size
+        self.signed = time.monotonic()
+
+    def _chain_to_disk(self) -> None:
+        """What is signed must outlive the machine: a tree that knows more than the chain is lost.
+        (Writers bring a book to disk before they close it.)"""
+        fd = os.open(os.path.join(self.directory, NAME), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+
+def replace(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write a file anew, whole or not at all, after the disk has its bytes. Raises `OSError`."""
+    temporary = f"{path}.tmp"
+    with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _epoch_of(key: SigningKey, origin: str) -> int:
+    """N of the epoch whose key this is. Raises `LedgerCorrupt` for a key of another ledger."""
+    number = key.name.removeprefix(f"{origin}/epoch/")
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise LedgerCorrupt(f"{keys.EPOCH} is not a key of this ledger", 0)
+    return int(number)
