@@ -22,6 +22,9 @@ COMMANDS: Final = {
     "verify": ("log_verify", "prove it whole, or name the first flaw"),
     "tail": ("log_tail", "the last entries, one a line"),
     "show": ("log_show", "one entry with all its fields"),
+    "query": ("log_query", "ask in SQL: events, runs, decisions, alerts"),
+    "export": ("log_export", "for other systems: JSON lines, Parquet, OCSF, SARIF"),
+    "witness": ("log_witness", "cosign checkpoints from another place, or ask for it"),
 }
 
 
