@@ -95,6 +95,8 @@ def cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
     if isinstance(value, (list, tuple, dict)):
         from belljar.cli.log_text import json_text
 

@@ -22,14 +22,14 @@ _MASKS: Final = ("pid", "thread", "seq", "run")
 
 def extra() -> tuple[Any, Any]:
     """duckdb and numpy. Raises `LedgerError` that names the extra where they are missing."""
+    from importlib import import_module
+
     try:
-        import duckdb
-        import numpy
+        return import_module("duckdb"), import_module("numpy")
     except ImportError as error:
         raise LedgerError(
             f"this needs {error.name}: install it with pip install 'belljar[query]'"
         ) from None
-    return duckdb, numpy
 
 
 class Columns:
@@ -47,9 +47,9 @@ class Columns:
              ("time", "<u8")]
         )  # fmt: skip
         self.bodies = Bodies(bodies)
-        self._runs: dict[bytes, int] = dict(
-            (bytes.fromhex(run), at) for at, run in base.execute("FROM raw.run_ids").fetchall()
-        )
+        self._runs: dict[bytes, int] = {
+            bytes.fromhex(run): at for at, run in base.execute("FROM raw.run_ids").fetchall()
+        }
         self._clear()
 
     def _clear(self) -> None:
@@ -152,8 +152,8 @@ class Columns:
         if not self._single:
             return
         kinds = ("u8", "u1", "time", "time", "u4", "u4", "u4", "u8", "u4")
-        for (name, into), kind, column in zip(
-            self._parts.items(), kinds, zip(*self._single, strict=True), strict=True
+        for into, kind, column in zip(
+            self._parts.values(), kinds, zip(*self._single, strict=True), strict=True
         ):
             values = np.array(column, dtype="u8" if kind == "time" else kind)
             into.append(self._times(values) if kind == "time" else values)
@@ -223,5 +223,5 @@ def _value(data: dict[Any, Any], key: str, wanted: str) -> Any:
     if wanted == "number":
         return number(value)
     if wanted == "float":
-        return float(value) if type(value) in (int, float) else None
+        return float(value) if isinstance(value, float) else None
     return text(value)

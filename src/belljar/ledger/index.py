@@ -136,12 +136,11 @@ class Index:
             return False
         if known is None:
             return False
-        last = None
+        now = (1, b"")
         with Reader(directory) as reader:
-            start = reader.skip_to_last(1)
-            for last in reader.records(start):
-                pass
-        return last is not None and (last.first + last.count, last.own) == known[:2]
+            for last in reader.records(reader.skip_to_last(1)):
+                now = last.first + last.count, last.own
+        return now == known[:2]
 
     def _refresh(self, directory: str) -> None:
         """Bring the index up to date, or make it anew where it is of another ledger."""
@@ -233,15 +232,12 @@ def _end(directory: str) -> int:
 
 
 def _open(path: str, *, read_only: bool = False) -> Any:
-    import duckdb
-
-    return duckdb.connect(path, read_only=read_only, config=_BUILDING)
+    return extra()[0].connect(path, read_only=read_only, config=_BUILDING)
 
 
 def _error() -> type[Exception]:
-    import duckdb
-
-    return duckdb.Error
+    found: type[Exception] = extra()[0].Error
+    return found
 
 
 def _state(base: Any) -> tuple[int, bytes, int] | None:
@@ -249,4 +245,5 @@ def _state(base: Any) -> tuple[int, bytes, int] | None:
     found = base.execute("SELECT version, entry, own, bodies FROM raw.state").fetchall()
     if len(found) != 1 or found[0][0] != VERSION:
         return None
-    return found[0][1:]
+    entry, own, bodies = found[0][1:]
+    return entry, own, bodies

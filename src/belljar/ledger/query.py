@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from belljar.errors import LedgerError, UsageError
+from belljar.ledger.columns import extra
 from belljar.ledger.index import Index
 from belljar.model import Value
 
@@ -55,8 +56,7 @@ def ask(
     [(10000000,)]
     """
     with Index(directory, keep=index, progress=progress) as made:
-        import duckdb
-
+        duckdb = extra()[0]
         wrong = (
             duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
             duckdb.PermissionException, duckdb.InvalidInputException,
@@ -78,9 +78,7 @@ def ask(
 
 def connect(path: str) -> Any:
     """A locked, reading connection to the index at `path`."""
-    import duckdb
-
-    return duckdb.connect(path, read_only=True, config=LOCKED)
+    return extra()[0].connect(path, read_only=True, config=LOCKED)
 
 
 def _rows(result: Any) -> Iterator[tuple[Any, ...]]:

@@ -88,9 +88,9 @@ VIEWS: Final = (
     " WHERE kind = 'alert' OR response IN ('alert', 'deny', 'kill')",
     "CREATE VIEW runs AS SELECT s.run, coalesce(s.kind, s.mode) AS kind, s.entry,"
     " s.time AS started, e.time AS ended, s.program, s.argv, s.cwd, s.guest,"
-    " s.python, s.belljar,s.policy, s.tier,"
-    " s.uid, s.pid, e.entry AS end_entry, e.ended_by, e.status, e.signal, e.events, e.denials, e.alerts,"
-    " e.drops, e.missed, e.unkept, s.data AS start_data, e.data AS end_data"
+    " s.python, s.belljar, s.policy, s.tier,"
+    " s.uid, s.pid, e.entry AS end_entry, e.ended_by, e.status, e.signal, e.events, e.denials,"
+    " e.alerts, e.drops, e.missed, e.unkept, s.data AS start_data, e.data AS end_data"
     " FROM raw.starts s LEFT JOIN (SELECT * FROM raw.ends"
     " QUALIFY row_number() OVER (PARTITION BY run ORDER BY entry DESC) = 1) e ON e.run = s.run",
 )
