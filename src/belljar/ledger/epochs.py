@@ -12,8 +12,11 @@ import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import checkpoint as checkpoints
+from belljar.ledger import shelf
 from belljar.ledger.checkpoint import Checkpoint
+from belljar.ledger.format import EPOCH, MAGIC, RECORD, VERSION, sha256
 from belljar.ledger.keys import epoch_name
+from belljar.ledger.leaf import LEAF
 from belljar.ledger.note import (
     MAX_NOTE,
     NoteMalformed,
@@ -28,9 +31,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from belljar.ledger.tilefiles import TileReader
+
+    #: key of an epoch, and what else its EPOCH record's hash is made of: seed, previous hash
+    Commitment = tuple[VerifierKey, bytes, bytes]
+
 NAME: Final = checkpoints.EPOCHS
 #: Half a million epochs: nine years of a clerk that never rests.
 MAX_FILE: Final = 1 << 28
+#: One line for each epoch but the first: vkey, seed and previous hash of its EPOCH record (hex).
+#: So the record can still be proved to have been that one when its book was pruned.
+KEYS: Final = "keys/epochs"
 _MAX_PAYLOAD: Final = 4096
 _DASH: Final = "\u2014 ".encode()
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -143,13 +154,53 @@ def peek(note: bytes, where: str) -> Checkpoint:
         raise LedgerCorrupt(f"{where} cannot be read: {error}", 0) from error
 
 
-def append(directory: str, note: bytes, torn: int = 0) -> None:
-    """Append `note` to `epochs`, over `torn` bytes of it; wait for the disk.
+def own_hash(data: bytes, made_of: Commitment, epoch: int) -> bytes:
+    """What the hash of the EPOCH record with the leaf `data` has to be if it committed that."""
+    first, count, length, time, _own = LEAF.unpack(data)
+    key, seed, previous = made_of
+    payload = commitment(epoch, key)
+    head = RECORD.pack(MAGIC, VERSION, EPOCH, 0, bytes(16), first, count, length, time)
+    own: bytes = sha256(seed + previous + head + payload).digest()
+    return own
+
+
+def recall(directory: str, tiles: TileReader, index: int, epoch: int, key: VerifierKey) -> bytes:
+    """The line of `KEYS` for the EPOCH record at `index`. Raises `LedgerError`."""
+    data = tiles.leaf(index)
+    book = shelf.holding(directory, LEAF.unpack(data)[0])
+    os.close(book.fd)
+    if book.cursor is not None:
+        seed, begin, *_rest = book.cursor.start
+        for previous in (begin, *(tiles.leaf(one)[-32:] for one in (index - 1,) if index)):
+            if own_hash(data, (key, seed, previous), epoch) == data[-32:]:
+                return f"{key.vkey()} {seed.hex()} {previous.hex()}\n".encode()
+    raise LedgerCorrupt(f"record {index + 1} is not the one that begins epoch {epoch}", 0)
+
+
+def remembered(directory: str) -> list[Commitment]:
+    """The lines of `KEYS`. Raises `LedgerError` naming the one that is not as it must be."""
+    found = []
+    data = (read(directory, KEYS, MAX_FILE) or b"").decode("utf-8", "replace")
+    for number, line in enumerate(data.removesuffix("\n").split("\n") if data else (), 1):
+        words = line.split(" ")
+        try:
+            vkey, seed, previous = words
+            one = parse_vkey(vkey), bytes.fromhex(seed), bytes.fromhex(previous)
+            if line != f"{vkey} {one[1].hex()} {one[2].hex()}" or not data.endswith("\n"):
+                raise ValueError("not as it was written")
+        except (NoteMalformed, ValueError) as error:
+            raise LedgerCorrupt(f"line {number} of {KEYS} cannot be read", 0) from error
+        found.append(one)
+    return found
+
+
+def append(directory: str, name: str, note: bytes, torn: int = 0) -> None:
+    """Append `note` to the file `name`, over `torn` bytes of it; wait for the disk.
 
     It is there wholly or not at all. Raises `OSError`.
     """
     assert len(note) <= MAX_NOTE
-    fd = os.open(os.path.join(directory, NAME), _APPEND, 0o644)
+    fd = os.open(os.path.join(directory, name), _APPEND, 0o644)
     try:
         end = os.fstat(fd).st_size - torn
         if torn:

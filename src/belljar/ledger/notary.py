@@ -11,10 +11,11 @@ import os
 import time
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import epochs, keys, known, shelf
+from belljar.ledger import epochs, keys, shelf
 from belljar.ledger.checkpoint import NAME as CHECKPOINT
 from belljar.ledger.checkpoint import Checkpoint, ours
 from belljar.ledger.format import EPOCH, NAME
+from belljar.ledger.known import note as note_known
 from belljar.ledger.leaf import LEAF, leaf
 from belljar.ledger.merkle import EMPTY, verify_consistency
 from belljar.ledger.note import MAX_NOTE, NoteMalformed, SigningKey, sign
@@ -126,7 +127,7 @@ class Notary:
             raise LedgerCorrupt(f"{epochs.NAME} has {len(notes)} notes in epoch {self.epoch}", 0)
         self._last, self._note, self._torn = last, data or b"", torn
         self.size = last.size
-        self._tiles = Tiles(self.directory, last.size)
+        self._tiles = Tiles(self.directory, last.size, sync=True)
         reader = Reader(self.directory)
         try:
             if not self._tree_is_ours():
@@ -168,7 +169,7 @@ class Notary:
                 keys.publish(public, *want)
             keys.sync_directory(self.directory)
             try:
-                known.note(self.directory, *want)
+                note_known(self.directory, *want)
             except LedgerError as error:
                 self.warning = str(error)
 
@@ -189,7 +190,7 @@ class Notary:
         tile = os.path.join(self.directory, _TILE)
         if os.path.exists(tile):
             os.rename(tile, os.path.join(aside, _TILE))
-        tiles = Tiles(self.directory, 0)
+        tiles = Tiles(self.directory, 0, sync=True)
         leaves: list[bytes] = []
         if index:
             leaves.extend(Tiles(aside, min(index, self._last.size)).leaves())
@@ -245,7 +246,7 @@ class Notary:
             found = epochs.committed(signed.payload, self._fixed.name)
             if found != (self.epoch + 1, self._next.public):
                 return
-            epochs.append(self.directory, self._note, self._torn)
+            epochs.append(self.directory, epochs.NAME, self._note, self._torn)
         self._change_keys()
 
     # -- the round
@@ -266,7 +267,7 @@ class Notary:
                     self._sign(whole)
                     signed = time.monotonic()
                     if kind == EPOCH:
-                        epochs.append(self.directory, self._note, self._torn)
+                        epochs.append(self.directory, epochs.NAME, self._note, self._torn)
                         self._change_keys()
         finally:
             # What is whole before a flaw is signed, so that it is not lost as well.
@@ -283,6 +284,12 @@ class Notary:
 
     def _change_keys(self) -> None:
         assert self._next is not None
+        public = self._next.public
+        line = epochs.recall(self.directory, self._tiles, self.size - 1, self.epoch + 1, public)
+        known = epochs.read(self.directory, epochs.KEYS, epochs.MAX_FILE) or b""
+        if not known.endswith(line):
+            whole = known.rfind(b"\n") + 1
+            epochs.append(self.directory, epochs.KEYS, line, len(known) - whole)
         keys.finish(os.path.join(self.directory, keys.EPOCH))
         self._key, self._next = self._next, None
         self.epoch += 1
