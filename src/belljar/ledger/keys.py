@@ -91,7 +91,7 @@ def load(path: str) -> SigningKey:
         fd = os.open(path, _READ)
     except OSError as error:
         raise LedgerError(f"cannot read the key {path}: {error.strerror}") from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise LedgerError(f"cannot use the key {path}: not a regular file")
@@ -102,7 +102,9 @@ def load(path: str) -> SigningKey:
             )
         if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
             raise LedgerError(f"cannot trust the key {path}: it belongs to another user")
-        data = file.read(_MAX_FILE)
+        data = os.read(fd, _MAX_FILE)
+    finally:
+        os.close(fd)
     try:
         return parse_private(data.decode("utf-8", "replace"))
     except NoteMalformed as error:
