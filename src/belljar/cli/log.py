@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 #: `act(options) -> status`; `options.directory` is the ledger: DIR, `--ledger DIR` or one's own.
 COMMANDS: Final = {
     "verify": ("log_verify", "prove it whole, or name the first flaw"),
+    "checkpoint": ("log_checkpoint", "sign what is in it now"),
+    "prove": ("log_prove", "that an entry is in the tree; --check FILE needs no ledger"),
+    "consistency": ("log_consistency", "that one size of the tree is how another began"),
+    "collect": ("log_collect", "record what others on this machine send over a socket"),
     "tail": ("log_tail", "the last entries, one a line"),
     "show": ("log_show", "one entry with all its fields"),
     "query": ("log_query", "ask in SQL: events, runs, decisions, alerts"),
