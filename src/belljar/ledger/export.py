@@ -96,10 +96,14 @@ def ocsf_lines(directory: str, host: str, selection: Selection | None = None) ->
 
 
 def sarif_parts(directory: str, selection: Selection | None = None) -> Iterator[str]:
-    """One SARIF log of the denials and alerts, in parts; see `belljar.ledger.sarif`."""
+    """One SARIF log of the denials and alerts, and of what does not decode, in parts; see
+    `belljar.ledger.sarif`.
+    """
     from belljar.ledger.sarif import sarif
 
-    wanted = (selection or Selection()).replace(kinds=frozenset(("decision",)))
+    wanted = selection or Selection()
+    if not wanted.kinds:
+        wanted = wanted.replace(kinds=frozenset(("decision", "broken")))
     return sarif(entries(directory, wanted))
 
 

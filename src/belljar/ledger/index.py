@@ -18,6 +18,7 @@ from hashlib import sha256
 
 from belljar.errors import LedgerError
 from belljar.ledger.columns import Columns, extra
+from belljar.ledger.format import PRUNED
 from belljar.ledger.reader import Reader
 from belljar.ledger.views import TABLES, VERSION, VIEWS
 
@@ -183,19 +184,20 @@ class Index:
                     return False
                 own = b""
                 continue
-            if own:
-                return False
+            if own or (known[1] and record.kind == PRUNED):
+                return False  # what was pruned must go from here, too
             if not end:
                 end = _end(directory)
             columns.take(record)
             last = record
             if columns.rows >= _ROWS or columns.size >= _BYTES:
                 self._flush(base, columns, record)
-                self._progress(record.first + record.count, end)
+                self._progress(record.first + record.count - 1, end)
         if own:
             return False
         if last is not None:
             self._flush(base, columns, last)
+            self._progress(last.first + last.count - 1, end)
         return True
 
     def _flush(self, base: Any, columns: Columns, last: Record) -> None:
@@ -222,7 +224,7 @@ def _no_cycles() -> Iterator[None]:
 
 
 def _end(directory: str) -> int:
-    """The number behind the ledger's last entry, for the progress only."""
+    """The number of the ledger's last entry, for the progress only."""
     try:
         with Reader(directory) as reader:
             reader.skip_to_last(1)

@@ -59,12 +59,12 @@ def ask(
         duckdb = extra()[0]
         wrong = (
             duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
-            duckdb.PermissionException, duckdb.InvalidInputException,
+            duckdb.PermissionException,
         )  # fmt: skip
         base = connect(made.path)
         try:
-            result = base.execute(sql)
-            described = result.description or []
+            result = base.execute(sql)  # None where there is no statement in it
+            described = (result.description or []) if result else []
             names = tuple(column[0] for column in described)
             types = tuple(str(column[1]) for column in described)
             yield Answer(names, types, _rows(result) if described else iter(()))

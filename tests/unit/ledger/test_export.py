@@ -1,0 +1,247 @@
+"""`belljar log export`: all of it, or the part asked for, and nothing that fools who reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from belljar.cli.log import main
+from belljar.cli.log_export import moment
+from belljar.errors import LedgerError
+from belljar.ledger import Writer
+from belljar.ledger.entries import expand
+from belljar.ledger.export import FORMATS, Selection, entries, line, parquet, to_file
+from belljar.ledger.reader import read
+
+from .conftest import OTHER, RUN
+from .everything import LONG, NASTY, make
+
+TIME = 10**18
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> str:
+    directory = str(tmp_path_factory.mktemp("ledgers") / "ledger")
+    make(directory)
+    return directory
+
+
+def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    status = main(argv)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def slow(directory: str) -> list:
+    return [entry for record in read(directory) for entry in expand(record)]
+
+
+def test_jsonl_has_every_entry_as_tail_has_it_behind_a_line_that_names_the_schema(
+    everything: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(["export", "--format", "jsonl", everything], capsys)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == '{"kind":"schema","schema":"belljar.ledger.entry","version":1}'
+    found = [json.loads(text) for text in lines[1:]]
+    assert [one["entry"] for one in found] == [entry.number for entry in slow(everything)]
+    _, tail, _ = run(["tail", "-n", "100000", "--json", everything], capsys)
+    told = [json.loads(text) for text in tail.splitlines()]
+    assert [one.keys() for one in found] == [one.keys() for one in told]
+    same = [a for a, b in zip(found, told, strict=True) if a == b]
+    assert len(same) >= len(told) - 4  # the others hold what is no UTF-8, spelled out
+
+
+@pytest.mark.parametrize("how", ["jsonl", "ocsf", "sarif"])
+def test_every_line_is_ascii_and_every_parser_takes_it(
+    everything: str, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(["export", "--format", how, everything], capsys)
+    assert status == 0
+    assert out.isascii()
+    assert all(text.isprintable() for text in out.split("\n"))
+    parts = [out] if how == "sarif" else out.splitlines()
+    for part in parts:
+        json.dumps(json.loads(part), ensure_ascii=False).encode("utf-8")
+    assert json.dumps(LONG)[1:-1] in out
+    for text in NASTY:
+        assert json.dumps(text).replace("\x7f", "\\u007f")[1:-1] in out
+
+
+@pytest.mark.parametrize("how", ["jsonl", "ocsf", "parquet"])
+def test_what_does_not_decode_is_exported_as_such(
+    everything: str, how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = [entry for entry in slow(everything) if entry.kind == "broken"]
+    assert len(broken) > 8
+    file = str(tmp_path / "out")
+    status, _, _ = run(["export", "--format", how, "-o", file, everything], capsys)
+    assert status == 0
+    if how == "parquet":
+        sql = f"SELECT entry, reason, bytes FROM read_parquet('{file}') WHERE kind = 'broken' ORDER BY entry"
+        assert duckdb.sql(sql).fetchall() == [(e.number, e.reason, e.raw) for e in broken]
+        return
+    every = [json.loads(text) for text in Path(file).read_text().splitlines()]
+    if how == "ocsf":
+        every = [one["unmapped"]["belljar"] for one in every]
+    found = [one for one in every if one["kind"] == "broken"]
+    assert found == [entry.plain() for entry in broken]
+
+
+def test_sarif_tells_of_what_does_not_decode(
+    everything: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(["export", "--format", "sarif", everything], capsys)
+    results = json.loads(out)["runs"][0]["results"]
+    found = [one for one in results if one["ruleId"] == "belljar/broken"]
+    broken = [entry.plain() for entry in slow(everything) if entry.kind == "broken"]
+    assert [one["properties"]["belljar"] for one in found] == broken
+
+
+def test_parquet_is_the_view_of_all_entries(
+    everything: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for extra in ([], ["--no-index"]):
+        file = str(tmp_path / "it's; DROP.parquet")
+        argv = ["export", "--format", "parquet", "-o", file, *extra, everything]
+        assert run(argv, capsys) == (0, "", "")
+        found = duckdb.read_parquet(file).fetchall()
+        assert [row[0] for row in found] == [entry.number for entry in slow(everything)]
+        assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+        assert os.listdir(tmp_path / "cache") if not extra else True
+
+
+@pytest.mark.parametrize(
+    ("selection", "which"),
+    [
+        (Selection(), lambda e: True),
+        (Selection(run=OTHER.hex()[:4]), lambda e: e.run == OTHER),
+        (Selection(run="ff"), lambda e: False),
+        (Selection(since=TIME + 1), lambda e: e.run == OTHER),
+        (Selection(until=TIME + 10**9), lambda e: e.run == RUN),
+        (Selection(since=TIME, until=TIME), lambda e: False),
+        (Selection(kinds=frozenset({"event"})), lambda e: e.kind == "event"),
+        (Selection(kinds=frozenset({"broken"})), lambda e: e.kind == "broken"),
+        (
+            Selection(kinds=frozenset({"start", "decision"}), run=RUN.hex()),
+            lambda e: e.run == RUN and e.kind in ("start", "decision"),
+        ),
+    ],
+)
+def test_a_part_is_exactly_that_part_in_every_format(
+    everything: str, tmp_path: Path, selection: Selection, which
+) -> None:
+    wanted = [entry.number for entry in slow(everything) if which(entry)]
+    assert [entry.number for entry in entries(everything, selection)] == wanted
+    file = str(tmp_path / "p")
+    assert parquet(everything, file, selection) == len(wanted)
+    found = duckdb.sql(f"SELECT entry FROM read_parquet('{file}') ORDER BY entry").fetchall()
+    assert [number for (number,) in found] == wanted
+
+
+def test_the_command_line_says_what_part(
+    everything: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["export", "--format=jsonl", "--kind", "start,end", "--run", RUN.hex()[:6].upper(),
+            "--since", "2001-09-09", "--until", "2001-09-09T02:46:41+01:00", everything]  # fmt: skip
+    status, out, _ = run(argv, capsys)
+    assert status == 0
+    assert [json.loads(text)["kind"] for text in out.splitlines()] == ["schema", "start", "end"]
+
+
+def test_times_are_read_as_people_write_them() -> None:
+    import time
+    from argparse import ArgumentTypeError
+
+    assert moment("2001-09-09T01:46:40Z") == moment("2001-09-09T03:46:40+02:00") == 10**18
+    assert moment("2001-09-09 01:46:40.5") == 10**18 + 5 * 10**8
+    assert abs(time.time_ns() - 7200 * 10**9 - moment("2h")) < 10**9
+    assert moment("0001-01-01") < moment("9999-12-31")
+    for wrong in ("", "h", "-5h", "soon\x1b[31m", "2001-13-01", "99999999d", "５h"):
+        with pytest.raises(ArgumentTypeError) as error:
+            moment(wrong)
+        assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["export"],
+        ["export", "--format", "xml"],
+        ["export", "--format", "parquet"],
+        ["export", "--format", "parquet", "-o", "-"],
+        ["export", "--format", "jsonl", "--run", "xyz"],
+        ["export", "--format", "jsonl", "--run", "a" * 33],
+        ["export", "--format", "jsonl", "--kind", "events"],
+        ["export", "--format", "jsonl", "--since", "yesterday"],
+    ],
+)
+def test_what_cannot_be_understood_is_usage(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(argv, capsys)
+    assert (status, out) == (2, "")
+    assert err
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_a_flaw_makes_no_file_and_is_named(
+    ledger: str, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(ledger) / "ledger.blj"
+    data = bytearray(path.read_bytes())
+    data[-60] ^= 1
+    path.write_bytes(data)
+    file = tmp_path / "out"
+    file.write_text("before")
+    status, _, err = run(["export", "--format", how, "-o", str(file), ledger], capsys)
+    assert status == 1
+    assert "at offset" in err
+    assert file.read_text() == "before"
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left <= {"out", "ledger", "cache"}
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    ledger: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for how in FORMATS:
+        argv = ["export", "--format", how, "-o", "/nowhere/at/all", ledger]
+        status, _, err = run(argv, capsys)
+        assert status == 1
+        assert err == "belljar: cannot write /nowhere/at/all: No such file or directory\n"
+    with pytest.raises(LedgerError):
+        to_file("/proc/x", lambda name: None)
+
+
+def test_a_link_is_replaced_and_not_followed(ledger: str, tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    (tmp_path / "out").symlink_to(target)
+    assert main(["export", "--format", "jsonl", "-o", str(tmp_path / "out"), ledger]) == 0
+    assert target.read_text() == "precious"
+    assert not (tmp_path / "out").is_symlink()
+
+
+def test_an_empty_ledger_exports_as_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Writer(str(tmp_path)):
+        pass
+    assert run(["export", "--format", "ocsf", str(tmp_path)], capsys) == (0, "", "")
+    _, out, _ = run(["export", "--format", "sarif", str(tmp_path)], capsys)
+    assert json.loads(out)["runs"][0]["results"] == []
+
+
+def test_a_line_is_one_line_whatever_is_in_it() -> None:
+    assert line({"a": "\n\x7f\u2028\ud800"}) == '{"a":"\\n\\u007f\\u2028\\\\ud800"}'

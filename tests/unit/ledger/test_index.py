@@ -1,0 +1,193 @@
+"""The index is what the ledger says, and is made anew where it is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import END, EVENTS, START, Writer
+from belljar.ledger import index as module
+from belljar.ledger.entries import expand
+from belljar.ledger.index import Index, place
+from belljar.ledger.reader import read
+
+from .conftest import OTHER, RUN, fill, packed
+from .everything import event, make
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def rows(directory: str, sql: str, *, keep: bool = True) -> list[tuple]:
+    with Index(directory, keep=keep) as index, duckdb.connect(index.path, read_only=True) as base:
+        return base.execute(sql).fetchall()
+
+
+def test_every_entry_of_every_kind_is_in_it_with_what_the_ledger_says(tmp_path: Path) -> None:
+    directory = str(tmp_path / "ledger")
+    count = make(directory)
+    slow = [entry for record in read(directory) for entry in expand(record)]
+    found = rows(directory, "SELECT entry, kind, pid, seq, run, reason FROM entries ORDER BY entry")
+    assert len(found) == len(slow) == count
+    for row, entry in zip(found, slow, strict=True):
+        assert row == (
+            entry.number, entry.kind, entry.pid or None, entry.seq or None, entry.run.hex(),
+            entry.reason or None,
+        )  # fmt: skip
+    times = rows(directory, "SELECT epoch_ns(time), epoch_ns(recorded) FROM entries ORDER BY entry")
+    for (time, recorded), entry in zip(times, slow, strict=True):
+        assert time == (entry.time if entry.time < (1 << 63) - 1 else None)
+        assert recorded == entry.recorded
+
+
+def test_it_goes_on_where_it_ended_and_says_the_same_as_one_made_at_once(ledger: str) -> None:
+    everything = "SELECT * FROM entries ORDER BY entry"
+    for number in range(5):
+        assert len(rows(ledger, everything)) == 6 * (number + 1)
+        with Writer(ledger) as writer:
+            fill(writer, run=bytes([number]) * 16)
+    assert rows(ledger, everything) == rows(ledger, everything, keep=False)
+    assert len(rows(ledger, "SELECT * FROM runs")) == 6
+
+
+def test_it_is_not_made_anew_for_what_is_new(ledger: str, monkeypatch) -> None:
+    rows(ledger, "SELECT 1")
+    taken = []
+    take = module.Columns.take
+    monkeypatch.setattr(module.Columns, "take", lambda s, r: (taken.append(r.first), take(s, r)))
+    rows(ledger, "SELECT 1")
+    assert taken == []
+    with Writer(ledger) as writer:
+        writer.append([(START, 1, packed({}))], OTHER)
+    rows(ledger, "SELECT 1")
+    assert taken == [7]
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_that_of_another_ledger_in_the_same_place_is_made_anew(
+    tmp_path: Path, longer: bool
+) -> None:
+    directory = str(tmp_path / "ledger")
+    with Writer(directory) as writer:
+        fill(writer)
+    rows(directory, "SELECT 1")
+    os.rename(directory, directory + ".old")
+    with Writer(directory) as writer:
+        writer.append([(EVENTS, 1, event("os.fork", []))] * (20 if longer else 3), RUN)
+    names = {name for (name,) in rows(directory, "SELECT name FROM entries")}
+    assert names == {"os.fork"}
+
+
+def test_an_older_copy_of_the_ledger_is_seen_as_it_is(ledger: str) -> None:
+    path = os.path.join(ledger, "ledger.blj")
+    older = Path(path).read_bytes()
+    with Writer(ledger) as writer:
+        fill(writer, run=OTHER)
+    assert rows(ledger, "SELECT count(*) FROM entries") == [(12,)]
+    Path(path).write_bytes(older)
+    assert rows(ledger, "SELECT count(*) FROM entries") == [(6,)]
+
+
+@pytest.mark.parametrize("how", ["garbage", "empty", "another database", "version", "cut"])
+def test_a_file_that_is_no_index_is_made_anew(ledger: str, how: str) -> None:
+    rows(ledger, "SELECT 1")
+    path = Path(place(ledger)) / module.FILE
+    if how == "garbage":
+        path.write_bytes(b"\xff" * 50_000)
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        if how == "another database":
+            path.unlink()
+        with duckdb.connect(str(path)) as base:
+            base.execute(
+                "CREATE TABLE x (a INTEGER)" if how[0] == "a" else "UPDATE raw.state SET version=0"
+            )
+    assert rows(ledger, "SELECT count(*) FROM entries") == [(6,)]
+
+
+def test_a_build_that_was_killed_is_gone_on_with(ledger: str, monkeypatch) -> None:
+    with Writer(ledger) as writer:
+        for number in range(20):
+            fill(writer, run=bytes([number + 1]) * 16)
+    monkeypatch.setattr(module, "_ROWS", 10)
+    flush, calls = Index._flush, []
+
+    def stop(self, base, columns, last):
+        calls.append(last.first)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        flush(self, base, columns, last)
+
+    monkeypatch.setattr(Index, "_flush", stop)
+    with pytest.raises(KeyboardInterrupt):
+        rows(ledger, "SELECT 1")
+    monkeypatch.setattr(Index, "_flush", flush)
+    everything = "SELECT * FROM entries ORDER BY entry"
+    assert rows(ledger, everything) == rows(ledger, everything, keep=False)
+    assert len(rows(ledger, everything)) == 126
+
+
+def test_only_its_owner_can_read_it_and_others_may_not_write_it(ledger: str) -> None:
+    with Index(ledger) as index:
+        assert os.stat(index.path).st_mode & 0o777 == 0o600
+        folder = os.path.dirname(index.path)
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+    os.chmod(folder, 0o777)  # noqa: S103
+    with pytest.raises(LedgerError, match="others can write it"):
+        Index(ledger)
+
+
+def test_one_that_is_not_kept_leaves_nothing(ledger: str, cache: Path) -> None:
+    with Index(ledger, keep=False) as index:
+        folder = os.path.dirname(index.path)
+        assert os.path.exists(index.path)
+    assert not os.path.exists(folder)
+    assert not cache.exists()
+
+
+def test_a_ledger_with_a_flaw_is_named_and_not_indexed_beyond_it(ledger: str) -> None:
+    path = Path(ledger) / "ledger.blj"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LedgerCorrupt, match="at offset"):
+        Index(ledger)
+
+
+def test_no_ledger_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot read the ledger"):
+        Index(str(tmp_path / "none"))
+
+
+def test_an_empty_ledger_has_no_rows(tmp_path: Path) -> None:
+    with Writer(str(tmp_path)):
+        pass
+    assert rows(str(tmp_path), "SELECT count(*) FROM entries") == [(0,)]
+
+
+def test_a_run_that_ended_twice_is_one_row(tmp_path: Path) -> None:
+    directory = str(tmp_path / "ledger")
+    with Writer(directory) as writer:
+        ends = [(END, 1, packed({"status": status})) for status in (1, 2)]
+        writer.append([(START, 1, packed({})), *ends], RUN)
+    assert rows(directory, "SELECT run, status FROM runs") == [(RUN.hex(), 2)]
+
+
+def test_progress_is_told_of_every_part(ledger: str, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_ROWS", 2)
+    told: list[tuple[int, int]] = []
+    with Index(ledger, progress=lambda done, of: told.append((done, of))):
+        pass
+    assert told[-1][0] == 6
+    assert {of for _, of in told} == {6}
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
