@@ -49,11 +49,12 @@ def main(argv: list[str]) -> int:
         options = parser.parse_intermixed_args(argv[1:])
     except SystemExit as stop:
         return 2 if stop.code else 0
-    from belljar.ledger.place import default_directory
+    from belljar.ledger.place import default_directory, readable
 
     given = getattr(options, "directory", None) or getattr(options, "ledger", None)
     options.directory = given or default_directory()
     try:
+        readable(options.directory)
         status: int = command.act(options)
         sys.stdout.flush()
         return status

@@ -7,8 +7,12 @@ Here is what writers need, cheap to import; readers take `belljar.ledger.reader`
 from __future__ import annotations
 
 from belljar.ledger.format import DECISIONS, END, EVENTS, MAX_PAYLOAD, START
-from belljar.ledger.place import default_directory, resolve
+from belljar.ledger.place import UNIX, default_directory, path_of, resolve
 from belljar.ledger.writer import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.ledger.remote import RemoteWriter
 
 __all__ = [
     "DECISIONS",
@@ -18,5 +22,22 @@ __all__ = [
     "START",
     "Writer",
     "default_directory",
+    "open_writer",
+    "path_of",
     "resolve",
 ]
+
+
+def open_writer(place: str) -> Writer | RemoteWriter:
+    """What appends to the ledger at `place`, as `resolve` gives it: a directory or a collector.
+
+    Raises `LedgerError` when nothing could be recorded there.
+
+    >>> open_writer("unix:/run/belljar/collect.sock")  # doctest: +SKIP
+    <belljar.ledger.remote.RemoteWriter object at 0x7f2b6c1d2e90>
+    """
+    if place.startswith(UNIX):
+        from belljar.ledger.remote import RemoteWriter
+
+        return RemoteWriter(path_of(place))
+    return Writer(place)

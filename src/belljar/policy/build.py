@@ -87,7 +87,8 @@ class Draft:
             self.fields[key.field] = items if named else _choice(key, value)
         elif key.kind in ("stream", "place"):
             word = _text(value)
-            self.fields[key.field] = word if word in key.choices else _path(word, self.folder)
+            known = word in key.choices or (key.kind == "place" and _is_socket(word))
+            self.fields[key.field] = word if known else _path(word, self.folder)
         else:
             check = {"rights": _right, "names": _name, "networks": canonical_network}.get(key.kind)
             if key.kind == "devices":
@@ -212,6 +213,15 @@ def _path(text: str, folder: str) -> str:
     if text == "~" or text.startswith("~/"):
         raise ValueError(f"{show(text)}: ~ is not expanded; write the directory out, or ./~")
     return absolute(text, folder)
+
+
+def _is_socket(text: str) -> bool:
+    """Does it name a collector's socket (`unix:/run/belljar/collect.sock`)?"""
+    if not text.startswith("unix:"):
+        return False
+    if not text.startswith("unix:/") or "\0" in text:
+        raise ValueError(f"{show(text)}: a socket's name is absolute, unix:/run/...")
+    return True
 
 
 def _choice(key: Key, value: object) -> str:

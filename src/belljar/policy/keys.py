@@ -71,7 +71,7 @@ KEYS: Final = (
     Key("limits", "open-files", "count", "open files at a time", least=8),
     Key("limits", "output", "size", "output that is kept"),
     Key("limits", "disk", "size", "what it may write to disk"),
-    Key("record", "ledger", "place", "the directory of the record", ("auto", "none")),
+    Key("record", "ledger", "place", "the record: a directory or unix:SOCKET", ("auto", "none")),
     Key("record", "must-log", "rights", "rights whose events wait for the collector"),
     Key("record", "sinks", "texts", "where the record goes besides"),
     Key("enforce", "require", "names", "protections that must be full, or nothing starts"),

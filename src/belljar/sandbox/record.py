@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from belljar.ledger import Writer
+    from belljar.ledger.remote import RemoteWriter
 
 BULK = 64 << 20
 ALL = 2 * BULK
@@ -22,7 +23,7 @@ _ROWS = 100  # decisions in one record: each has some hundreds of bytes, at most
 class Record:
     """The entries of one run. Raises `LedgerError` when they cannot be kept."""
 
-    def __init__(self, writer: Writer, run_id: bytes) -> None:
+    def __init__(self, writer: Writer | RemoteWriter, run_id: bytes) -> None:
         self._writer = writer
         self.run_id = run_id
         self._size = 0

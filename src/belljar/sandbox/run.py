@@ -153,18 +153,19 @@ class Session:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.status import enforce, status
-        from belljar.ledger import Writer, resolve
+        from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
         receipt = status(self._policy, facts)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
-        own = tuple(path for path in (directory, self._cache) if path is not None)
+        record = None if directory is None else path_of(directory)
+        own = tuple(path for path in (record, self._cache) if path is not None)
         sensitive.check_own(self._policy.grants, own)
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         if directory is not None:
-            self._record = Record(Writer(directory), self._run_id)
+            self._record = Record(open_writer(directory), self._run_id)
             self._open_record(self._record, plan, full, receipt)
         judge = Judge(
             full,

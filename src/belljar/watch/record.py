@@ -7,7 +7,7 @@ import os
 from belljar import __version__
 from belljar._native import pack
 from belljar.errors import LedgerError
-from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, resolve
+from belljar.ledger import DECISIONS, END, EVENTS, START, open_writer, resolve
 from belljar.ledger.decisions import MATCH, decision_row
 from belljar.model import Decision
 from belljar.watch.arbiter import because
@@ -35,7 +35,7 @@ class Record:
 
     def __init__(self, setting: str) -> None:
         directory = resolve(setting)
-        self._writer = None if directory is None else Writer(directory)
+        self._writer = None if directory is None else open_writer(directory)
         self._run = os.urandom(16)
         self.findings: list[Finding] = []
 

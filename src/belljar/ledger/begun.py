@@ -1,0 +1,56 @@
+"""Which runs a ledger has seen begin: nobody may begin one of them again, and so append to it."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+
+from belljar.errors import LedgerError
+from belljar.ledger.format import START
+from belljar.ledger.reader import Reader
+
+
+class Begun:
+    """The runs that the ledger in `directory` holds the START of, and those added.
+
+    Eight bytes a run: run ids are random, and a collector's have to be kept for as long as it
+    lives. Reads headers only. `flaw` says why it could not read to the end, if it could not.
+
+    >>> begun = Begun("/no/such/ledger")
+    >>> begun.add(bytes(16)), bytes(16) in begun, b"x" * 16 in begun
+    (None, True, False)
+    """
+
+    __slots__ = ("_new", "_old", "flaw")
+
+    def __init__(self, directory: str) -> None:
+        found = array("Q")
+        self.flaw = ""
+        try:
+            with Reader(directory) as reader:
+                for step in reader.found(whole=False):
+                    if step[1] == START:
+                        found.append(_short(step[2]))
+        except LedgerError as error:
+            self.flaw = str(error)
+        self._old = array("Q", sorted(found))
+        self._new: set[int] = set()
+
+    def __contains__(self, run: bytes) -> bool:
+        short = _short(run)
+        if short in self._new:
+            return True
+        at = bisect_left(self._old, short)
+        return at < len(self._old) and self._old[at] == short
+
+    def add(self, run: bytes) -> None:
+        """`run` begins now."""
+        self._new.add(_short(run))
+
+    def discard(self, run: bytes) -> None:
+        """`run` was added and could not be recorded after all."""
+        self._new.discard(_short(run))
+
+
+def _short(run: bytes) -> int:
+    return int.from_bytes(run[:8], "little")
