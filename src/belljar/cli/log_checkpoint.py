@@ -58,8 +58,8 @@ def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     """Records, entries and epoch of the clerk's newest checkpoint, once it covers `wanted`."""
     from belljar.ledger.checkpoint import NAME
     from belljar.ledger.epochs import peek, read
-    from belljar.ledger.leaf import LEAF
-    from belljar.ledger.note import MAX_NOTE
+        from belljar.ledger.note import MAX_NOTE
+    from belljar.ledger.prove import fields
     from belljar.ledger.tilefiles import TileReader
 
     data = read(directory, NAME, MAX_NOTE)
@@ -68,6 +68,6 @@ def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     found = peek(data, NAME)
     entries = 0
     if found.size:
-        first, count, *_rest = LEAF.unpack(TileReader(directory, found.size).leaf(found.size - 1))
+        first, count, *_rest = fields(TileReader(directory, found.size).leaf(found.size - 1))
         entries = first + count - 1
     return (found.size, entries, found.epoch or 0) if entries >= wanted else None

@@ -177,10 +177,10 @@ def recall(directory: str, tiles: TileReader, index: int, epoch: int, key: Verif
     raise LedgerCorrupt(f"record {index + 1} is not the one that begins epoch {epoch}", 0)
 
 
-def remembered(directory: str) -> list[Commitment]:
-    """The lines of `KEYS`. Raises `LedgerError` naming the one that is not as it must be."""
+def remembered(lines: bytes | None) -> list[Commitment]:
+    """The lines of `KEYS`. Raises `LedgerCorrupt` naming the one that is not as it must be."""
     found = []
-    data = (read(directory, KEYS, MAX_FILE) or b"").decode("utf-8", "replace")
+    data = (lines or b"").decode("utf-8", "replace")
     for number, line in enumerate(data.removesuffix("\n").split("\n") if data else (), 1):
         words = line.split(" ")
         try:

@@ -108,6 +108,8 @@ def _read() -> list[Known]:
             if len(words) != 4:
                 raise NoteMalformed("expected origin, two keys and a directory")
             fixed, genesis = parse_vkey(words[1]), parse_vkey(words[2])
+            if words[0] != fixed.name or genesis.name != f"{words[0]}/epoch/0":
+                raise NoteMalformed("the keys are not those of the origin")
             found.append(Known(words[0], fixed, genesis, _unquote(words[3]), number))
         except (NoteMalformed, ValueError) as error:
             raise LedgerError(f"{where}:{number}: {error}; correct or remove the line") from error

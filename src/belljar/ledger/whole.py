@@ -101,6 +101,7 @@ class _Examination:
     ) -> None:
         self.directory = directory
         self.note, self.notes, self.torn = self._snapshot()
+        self.lines = epochs.read(directory, epochs.KEYS, epochs.MAX_FILE)
         self.roots: list[Signed] = []
         self.witnessed: list[tuple[str, int, int]] = []
         self.last: Checkpoint | None = None
@@ -116,7 +117,9 @@ class _Examination:
 
     def outdated(self) -> bool:
         """Whether the notes are others by now."""
-        return self._snapshot() != (self.note, self.notes, self.torn)
+        if self._snapshot() != (self.note, self.notes, self.torn):
+            return True
+        return epochs.read(self.directory, epochs.KEYS, epochs.MAX_FILE) != self.lines
 
     def run(self) -> Whole:
         self._begin()
@@ -201,7 +204,7 @@ class _Examination:
         else:
             self._check_order(last, len(self.notes), CHECKPOINT)
         self.roots.append(Signed(last.size, last.root, CHECKPOINT))
-        self.remembered = epochs.remembered(self.directory)
+        self.remembered = epochs.remembered(self.lines)
 
     def _signed_before(self) -> bool:
         """Whether more was done than a clerk does before its first checkpoint."""
@@ -293,10 +296,11 @@ class _Examination:
         ):
             raise LedgerCorrupt(f"line {number} of {epochs.KEYS} is not that of {what}", 0)
         # A clerk may have been killed between the record's checkpoint and what follows it.
-        if kept is None and self.signed != index + 1:
+        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        if kept is None and (self.signed != index + 1 or not ending):
             raise LedgerCorrupt(f"{epochs.KEYS} lacks line {number}, the key of {what}", 0)
         if number > len(self.ended):
-            if self.signed != index + 1:
+            if self.signed != index + 1 or kept is not None:
                 raise LedgerCorrupt(
                     f"{epochs.NAME} lacks note {number}: the last checkpoint of the epoch that "
                     f"{what} ended",

@@ -1,0 +1,91 @@
+"""`belljar log prove N`: that entry N's record is in the signed tree; or check such a proof."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.cli.log_text import entry_number, print_json, safe, when, with_json, with_ledger
+from belljar.errors import LedgerCorrupt, LedgerError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from belljar.ledger.note import VerifierKey
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The command line."""
+    parser.add_argument(
+        "number", nargs="?", type=entry_number, metavar="N", help="an entry: 412 or '#412'"
+    )
+    parser.add_argument("--check", metavar="FILE", help="check this proof; needs --key, no ledger")
+    parser.add_argument("--key", metavar="FILE", help="the ledger's fixed vkey, on its first line")
+    with_ledger(parser)
+    with_json(parser)
+
+
+def act(options: Namespace) -> int:
+    """0 proved, 1 not."""
+    from belljar.ledger import prove
+
+    if options.check is None:
+        if options.number is None:
+            raise UsageError("prove N, or prove --check FILE")
+        sys.stdout.write(prove.prove(options.directory, options.number))
+        return 0
+    keys = trusted(options.key, options.directory)[:1]
+    try:
+        found = prove.check(read(options.check), keys)
+    except LedgerCorrupt as error:
+        if options.json:
+            print_json({"proved": False, "error": str(error)})
+        else:
+            print(f"broken: {safe(str(error))}")
+        return 1
+    last = found.first + found.count - 1
+    if options.number is not None and not found.first <= options.number <= last:
+        text = f"it proves entries {found.first} to {last}, not {options.number}"
+        if options.json:
+            print_json({"proved": False, "error": text})
+        else:
+            print(f"broken: {text}")
+        return 1
+    point = found.checkpoint
+    if options.json:
+        print_json(
+            {
+                "proved": True, "index": found.index, "first": found.first, "count": found.count,
+                "time": found.time, "hash": found.own.hex(), "origin": point.origin,
+                "size": point.size, "signed": point.time,
+            }
+        )  # fmt: skip
+        return 0
+    print(
+        f"proved: record {found.index + 1}, entries {found.first} to {last}, of "
+        f"{when(found.time)}, with the hash {found.own.hex()}, is one of {point.size} that "
+        f"{safe(point.origin)} signed at {when(point.time or 0)}"
+    )
+    return 0
+
+
+def trusted(path: str | None, directory: str) -> list[VerifierKey]:
+    """The keys of `--key FILE`, else those that the ledger itself names."""
+    from belljar.ledger.keys import PUBLIC, published
+
+    found = published(path or os.path.join(directory, PUBLIC))
+    if not found:
+        raise LedgerError(f"{path or PUBLIC} holds no key")
+    return found
+
+
+def read(path: str) -> bytes:
+    """A proof's bytes. Raises `LedgerError`."""
+    from belljar.ledger.prove import MAX_FILE
+
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise LedgerError(f"cannot read {path}: {error.strerror}") from error
