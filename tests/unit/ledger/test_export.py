@@ -88,7 +88,8 @@ def test_what_does_not_decode_is_exported_as_such(
     status, _, _ = run(["export", "--format", how, "-o", file, everything], capsys)
     assert status == 0
     if how == "parquet":
-        sql = f"SELECT entry, reason, bytes FROM read_parquet('{file}') WHERE kind = 'broken' ORDER BY entry"
+        sql = f"SELECT entry, reason, bytes FROM read_parquet('{file}') WHERE kind = 'broken'"
+        sql += " ORDER BY entry"
         assert duckdb.sql(sql).fetchall() == [(e.number, e.reason, e.raw) for e in broken]
         return
     every = [json.loads(text) for text in Path(file).read_text().splitlines()]
@@ -152,8 +153,8 @@ def test_a_part_is_exactly_that_part_in_every_format(
 def test_the_command_line_says_what_part(
     everything: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["export", "--format=jsonl", "--kind", "start,end", "--run", RUN.hex()[:6].upper(),
-            "--since", "2001-09-09", "--until", "2001-09-09T02:46:41+01:00", everything]  # fmt: skip
+    part = ["--kind", "start,end", "--run", RUN.hex()[:6].upper(), "--since", "2001-09-09"]
+    argv = ["export", "--format=jsonl", *part, "--until", "2001-09-09T02:46:41+01:00", everything]
     status, out, _ = run(argv, capsys)
     assert status == 0
     assert [json.loads(text)["kind"] for text in out.splitlines()] == ["schema", "start", "end"]

@@ -142,7 +142,7 @@ def test_only_its_owner_can_read_it_and_others_may_not_write_it(ledger: str) -> 
         assert os.stat(index.path).st_mode & 0o777 == 0o600
         folder = os.path.dirname(index.path)
         assert os.stat(folder).st_mode & 0o777 == 0o700
-    os.chmod(folder, 0o777)  # noqa: S103
+    os.chmod(folder, 0o777)
     with pytest.raises(LedgerError, match="others can write it"):
         Index(ledger)
 

@@ -1,8 +1,9 @@
 """OCSF 1.7.0 for every catalogued event, against the schema as `pydantic-ocsf` has it.
 
-That library has all classes but those of OCSF's Windows extension; Registry Key Activity is checked
-against the requirements of the extension's own definition (`registry_key_activity`). The library lets
-unknown attributes pass, so that is checked here: none but those of the profiles that an event names.
+That library has all classes but those of OCSF's Windows extension; Registry Key Activity is
+checked against the requirements of the extension's own definition (`registry_key_activity`). The
+library lets unknown attributes pass, so that is checked here: none but those of the profiles that
+an event names.
 """
 
 from __future__ import annotations
@@ -215,8 +216,13 @@ def test_the_ledgers_own_entries_and_later_ones_are_valid(models, kind: str) -> 
     check(models, ocsf(Entry(7, kind, 5, 5, bytes(16), {"any": ["thing", b"\xff"], 3: None})))
 
 
-@pytest.mark.parametrize("data", [{}, {"at": [1]}, {"verdict": [], "right": 5, "target": {"a": b""}},
-                                  {"id": "\udcff", "at": ["", 1, ""]}, {1: 2}, {"pid": 1 << 70}])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        {}, {"at": [1]}, {"verdict": [], "right": 5, "target": {"a": b""}}, {1: 2},
+        {"id": "\udcff", "at": ["", 1, ""]}, {"pid": 1 << 70},
+    ],
+)  # fmt: skip
 def test_a_decision_of_any_map_is_valid(models, data: dict) -> None:
     check(models, ocsf(Entry(7, "decision", 5, 5, RUN, data)))
     for kind in ("start", "end"):

@@ -202,9 +202,7 @@ def test_a_table_is_aligned_and_long_values_are_cut_in_the_middle(
 ) -> None:
     sql = "SELECT entry, verdict, target FROM decisions WHERE verdict='deny' ORDER BY 1 LIMIT 1"
     assert run(["query", sql, everything], capsys)[1] == (
-        "entry  verdict  target\n   {}  deny     /etc/passwd\n".format(
-            answer(everything, sql)[0][0]
-        )
+        f"entry  verdict  target\n   {answer(everything, sql)[0][0]}  deny     /etc/passwd\n"
     )
     _, out, _ = run(
         ["query", "SELECT target FROM decisions ORDER BY length(target) DESC", everything], capsys
@@ -214,7 +212,8 @@ def test_a_table_is_aligned_and_long_values_are_cut_in_the_middle(
 
 def test_values_of_every_type_have_a_form(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
     sql = (
-        "SELECT NULL AS n, true AS t, 1.5::DECIMAL(5,2) AS d, 'nan'::DOUBLE AS f, '\\xff'::BLOB AS b,"
+        "SELECT NULL AS n, true AS t, 1.5::DECIMAL(5,2) AS d, 'nan'::DOUBLE AS f,"
+        " '\\xff'::BLOB AS b,"
         " [1, NULL] AS l, {'a': DATE '2026-01-02'} AS s, MAP {'k': 1} AS m, 1 AS x, 2 AS x"
     )
     _, out, _ = run(["query", sql, ledger, "--json"], capsys)
