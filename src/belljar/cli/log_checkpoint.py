@@ -58,7 +58,7 @@ def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     """Records, entries and epoch of the clerk's newest checkpoint, once it covers `wanted`."""
     from belljar.ledger.checkpoint import NAME
     from belljar.ledger.epochs import peek, read
-        from belljar.ledger.note import MAX_NOTE
+    from belljar.ledger.note import MAX_NOTE
     from belljar.ledger.prove import fields
     from belljar.ledger.tilefiles import TileReader
 
