@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from belljar.ledger.cosign import Refused, Witness
 from belljar.ledger.keys import load
 from belljar.ledger.merkle import EMPTY
 from belljar.ledger.note import COSIGNATURE, SigningKey, cosigned_at, open_note, parse_vkey, sign
+from belljar.ledger.tilefiles import TileReader
 from belljar.ledger.witness import watch
 
 from .logs import Log
@@ -287,3 +289,26 @@ def test_what_a_hostile_checkpoint_says_reaches_the_terminal_escaped(
     out, err = capsys.readouterr()
     assert (out + err).isascii()
     assert "\\u202e" in err
+
+
+def test_comparing_and_keeping_are_one_step_for_all_who_share_a_state(
+    witness: Witness, log: Log
+) -> None:
+    """The race of C2SP tlog-witness: a second request arrives while the first is being checked."""
+    watch(witness, log.path)
+    four = log.grow(b"four")
+    five = log.grow(b"five")
+    tiles = TileReader(log.path)
+    second = threading.Thread(target=witness.cosign, args=(five, tiles.consistency))
+
+    def slow(old: int, new: int) -> list[bytes]:
+        second.start()
+        second.join(0.3)
+        assert second.is_alive(), "it did not wait for the first"
+        return tiles.consistency(old, new)
+
+    witness.cosign(four, slow, 3)
+    second.join()
+    last = witness.last(log.origin)
+    assert last is not None
+    assert last.size == 5
