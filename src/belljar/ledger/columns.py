@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NO_TIME: Final = 1 << 63  # numpy's NaT: times that no column can hold
 _MASKS: Final = ("pid", "thread", "seq", "run")
+_NUMBERS: Final = {"refused": "number", "line": "number", "bytes": "bytes"}
+_BODY: Final = {name: _NUMBERS.get(name, "text") for name in BODY}
 
 
 def extra() -> tuple[Any, Any]:
@@ -86,19 +88,17 @@ class Columns:
             self._insert("facts", parts)
         if self.bodies.rows:
             first = self.bodies.next - len(self.bodies.rows)
-            columns = [list(column) for column in zip(*self.bodies.rows, strict=True)]
-            self.bodies.rows.clear()
             named: dict[str, Any] = {"id": np.arange(first, self.bodies.next, dtype="u4")}
-            self._insert("bodies", named | self._typed(BODY, columns))
-        for table, names, rows in (
-            ("decisions", DECISIONS, self._decisions),
-            ("starts", STARTS, self._starts),
-            ("ends", ENDS, self._ends),
-            ("run_ids", ("id", "run"), self._new_runs),
+            self._insert("bodies", named | self._typed(_BODY, self.bodies.rows))
+            self.bodies.rows.clear()
+        for table, kinds, rows in (
+            ("decisions", _kinds(DECISIONS), self._decisions),
+            ("starts", _kinds(STARTS), self._starts),
+            ("ends", _kinds(ENDS), self._ends),
+            ("run_ids", {"id": "number", "run": "text"}, self._new_runs),
         ):
             if rows:
-                columns = [list(column) for column in zip(*rows, strict=True)]
-                self._insert(table, self._typed(tuple(names), columns))
+                self._insert(table, self._typed(kinds, rows))
         self._clear()
 
     def _frames(self, found: Numbers) -> None:
@@ -176,27 +176,25 @@ class Columns:
             self._new_runs.append((at, run.hex()))
         return at
 
-    def _typed(self, names: tuple[str, ...], columns: list[list[Any]]) -> dict[str, Any]:
-        """Lists as what DuckDB takes without looking at each value: text or numbers."""
+    def _typed(self, kinds: dict[str, str], rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+        """Rows as columns that DuckDB takes without looking at each value.
+
+        A column in which there is nothing is left out: it is NULL by itself.
+        """
         np = self._numpy
         found: dict[str, Any] = {}
-        for name, column in zip(names, columns, strict=True):
-            some = next((value for value in column if value is not None), None)
-            if isinstance(some, bytes):
-                found[name] = self._hex(column)
-            elif isinstance(some, (int, float)):
-                mask = np.array([value is None for value in column])
-                kind = "i8" if isinstance(some, int) else "f8"
-                values = np.array([value or 0 for value in column], dtype=kind)
-                found[name] = np.ma.masked_array(values, mask=mask)
-            else:
-                found[name] = np.array(column, dtype=object)
+        for (name, kind), values in zip(kinds.items(), zip(*rows, strict=True), strict=True):
+            if values[0] is None and values.count(None) == len(values):
+                continue
+            column = values
+            if kind == "bytes":
+                column = tuple(None if one is None else one.hex() for one in values)
+            array = np.fromiter(column, dtype=object, count=len(column))
+            if kind == "number":
+                mask = np.equal(array, None)
+                array = np.ma.masked_array(np.where(mask, 0, array).astype("i8"), mask=mask)
+            found[name] = array
         return found
-
-    def _hex(self, column: list[bytes | None]) -> Any:
-        return self._numpy.array(
-            [None if one is None else one.hex() for one in column], dtype=object
-        )
 
     def _insert(self, table: str, columns: dict[str, Any]) -> None:
         self._base.register("batch", columns)
@@ -208,6 +206,10 @@ class Columns:
         )  # fmt: skip
         self._base.execute(f"INSERT INTO raw.{table} ({names}) SELECT {values} FROM batch")  # noqa: S608
         self._base.unregister("batch")
+
+
+def _kinds(columns: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: kind for name, (_, kind) in columns.items()}
 
 
 def _value(data: dict[Any, Any], key: str, wanted: str) -> Any:
@@ -222,6 +224,4 @@ def _value(data: dict[Any, Any], key: str, wanted: str) -> Any:
         value = value[int(at)] if isinstance(value, list) and len(value) > int(at) else None
     if wanted == "number":
         return number(value)
-    if wanted == "float":
-        return float(value) if isinstance(value, float) else None
     return text(value)

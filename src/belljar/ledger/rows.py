@@ -12,9 +12,10 @@ import json
 
 import msgspec
 
-from belljar.events.catalogue import category
+from belljar.events.catalogue import BY_NAME, category
+from belljar.events.paths import is_normal
 from belljar.events.syscalls import Syscall
-from belljar.events.targets import resolve
+from belljar.events.targets import open_rights, resolve
 from belljar.ledger.entries import expand, plain
 from belljar.ledger.format import EVENTS
 from belljar.ledger.reader import Record
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from belljar.events.targets import Resolved
     from belljar.ledger.entries import Entry
 
 #: The kinds of entries; the index has the number of each, which never changes.
@@ -47,6 +49,7 @@ _REFUSED, _TRUNCATED = 2, 4
 _MOST_KNOWN: Final = 100_000
 _MOST_BYTES: Final = 48 << 20
 _MOST_ARGUMENTS: Final = 64
+_MOST_NAMES: Final = 4096
 _SIMPLE: Final = frozenset((str, int, bool, type(None)))
 _MAX: Final = (1 << 63) - 1
 _MAX_FRAME: Final = 4096
@@ -80,6 +83,8 @@ class Bodies:
         self._known: dict[bytes, dict[bytes, int]] = {}
         self._size = self._count = 0
         self._decode = msgspec.msgpack.Decoder(ext_hook=_no_extension).decode
+        self._shapes: dict[str, tuple[int, str | None, str]] = {}
+        self._opens: dict[tuple[object, ...], str] = {}
         self._json: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
     def frames(self, record: Record) -> Numbers | None:
@@ -189,12 +194,54 @@ class Bodies:
                 real = value[6]
                 if real is not None and type(real) is not str:
                     return None
-        right, target, asked = resolve(name, tuple(args), base)[0]
+        right, target, asked = self._about(name, args, base)
         return (
             name, category(name), right, target if real is None else real, asked,
             bool(flags & _REFUSED), file, line, function, base,
             self._json(args).decode(), None, None, None, None,
         )  # fmt: skip
+
+    def _about(self, name: str, args: list[Any], base: str | None) -> Resolved:
+        """Right, target and asked, as `resolve` has them; most of what there is without it."""
+        shape = self._shapes.get(name)
+        if shape is None:
+            shape = _shape(name)
+            if len(self._shapes) < _MOST_NAMES:
+                self._shapes[name] = shape
+        index, right, how = shape
+        value = args[index] if 0 <= index < len(args) else None
+        if type(value) is not str or not value or not how:
+            return resolve(name, tuple(args), base)[0]
+        if how == "text":
+            return right, value, value
+        if not is_normal(value):
+            return resolve(name, tuple(args), base)[0]
+        return (right if how == "path" else self._opening(args)), value, value
+
+    def _opening(self, args: list[Any]) -> str:
+        mode, flags = (*args, None, None)[1:3]
+        key = mode, flags, type(mode), type(flags)
+        right = self._opens.get(key)
+        if right is None:
+            right = open_rights(mode, flags)[0]
+            if len(self._opens) < _MOST_NAMES:
+                self._opens[key] = right
+        return right
+
+
+def _shape(name: str) -> tuple[int, str | None, str]:
+    """Which argument is the target, the right, and how the two are told where that is simple."""
+    row = BY_NAME.get(name)
+    if row is None or name in ("belljar.denied", "sqlite3.connect"):
+        return -1, None, ""
+    right, index, kind = row[2], row[3], row[4]
+    if name in ("open", "belljar.open"):
+        return index, None, "open"
+    if right in ("connect", "bind", "resolve", "run", "signal", "native"):
+        return -1, None, ""
+    if right in ("read", "list", "write", "append", "execute") or (kind == "file" and index >= 0):
+        return index, right or None, "path"
+    return index, right or None, "text"
 
 
 def text_of_json(value: Any) -> str:

@@ -40,7 +40,7 @@ ENDS: Final = {
     "unkept": ("unkept", "number"), "denials": ("denials", "number"),
     "alerts": ("alerts", "number"), "data": ("*", "text"),
 }  # fmt: skip
-_SQL: Final = {"number": "BIGINT", "text": "VARCHAR", "float": "DOUBLE"}
+_SQL: Final = {"number": "BIGINT", "text": "VARCHAR"}
 
 
 def _table(name: str, columns: dict[str, tuple[str, str]]) -> str:

@@ -16,12 +16,16 @@ from belljar.ledger.rows import BODY, Bodies, number, sound, text_of_json
 
 from .everything import event, frames, head
 
-NAMES = ["open", "os.rename", "os.listdir", "os.remove", "import", "compile", "os.system", "exec"]
+NAMES = [
+    "open", "os.rename", "os.listdir", "os.remove", "import", "compile", "os.system", "exec",
+    "belljar.denied", "sqlite3.connect", "os.kill", "ctypes.dlopen", "os.chdir", "os.link",
+]  # fmt: skip
 values = st.one_of(
     st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 64) - 1), st.text(max_size=20),
     st.binary(max_size=5), st.floats(), st.lists(st.integers(0, 9), max_size=2),
 )  # fmt: skip
 paths = st.one_of(st.none(), st.text(max_size=12), st.just("/w"), values)
+names = st.text(alphabet="/.a", max_size=7).map("/".__add__)
 wheres = st.one_of(
     st.none(),
     st.tuples(st.text(max_size=9), st.integers(-5, 1 << 64 - 1), st.text(max_size=9)),
@@ -40,7 +44,8 @@ def record(*every: bytes, count: int | None = None) -> Record:
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.one_of(st.sampled_from(NAMES), st.text(max_size=9)), st.lists(values, max_size=6),
+    st.one_of(st.sampled_from(NAMES), st.text(max_size=9)),
+    st.lists(st.one_of(names, values), max_size=6),
     wheres, paths, rests, st.sampled_from([0, 1, 2, 4, 32]), st.sampled_from([2, 2, 2, 1, 3]),
 )  # fmt: skip
 def test_the_fast_way_and_the_thorough_one_agree(
