@@ -191,6 +191,8 @@ def test_the_empty_tree_begins_every_tree_without_a_proof_and_only_that() -> Non
     assert not verify_consistency(0, EMPTY, 8, root, [root])
     assert not verify_consistency(0, root, 8, root, [])
     assert not verify_consistency(0, EMPTY, 0, root, [])
+    assert verify_consistency(8, root, 8, root, [])
+    assert not verify_consistency(8, root, 8, root, [root])
 
 
 @pytest.mark.parametrize("size", [-1, 1 << 63, 1 << 200])
