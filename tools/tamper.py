@@ -118,23 +118,24 @@ class Bench:
             if book == name and begin <= offset < end:
                 return (f"record {number} ",)
         number = next(n for n, (book, *_rest) in enumerate(self.records, 1) if book == name)
-        return (name, "file header", "not a ledger", "ledger format", f"record {number} ")
+        header = "file header", "not a ledger", "ledger format"
+        return (name, *header, f"record {number} ", *self.begins(name))
 
     def anywhere(self, name: str) -> tuple[str, ...]:
         """How a finding may call a file that is another as a whole."""
         if name not in self.books:
             return self.where(name, 0)
         mine = [n for n, (book, *_rest) in enumerate(self.records, 1) if book == name]
-        first = int(name[6:-4]) if name.startswith("books/") else 0
         words = [f"record {n} " for n in (*mine, mine[-1] + 1)]
-        if not first:
-            words += [
-                "file header",
-                "not a ledger",
-                "cannot read the ledger",
-                "the book that begins",
-            ]
-        return (name, f"the book that begins with entry {first} ", *words)
+        if name == "ledger.blj":
+            words += ["file header", "not a ledger", "cannot read the ledger"]
+        return (name, *self.begins(name), *words)
+
+    def begins(self, name: str) -> tuple[str, str]:
+        """A book, by the number of its first entry."""
+        begin = next(begin for book, begin, _end in self.records if book == name)
+        first = int.from_bytes(self.files[name][begin + 24 : begin + 32], "little")
+        return f"the book that begins with entry {first} ", f"entries {first} to "
 
 
 #: What a flaw in one of two files that have to agree may be called, too.

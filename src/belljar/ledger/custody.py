@@ -55,6 +55,10 @@ def keys_of(
     if own != (fixed, genesis):
         what = "does not hold the keys of the ledger" if own else "is missing: the keys of the one"
         raise LedgerCorrupt(f"{keys.PUBLIC} {what} that belongs here{remedy}", 0)
+    if epochs.read(directory, keys.PUBLIC, 1 << 16) != "".join(
+        f"{key.vkey()}\n" for key in (fixed, genesis)
+    ).encode():
+        raise LedgerCorrupt(f"{keys.PUBLIC} is not as it was written", 0)
     if fixed.name != origin_of(fixed.public) or genesis.name != epoch_name(fixed.name, 0):
         raise LedgerCorrupt(f"{keys.PUBLIC}: the names do not belong to the keys", 0)
     return (fixed, genesis), trust
@@ -77,10 +81,11 @@ def check_private(
         if not os.access(path, os.R_OK):
             continue
         try:
-            found = keys.load(path).public
+            found = keys.load(path)
         except LedgerError as error:
             raise LedgerCorrupt(f"{name} cannot be used: {error}", 0) from error
-        if found not in those:
+        whole = epochs.read(directory, name, 1 << 16) == f"{found.private()}\n".encode()
+        if found.public not in those or not (whole or ending):
             raise LedgerCorrupt(f"{name} is not the key that this ledger signs with", 0)
 
 
