@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -12,6 +15,7 @@ from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import END, EVENTS, START, Writer
 from belljar.ledger import index as module
 from belljar.ledger.entries import expand
+from belljar.ledger.format import PRUNED
 from belljar.ledger.index import Index, place
 from belljar.ledger.reader import read
 
@@ -42,8 +46,8 @@ def test_every_entry_of_every_kind_is_in_it_with_what_the_ledger_says(tmp_path: 
             entry.reason or None,
         )  # fmt: skip
     times = rows(directory, "SELECT epoch_ns(time), epoch_ns(recorded) FROM entries ORDER BY entry")
-    for (time, recorded), entry in zip(times, slow, strict=True):
-        assert time == (entry.time if entry.time < (1 << 63) - 1 else None)
+    for (when, recorded), entry in zip(times, slow, strict=True):
+        assert when == (entry.time if entry.time < (1 << 63) - 1 else None)
         assert recorded == entry.recorded
 
 
@@ -191,3 +195,39 @@ def test_progress_is_told_of_every_part(ledger: str, monkeypatch) -> None:
     assert told[-1][0] == 6
     assert {of for _, of in told} == {6}
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_what_is_pruned_goes_from_the_index_too(ledger: str, monkeypatch) -> None:
+    rows(ledger, "SELECT 1")
+    taken = []
+    take = module.Columns.take
+    monkeypatch.setattr(module.Columns, "take", lambda s, r: (taken.append(r.first), take(s, r)))
+    with Writer(ledger) as writer:
+        writer.append([(PRUNED, 1, packed({"before": 3}))], bytes(16))
+    assert rows(ledger, "SELECT count(*) FROM entries") == [(7,)]
+    assert taken == [1, 2, 4, 6, 7]
+    rows(ledger, "SELECT 1")
+    assert len(taken) == 5
+
+
+def test_queries_at_once_share_one_index_while_the_ledger_grows(ledger: str) -> None:
+    code = (
+        "import sys; from belljar.ledger.query import ask\n"
+        "seen = 0\n"
+        "for _ in range(6):\n"
+        "    with ask(sys.argv[1], 'SELECT count(*), max(entry) FROM entries') as found:\n"
+        "        ((count, last),) = found.rows\n"
+        "    assert count == last >= seen, (count, last, seen)\n"
+        "    seen = count\n"
+    )
+    command = [sys.executable, "-c", code, ledger]
+    asking = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    with Writer(ledger) as writer:
+        while any(one.poll() is None for one in asking):
+            fill(writer, run=OTHER)
+            time.sleep(0.02)
+    for one in asking:
+        _, err = one.communicate()
+        assert one.returncode == 0, err.decode()
+    everything = "SELECT * FROM entries ORDER BY entry"
+    assert rows(ledger, everything) == rows(ledger, everything, keep=False)
