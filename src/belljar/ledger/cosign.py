@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from belljar.errors import LedgerError
 from belljar.ledger import checkpoint
-from belljar.ledger.keys import published, sync_directory
+from belljar.ledger.keys import published, read_file, sync_directory
 from belljar.ledger.merkle import EMPTY, verify_consistency
 from belljar.ledger.note import MAX_NOTE, Note, NoteUnverified, open_note, parse_note
 
@@ -110,8 +110,7 @@ class Witness:
     def note(self, name: str) -> bytes | None:
         """The newest cosigned note of the log whose origin has the SHA-256 `name` (hexadecimal)."""
         try:
-            with open(os.path.join(self.directory, name, checkpoint.NAME), "rb") as file:
-                return file.read(MAX_NOTE + 1)
+            return read_file(os.path.join(self.directory, name, checkpoint.NAME), MAX_NOTE + 1)
         except FileNotFoundError:
             return None
         except OSError as error:

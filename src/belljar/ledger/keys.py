@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from errno import EINVAL
 from hashlib import sha256
 
 from belljar.errors import LedgerError
@@ -176,8 +177,7 @@ def published(path: str) -> list[VerifierKey]:
     """
     keys = []
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_FILE + 1)
+        data = read_file(path, _MAX_FILE + 1)
     except OSError as error:
         raise LedgerError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > _MAX_FILE:
@@ -190,6 +190,24 @@ def published(path: str) -> list[VerifierKey]:
         except NoteMalformed as error:
             raise LedgerError(f"{path}:{number}: {error}") from error
     return keys
+
+
+def read_file(path: str, most: int) -> bytes:
+    """At most `most` bytes of a file that somebody else may have put there.
+
+    Raises `OSError`, also for what is no regular file: no link is followed, no pipe waited on.
+    """
+    fd = os.open(path, _READ)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(EINVAL, "not a regular file")
+        parts = []
+        while most > 0 and (part := os.read(fd, most)):
+            parts.append(part)
+            most -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 def sync_directory(path: str) -> None:

@@ -11,7 +11,7 @@ import os
 from belljar.errors import LedgerError
 from belljar.ledger import checkpoint, cosign
 from belljar.ledger.cosign import Refused
-from belljar.ledger.keys import PUBLIC, published
+from belljar.ledger.keys import PUBLIC, published, read_file
 from belljar.ledger.merkle import MAX_PROOF, SIZE
 from belljar.ledger.note import (
     MAX_NOTE,
@@ -42,8 +42,7 @@ def newest(directory: str) -> bytes:
     """The newest checkpoint of the ledger in `directory`. Raises `LedgerError`."""
     path = os.path.join(directory, checkpoint.NAME)
     try:
-        with open(path, "rb") as file:
-            return file.read(MAX_NOTE + 1)
+        return read_file(path, MAX_NOTE + 1)
     except FileNotFoundError as error:
         raise LedgerError(
             f"no checkpoint in {directory}: make one with `belljar log checkpoint`"

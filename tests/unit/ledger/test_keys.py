@@ -169,3 +169,22 @@ def test_a_line_that_is_no_key_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"#" * 70000)
     with pytest.raises(LedgerError, match="too long"):
         keys.published(str(path))
+
+
+def test_what_a_killed_save_left_is_erased_unless_it_is_a_key_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, temporary = tmp_path / "epoch.next", tmp_path / "epoch.next.tmp"
+    erased: list[str] = []
+    real = keys._overwrite
+    monkeypatch.setattr(keys, "_overwrite", lambda one: (erased.append(one), real(one)))
+    temporary.write_text("half a key")
+    keys.save(str(path), SigningKey.new("a"))
+    assert erased == [str(temporary)]
+    os.rename(path, tmp_path / "epoch")
+    os.link(tmp_path / "epoch", temporary)  # killed between the link and the unlink
+    keys.save(str(path), SigningKey.new("b"))
+    assert erased == [str(temporary)]
+    assert keys.load(str(tmp_path / "epoch")).name == "a"
+    assert keys.load(str(path)).name == "b"
+    assert not temporary.exists()

@@ -195,6 +195,16 @@ def test_the_empty_tree_begins_every_tree_without_a_proof_and_only_that() -> Non
     assert not verify_consistency(8, root, 8, root, [root])
 
 
+def test_a_proof_that_is_longer_than_the_tree_is_deep_proves_nothing() -> None:
+    """Roots made for the purpose: they are what an unchecked walk would come to."""
+    leaf, a, b, c, d = (leaf_hash(bytes((i,))) for i in range(5))
+    assert not verify_inclusion(leaf, 0, 1, [a], node_hash(a, leaf))
+    old = node_hash(d, node_hash(c, a))
+    new = node_hash(d, node_hash(c, node_hash(a, b)))
+    assert not verify_consistency(3, old, 4, new, [a, b, c, d])
+    assert verify_consistency(3, node_hash(c, a), 4, node_hash(c, node_hash(a, b)), [a, b, c])
+
+
 @pytest.mark.parametrize("size", [-1, 1 << 63, 1 << 200])
 def test_a_size_that_no_tree_has_never_verifies(size: int) -> None:
     root = tree().root()

@@ -312,3 +312,18 @@ def test_comparing_and_keeping_are_one_step_for_all_who_share_a_state(
     last = witness.last(log.origin)
     assert last is not None
     assert last.size == 5
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "keys/public", "tile/0/000.p/3"])
+def test_a_pipe_or_a_link_in_a_ledger_holds_up_no_witness(
+    witness: Witness, log: Log, name: str
+) -> None:
+    file = log.directory / name
+    file.rename(log.directory / "aside")
+    os.mkfifo(file)
+    with pytest.raises(LedgerError):
+        watch(witness, log.path)
+    file.unlink()
+    file.symlink_to(log.directory / "aside")
+    with pytest.raises(LedgerError, match="cannot read"):
+        watch(witness, log.path)
