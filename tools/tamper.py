@@ -41,11 +41,10 @@ class Bench:
     """Two signed ledgers with everything a ledger can have, one of which is tampered with."""
 
     def __init__(self, root: str, runs: int) -> None:
-        os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
+        self.state = os.environ["XDG_STATE_HOME"] = os.path.join(root, "state")
         self.directory = os.path.join(root, "ledger")
         self.history, self.keys = forge.make(self.directory, runs)
         forge.make(os.path.join(root, "other"), runs)
-        self.known = os.path.join(root, "state", "belljar", "known-ledgers")
         self.files = forge.snapshot(self.directory)
         self.other = forge.snapshot(os.path.join(root, "other"))
         self.witness = forge.cosigned(root, self.directory)
@@ -58,6 +57,7 @@ class Bench:
 
     def judge(self, pinned: bool = False, witnessed: bool = True) -> str:
         """What `verify` says; empty when it finds nothing."""
+        os.environ["XDG_STATE_HOME"] = self.state
         try:
             examine(
                 self.directory,
