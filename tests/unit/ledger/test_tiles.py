@@ -215,6 +215,7 @@ def test_a_full_disk_leaves_the_tree_as_it_was(
 ) -> None:
     tiles = Tiles(str(tmp_path))
     tiles.append(leaves(0, 200))
+    before = files(tmp_path)
     real, count = os.replace, [0]
 
     def full(*args: object) -> None:
@@ -228,6 +229,9 @@ def test_a_full_disk_leaves_the_tree_as_it_was(
         tiles.append(leaves(200, 700))
     assert tiles.size == 200
     assert tiles.root() == roots(200).root()
+    assert "tile/entries/000" in files(tmp_path)
+    tiles.append([])
+    assert {f for f in files(tmp_path) if not f.endswith(".tmp")} == before
     assert tiles.append(leaves(200, 700)) == 700
     assert TileReader(str(tmp_path)).root() == roots(700).root()
 
