@@ -141,9 +141,12 @@ def test_a_query_reads_the_index_and_nothing_else(ledger: str, sql: str) -> None
 
 def test_a_variable_of_this_process_is_no_table(ledger: str) -> None:
     secret = {"a": __import__("numpy").array([1])}
-    with Index(ledger) as index, connect(index.path) as base:
-        with pytest.raises(duckdb.CatalogException, match="secret"):
-            base.execute("SELECT * FROM secret")
+    with (
+        Index(ledger) as index,
+        connect(index.path) as base,
+        pytest.raises(duckdb.CatalogException, match="secret"),
+    ):
+        base.execute("SELECT * FROM secret")
     with duckdb.connect() as open_to_all:
         assert open_to_all.execute("SELECT * FROM secret").fetchall() == [(1,)]
     assert secret
@@ -319,8 +322,12 @@ def test_a_query_on_a_small_index_does_not_read_the_ledger(ledger: str) -> None:
 def test_the_connection_is_locked(ledger: str) -> None:
     with Index(ledger) as index, connect(index.path) as base:
         settings = dict(base.execute("SELECT name, value FROM duckdb_settings()").fetchall())
-        assert settings["enable_external_access"] == "false"
+        for name in (
+            "enable_external_access", "autoload_known_extensions", "autoinstall_known_extensions",
+            "allow_community_extensions", "allow_unsigned_extensions",
+            "python_enable_replacements",
+        ):  # fmt: skip
+            assert settings[name] == "false", name
         assert settings["lock_configuration"] == "true"
-        assert settings["autoload_known_extensions"] == "false"
         with pytest.raises(duckdb.Error):
             base.execute("SET threads = 1")
