@@ -269,9 +269,9 @@ def state(directory: str) -> dict[str, Any]:
 def main(directory: str) -> int:
     """The background process: leave the starter, become the clerk or end, work."""
     detach()
-    if os.fork():
-        os._exit(0)
     os.setsid()
+    if os.fork():
+        os._exit(0)  # what goes on leads no session, so no file it opens becomes its terminal
     os.chdir("/")
     os.umask(0o077)
     with suppress(OSError):

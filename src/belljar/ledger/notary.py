@@ -155,7 +155,13 @@ class Notary:
         self._fixed = keys.load(there[keys.FIXED])
         if new and not os.path.exists(there[keys.EPOCH]):
             keys.save(there[keys.EPOCH], keys.new_epoch(self._fixed.name, 0))
-        self._key = keys.load(there[keys.EPOCH])
+        try:
+            self._key = keys.load(there[keys.EPOCH])
+        except LedgerError:
+            # Killed while it was erased, which is the last thing that is done to it.
+            if not keys.finish(there[keys.EPOCH]):
+                raise
+            self._key = keys.load(there[keys.EPOCH])
         self._next = None
         if os.path.exists(there[keys.EPOCH] + keys.NEXT):
             self._next = keys.load(there[keys.EPOCH] + keys.NEXT)

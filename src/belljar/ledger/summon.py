@@ -55,7 +55,7 @@ def summon(directory: str) -> int:
     }
     null = os.devnull
     quiet = [(os.POSIX_SPAWN_OPEN, fd, null, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    return os.posix_spawn(sys.executable, argv, kept, file_actions=quiet, setpgroup=0)
+    return os.posix_spawn(sys.executable, argv, kept, file_actions=quiet)
 
 
 def taken(directory: str) -> bool:
