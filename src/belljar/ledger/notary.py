@@ -67,9 +67,9 @@ class Notary:
 
     def round(self) -> int:
         """Take in what was appended and sign a new checkpoint; how many records were added."""
-        before = self.size
         try:
             reader = self._reader or self._resume()
+            before = self.size
             self._take_in(reader)
             if self.size == before:
                 self._sign([])

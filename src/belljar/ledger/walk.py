@@ -85,12 +85,12 @@ class Walk(Reader):
                 leaves.append(data)
                 hashes.append(sha256(b"\0" + data).digest())
                 self._taken += 1
+                if len(hashes) == WIDTH:
+                    self._end_block()
                 if self._roots and self._roots[0].size == self._taken:
                     self._compare_roots()
                 if kind == EPOCH:
                     self._on_epoch(self.size - 1, first, bytes(body), data)
-                if len(hashes) == WIDTH:
-                    self._end_block()
             elif kind == EPOCH:
                 self._on_epoch(self.size - 1, first, bytes(body), b"")
             if kind == RECOVERED and len(self.sides) < _MOST_SIDES:
@@ -146,11 +146,11 @@ class Walk(Reader):
             self._hashes.append(leaf_hash(data))
             self.size += 1
             self._taken += 1
+            if len(self._hashes) == WIDTH:
+                self._end_block()
             self._compare_roots()
             if self.size in self._ends:
                 self._on_epoch(self.size - 1, 0, None, data)
-            if len(self._hashes) == WIDTH:
-                self._end_block()
         first, count, *_rest = LEAF.unpack(data) if len(data) == LEAF_SIZE else (0, 0)
         if data[-32:] != previous or first + count != entry:
             raise LedgerCorrupt(f"record {index + 1} (entry {entry}) does not go on from there", 0)
