@@ -42,6 +42,12 @@ class Ran:
         return [(d["right"], d["target"]) for d in self.result["denials"]]
 
 
+@pytest.fixture(autouse=True)
+def no_clerk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers of this process call no clerk: those that need one start it themselves."""
+    monkeypatch.setattr("belljar.ledger.summon.summon", lambda _directory: 0)
+
+
 @pytest.fixture(scope="session")
 def private_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where ledgers and caches of the session lie; the probe is asked once."""

@@ -10,11 +10,14 @@ import os
 
 from belljar.errors import LedgerCorrupt
 from belljar.ledger.format import (
-    FILE_SIZE,
+    CLOSED,
+    DEFLATED,
+    EVENTS,
     HEAD_SIZE,
     KINDS,
     MAGIC,
     MAX_PAYLOAD,
+    NEXT_SIZE,
     OVERHEAD,
     RECORD,
     SINGLE,
@@ -46,24 +49,37 @@ class Torn(Exception):
 
 
 class Cursor:
-    """A position in the ledger open at `fd`, at first behind its file header.
+    """A position in the book open at `fd`, at first behind its file header.
 
-    `record` counts from 1 and is 0 where the cursor came from the end of the file; `entry` is
-    the number the next entry must have, 0 where that is not known yet.
+    `record` counts from 1 over the whole ledger and is 0 where the cursor came from the end of
+    the file; `entry` is the number the next entry must have, 0 where that is not known yet.
+    `flags` are those of the record that `step` gave last. `name` is the book's, for messages.
     Raises `LedgerCorrupt` when the file header does not verify.
     """
 
-    __slots__ = ("_base", "_buffer", "_filled", "chain", "entry", "fd", "offset", "record", "seed")
+    __slots__ = (
+        "_base", "_buffer", "_closed_at", "_filled",
+        "chain", "entry", "fd", "flags", "name", "offset", "record", "seed", "start",
+    )  # fmt: skip
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, name: str = "") -> None:
         self.fd = fd
-        head = os.pread(fd, FILE_SIZE, 0)
-        self.seed, self.chain = parse_file_header(head)
-        self.offset = FILE_SIZE
-        self.entry = 1
-        self.record = 1
+        self.name = name
+        try:
+            self.start = parse_file_header(os.pread(fd, NEXT_SIZE, 0))
+        except LedgerCorrupt as error:
+            raise LedgerCorrupt(f"{error}{self._where()}", error.offset) from None
+        self.seed, self.chain, self.offset, _before, self.entry, index = self.start
+        self.record = index + 1
+        self.flags = 0
+        self._closed_at = 0
         self._buffer = bytearray()
         self._base = self._filled = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the record before this position closes the book."""
+        return self.offset == self._closed_at
 
     def step(self, limit: int, sha: Hasher = sha256, *, whole: bool = True) -> Found | None:
         """Check the record here, move behind it and return it; None at `limit`, the file's size.
@@ -78,6 +94,8 @@ class Cursor:
             if left < 0:
                 raise self.flaw("is gone: the file became shorter")
             return None
+        if self.closed:
+            raise self.flaw("follows the one that closes the book")
         if left < HEAD_SIZE:
             raise self._unfinished(start, limit, "its header is cut short")
         head = bytes(self._view(start, HEAD_SIZE, limit, AHEAD if whole else 4096))
@@ -85,7 +103,8 @@ class Cursor:
         if state.digest()[: HEAD_SIZE - RECORD.size] != head[RECORD.size :]:
             raise self._unfinished(start, limit, "its header does not verify")
         magic, version, kind, flags, run, first, count, length, time = RECORD.unpack_from(head)
-        if magic != MAGIC or version != VERSION or flags or kind not in KINDS:
+        known = not flags or (flags == DEFLATED and kind == EVENTS)
+        if magic != MAGIC or version != VERSION or not known or kind not in KINDS:
             raise self.flaw(f"is of a kind unknown to this version ({version}.{kind}.{flags})")
         if length > MAX_PAYLOAD or count == 0 or (count != 1 and kind in SINGLE):
             raise self.flaw("has an impossible length or count")
@@ -115,6 +134,9 @@ class Cursor:
         self.chain = own
         self.entry = first + count
         self.record += self.record > 0
+        self.flags = flags
+        if kind == CLOSED:
+            self._closed_at = end
         return start, kind, run, first, count, time, body
 
     def last(self, limit: int, sha: Hasher = sha256) -> bool:
@@ -126,11 +148,10 @@ class Cursor:
         if where is None:
             return False
         saved = self.offset, self.chain, self.entry, self.record
-        self.offset, self.chain = where
-        self.entry = self.record = 0
+        self.rewind(where)
         try:
-            if limit == FILE_SIZE:
-                self.entry = self.record = 1
+            if limit == self.start[2]:
+                self.entry, self.record = self.start[4], self.start[5] + 1
                 return True
             return self.step(limit, sha) is not None
         except (Torn, LedgerCorrupt):
@@ -142,23 +163,31 @@ class Cursor:
 
         None when they tell nothing possible. At the file header: the header's own end.
         """
-        if end == FILE_SIZE:
-            return FILE_SIZE, os.pread(self.fd, 32, FILE_SIZE - 32)
-        if end < FILE_SIZE + OVERHEAD:
+        _seed, chain, size, *_rest = self.start
+        if end == size:
+            return size, chain
+        if end < size + OVERHEAD:
             return None
         total = int.from_bytes(os.pread(self.fd, 4, end - 4), "little")
         start = end - total
-        if not OVERHEAD <= total <= OVERHEAD + MAX_PAYLOAD or start < FILE_SIZE:
+        if not OVERHEAD <= total <= OVERHEAD + MAX_PAYLOAD or start < size:
             return None
-        if start == FILE_SIZE:
-            return start, os.pread(self.fd, 32, FILE_SIZE - 32)
-        return start, os.pread(self.fd, 32, start - TAIL.size)
+        return start, chain if start == size else os.pread(self.fd, 32, start - TAIL.size)
+
+    def rewind(self, where: tuple[int, bytes]) -> None:
+        """Go to `where` of `before`; which record and entry come there, the next step tells."""
+        self.offset, self.chain = where
+        self.entry = self.record = 0
 
     def flaw(self, what: str) -> LedgerCorrupt:
         """The error that names the record here."""
         name = f"record {self.record}" if self.record else "the record"
         entry = f" (entry {self.entry})" if self.entry else ""
-        return LedgerCorrupt(f"{name}{entry} at offset {self.offset} {what}", self.offset)
+        where = f"at offset {self.offset}{self._where()}"
+        return LedgerCorrupt(f"{name}{entry} {where} {what}", self.offset)
+
+    def _where(self) -> str:
+        return f" of {self.name}" if self.name else ""
 
     def _unfinished(self, start: int, limit: int, what: str) -> Exception:
         """`Torn` if what is left may be the beginning of a header, else `LedgerCorrupt`.

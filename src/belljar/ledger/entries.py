@@ -11,7 +11,7 @@ import struct
 
 from belljar.errors import GuestProtocolError, LedgerError
 from belljar.ledger.format import DECISIONS, EVENTS, KINDS
-from belljar.ledger.reader import Record, read
+from belljar.ledger.reader import Reader, Record
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ _DEEPEST: Final = 32
 
 class Entry(Value):
     """One numbered entry. `kind` is start, hello, event, bye, loss, syscall, decision, end,
-    recovered or broken.
+    recovered, closed, pruned, epoch, sender or broken.
 
     `time` is the guest's clock for what it sent and the host's for the rest; `recorded`
     is always the host's, when the entry was written; both in nanoseconds since 1970. `data` is
@@ -82,12 +82,16 @@ def entry(directory: str, number: int) -> Entry:
     >>> entry("/tmp/example", 412).kind  # doctest: +SKIP
     'event'
     """
-    if number > 0:
-        for record in read(directory, number):
+    with Reader(directory) as reader:
+        for record in reader.records(number) if number > 0 else ():
             for found in expand(record):
                 if found.number == number:
                     return found
             break
+        if 0 < number < reader.first:
+            raise LedgerError(
+                f"entry #{number} was pruned: the ledger in {directory} begins with #{reader.first}"
+            )
     raise LedgerError(f"the ledger in {directory} has no entry #{number}")
 
 

@@ -16,18 +16,27 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     Hasher = Callable[[bytes], Any]
+    #: seed, chain start, size of the header, hash of the record before, first entry, its index
+    Start = tuple[bytes, bytes, int, bytes, int, int]
 
 NAME: Final = "ledger.blj"
+#: An open book that is longer is closed before the next append.
+BOOK_SIZE: Final = 64 << 20
 
 FILE_MAGIC: Final = b"\x89BELLJAR"
 FILE_VERSION: Final = 1
 #: magic, version, length of this header with its hash, reserved (0), created (ns), seed
 FILE: Final = struct.Struct("<8sHHIQ32s")
 FILE_SIZE: Final = FILE.size + 32
+#: of every book but the first, behind those: hash of the last record of the book before, number
+#: of the first entry, index of the first record
+NEXT: Final = struct.Struct("<32sQQ")
+NEXT_VERSION: Final = 2
+NEXT_SIZE: Final = FILE.size + NEXT.size + 32
 
 MAGIC: Final = b"\xb1LJ\n"
 VERSION: Final = 1
-#: magic, version, kind, flags (0), run, first entry, entries, payload length, time (ns)
+#: magic, version, kind, flags, run, first entry, entries, payload length, time (ns)
 RECORD: Final = struct.Struct("<4sBBH16sQIIQ")
 CHECK_SIZE: Final = 8
 HEAD_SIZE: Final = RECORD.size + CHECK_SIZE
@@ -35,6 +44,8 @@ TAIL: Final = struct.Struct("<32sI")
 OVERHEAD: Final = HEAD_SIZE + TAIL.size
 #: No payload is longer: a reader never needs more memory than this for one record.
 MAX_PAYLOAD: Final = 16 << 20
+#: The flag of an EVENTS record whose payload is stored in zlib's format (RFC 1950).
+DEFLATED: Final = 1
 
 START: Final = 1
 EVENTS: Final = 2
@@ -94,14 +105,22 @@ def hasher(ahead: int) -> Hasher:
     return _large[0]
 
 
-def file_header(seed: bytes, created: int) -> bytes:
-    """The first `FILE_SIZE` bytes of a ledger; the last 32 of them start the chain."""
-    head = FILE.pack(FILE_MAGIC, FILE_VERSION, FILE_SIZE, 0, created, seed)
+def file_header(seed: bytes, created: int, before: tuple[bytes, int, int] | None = None) -> bytes:
+    """The first bytes of a book; the last 32 of them start its chain.
+
+    `before` says what the book continues: the hash of the last record, the number of the next
+    entry, the index of the next record. None for the first book.
+    """
+    if before is None:
+        head = FILE.pack(FILE_MAGIC, FILE_VERSION, FILE_SIZE, 0, created, seed)
+    else:
+        head = FILE.pack(FILE_MAGIC, NEXT_VERSION, NEXT_SIZE, 0, created, seed)
+        head += NEXT.pack(*before)
     return head + bytes(sha256(head).digest())
 
 
-def parse_file_header(data: bytes) -> tuple[bytes, bytes]:
-    """Seed and chain start of a ledger whose first bytes are `data`.
+def parse_file_header(data: bytes) -> Start:
+    """What a book whose first bytes are `data` says of itself.
 
     Raises `LedgerCorrupt` unless every bit is as `file_header` wrote it.
     """
@@ -110,29 +129,37 @@ def parse_file_header(data: bytes) -> tuple[bytes, bytes]:
     magic, version, length, reserved, _created, seed = FILE.unpack_from(data)
     if magic != FILE_MAGIC:
         raise LedgerCorrupt("not a ledger: the file does not begin as one", 0)
-    chain = data[FILE.size : FILE_SIZE]
-    if sha256(data[: FILE.size]).digest() != chain:
+    size = NEXT_SIZE if version == NEXT_VERSION else FILE_SIZE
+    if len(data) < size:
+        raise LedgerCorrupt(f"the file header is cut short at byte {len(data)}", len(data))
+    chain = data[size - 32 : size]
+    if sha256(data[: size - 32]).digest() != chain:
         raise LedgerCorrupt("the file header does not verify (offset 0)", 0)
-    if version != FILE_VERSION or length != FILE_SIZE or reserved:
+    if version not in (FILE_VERSION, NEXT_VERSION) or length != size or reserved:
         raise LedgerCorrupt(f"ledger format {version} is not known to this version", 8)
-    return seed, chain
+    if version == FILE_VERSION:
+        return seed, chain, size, bytes(32), 1, 0
+    before, entry, index = NEXT.unpack_from(data, FILE.size)
+    if not (1 <= index < entry < 1 << 63):
+        raise LedgerCorrupt("the file header has impossible numbers (offset 88)", FILE_SIZE)
+    return seed, chain, size, before, entry, index
 
 
 def encode(
     seed: bytes,
     chain: bytes,
     sha: Hasher,
-    fields: tuple[int, bytes, int, int, int],
+    fields: tuple[int, int, bytes, int, int, int],
     payload: bytes,
 ) -> tuple[tuple[bytes, ...], bytes]:
     """One record as parts to be joined, and its hash, which continues the chain.
 
-    `fields` are kind, run, first entry, number of entries, time.
+    `fields` are kind, flags, run, first entry, number of entries, time.
     `seed` is known only to those who can read the file, so nothing that a guest puts into a
     payload can pass for a record of this ledger when the end of the file is looked for.
     """
-    kind, run, first, count, now = fields
-    head = RECORD.pack(MAGIC, VERSION, kind, 0, run, first, count, len(payload), now)
+    kind, flags, run, first, count, now = fields
+    head = RECORD.pack(MAGIC, VERSION, kind, flags, run, first, count, len(payload), now)
     state = sha(seed + chain + head)
     check = state.digest()[:CHECK_SIZE]
     state.update(payload)

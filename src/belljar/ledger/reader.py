@@ -1,6 +1,6 @@
 """Reading the ledger and proving it whole, in constant memory, beside any number of writers.
 
-A reader takes the lock, shared, only to learn the file's size: up to there every byte is final,
+A reader takes the lock, shared, only to learn a file's size: up to there every byte is final,
 but for the torn end of a writer that was killed. It never changes anything.
 """
 
@@ -10,8 +10,11 @@ import fcntl
 import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import shelf
 from belljar.ledger.cursor import Cursor, Torn
-from belljar.ledger.format import END, FILE_SIZE, KINDS, NAME, RECOVERED, START, hasher
+from belljar.ledger.deflate import restored
+from belljar.ledger.format import END, FILE_SIZE, KINDS, NAME, PRUNED, RECOVERED, START, hasher
+from belljar.ledger.place import readable
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -21,13 +24,15 @@ if TYPE_CHECKING:
 
     from belljar.ledger.cursor import Found
 
-_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    #: first entry of the book, offset, chain, next entry, next record (from 1)
+    Place = tuple[int, int, bytes, int, int]
+
 #: Unfinished runs that a report names; a ledger full of them must not fill the memory.
 MOST_UNFINISHED: Final = 100_000
 
 
 class Record(Value):
-    """One record as it lies in the file; `payload` may hold anything a guest liked to say.
+    """One record; `payload` may hold anything a guest liked to say, `offset` is in its `book`.
 
     `index` counts records from 0 over the whole ledger (-1 where the reader came from the end
     and does not know), `own` is the record's hash in the chain, `stored` how many bytes of
@@ -44,6 +49,7 @@ class Record(Value):
     index: int = -1
     own: bytes = bytes(32)
     stored: int = 0
+    book: str = NAME
 
     @property
     def name(self) -> str:
@@ -54,9 +60,10 @@ class Record(Value):
 class Report(Value):
     """What `verify` found: counts, bytes, and what is not finished.
 
-    `complete` bytes verify; `torn` bytes behind them are what a killed writer left (`why` says
-    how far it got). `unfinished` are runs that began and have no end: still running, or killed;
-    `recovered` counts torn ends of the past that were kept in side files.
+    `complete` bytes of the open book verify; `torn` bytes behind them are what a killed writer
+    left (`why` says how far it got). `unfinished` are runs that began and have no end: still
+    running, or killed; `recovered` counts torn ends of the past that were kept in side files.
+    `books` were read; the `pruned` entries before them were deleted, as a PRUNED record says.
     """
 
     records: int
@@ -68,30 +75,29 @@ class Report(Value):
     unfinished: tuple[bytes, ...]
     recovered: int
     head: bytes  # hash of the last whole record: pins everything before it
+    books: int = 1
+    pruned: int = 0
 
 
 class Reader:
     """The ledger in `directory`, open for reading. Raises `LedgerError`, `LedgerCorrupt`.
 
-    `records` may be called again to get what was appended meanwhile (that is how `tail -f`
-    follows); `position` is the number of the next entry it will give.
+    `records` gives all books in order and may be called again to get what was appended meanwhile
+    (that is how `tail -f` follows); `position` is the number of the next entry it will give.
+    `first` is the number of the first entry that was there: those before it were pruned.
     """
 
     def __init__(self, directory: str) -> None:
+        readable(directory)
+        self.directory = directory
         self.path = os.path.join(directory, NAME)
-        try:
-            self._fd = os.open(self.path, _FLAGS)
-        except OSError as error:
-            raise LedgerError(f"cannot read the ledger {self.path}: {error.strerror}") from error
         self._torn = ""
-        try:
-            self._size = self._snapshot()
-            self._cursor: Cursor | None = None
-            if self._size >= FILE_SIZE:
-                self._cursor = Cursor(self._fd)
-        except BaseException:
-            os.close(self._fd)
-            raise
+        self._book = shelf.oldest(directory)
+        self._size = self._book.size
+        start = self._book.cursor.start if self._book.cursor else None
+        self._begins = (start[3], start[4], start[5]) if start else (bytes(32), 1, 0)
+        self.first = self._begins[1]
+        self.books = 1
 
     def __enter__(self) -> Reader:
         return self
@@ -100,34 +106,173 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Close the book that is open."""
+        os.close(self._book.fd)
 
     @property
     def position(self) -> int:
         """Number of the entry after the last record given."""
-        return self._cursor.entry if self._cursor else 1
+        return self._book.cursor.entry if self._book.cursor else 1
+
+    def place(self) -> Place:
+        """Where this reader is, for `go` of a later one. Raises `LedgerError` in an empty file."""
+        cursor = self._cursor()
+        if cursor is None:
+            raise LedgerError(f"cannot read the ledger {self.path}: it has no file header yet")
+        return cursor.start[4], cursor.offset, cursor.chain, cursor.entry, cursor.record
+
+    def go(self, place: Place) -> None:
+        """Go where an earlier reader was: its `place`. A place that never was does not verify at
+        the next record. Raises `LedgerError` when its book is gone.
+        """
+        first, offset, chain, entry, record = place
+        self._turn_to(shelf.holding(self.directory, first))
+        cursor = self._cursor()
+        if cursor is None or cursor.start[4] != first or self._size < offset:
+            raise LedgerError(f"the ledger in {self.directory} no longer has entry #{entry - 1}")
+        cursor.offset, cursor.chain, cursor.entry, cursor.record = offset, chain, entry, record
 
     def grown(self) -> bool:
-        """Whether the file's size is another than when it was last looked at.
+        """Whether there is more than when it was last looked.
 
         Raises `LedgerError` when the file was deleted: nothing will come any more.
         """
-        found = os.fstat(self._fd)
+        found = os.fstat(self._book.fd)
+        if found.st_size != self._size:
+            return True
+        cursor = self._book.cursor
+        if cursor is not None and cursor.closed:
+            return self._replaced()
         if not found.st_nlink:
             raise LedgerError(f"cannot read the ledger {self.path}: it was deleted")
-        return found.st_size != self._size
+        return False
 
     def found(self, *, whole: bool = True) -> Iterator[Found]:
-        """Checked records from here to the end as raw tuples; payloads live until the next one."""
-        self._size = self._snapshot()
-        cursor = self._cursor
-        if cursor is None:
-            if self._size < FILE_SIZE:
+        """Checked records from here to the end as raw tuples; payloads, as they are stored, live
+        until the next one."""
+        while True:
+            self._torn = ""
+            self._size = shelf.locked_size(self._book.fd, self.path)
+            cursor = self._cursor()
+            if cursor is None:
                 self._torn = "its file header is cut short" if self._size else ""
                 return
-            cursor = self._cursor = Cursor(self._fd)
-        self._torn = ""
+            yield from self._steps(cursor, whole)
+            if cursor.closed:
+                book = shelf.after(self.directory, cursor)
+                if book is None:
+                    return
+                self._turn_to(book)
+                self.books += 1
+            elif not os.fstat(cursor.fd).st_nlink or not self._replaced():
+                return
+            elif self._size == os.fstat(cursor.fd).st_size:
+                raise cursor.flaw("is missing: the book ends before it, and is not closed")
+
+    def records(self, start: int = 1) -> Iterator[Record]:
+        """Records from the one that holds entry `start` on. Those before it are not all hashed."""
+        if self.position < start:
+            self._walk_to(start)
+        for offset, kind, run, first, count, time, body in self.found():
+            if first + count > start:
+                cursor = self._cursor()
+                assert cursor is not None
+                yield Record(
+                    offset,
+                    kind,
+                    run,
+                    first,
+                    count,
+                    time,
+                    restored(cursor.flags, body),
+                    cursor.record - 2 if cursor.record else -1,
+                    cursor.chain,
+                    len(body),
+                    self._book.file,
+                )
+
+    def skip_to_last(self, entries: int) -> int:
+        """Go before the last `entries` entries, from the end of the ledger; the first's number.
+
+        Falls back to walking the headers of a book from its beginning when the end is torn.
+        """
+        self._turn_to(shelf.newest(self.directory))
+        cursor = self._to_end()
+        if cursor is None:
+            return 1
+        wanted = max(1, cursor.entry - entries)
+        while wanted < cursor.start[4] and (book := shelf.before(self.directory, cursor.start[4])):
+            self._turn_to(book)
+            cursor = self._to_end()
+            assert cursor is not None
+        wanted = max(wanted, cursor.start[4])
+        end, first = cursor.offset, cursor.entry
+        while first > wanted and (place := cursor.before(end)):
+            cursor.rewind(place)
+            found = cursor.step(self._size, whole=False)
+            if found is None:
+                break
+            end, first = found[0], found[3]
+            cursor.rewind(place)
+            cursor.entry = first
+        return wanted
+
+    def verify(self) -> Report:
+        """Walk everything from here; see `verify`."""
+        records = entries = runs = recovered = 0
+        unfinished: dict[bytes, None] = {}
+        covered = self.first == 1
+        for _offset, kind, run, _first, count, _time, body in self.found():
+            records += 1
+            entries += count
+            if kind == START:
+                runs += 1
+                if len(unfinished) < MOST_UNFINISHED:
+                    unfinished[run] = None
+            elif kind == END:
+                unfinished.pop(run, None)
+            elif kind == RECOVERED:
+                recovered += 1
+            elif kind == PRUNED and not covered:
+                covered = self._covers(body)
+        if not covered:
+            raise LedgerCorrupt(
+                f"entries 1 to {self.first - 1} are missing, and no record says they were pruned", 0
+            )
+        cursor = self._book.cursor
+        complete = cursor.offset if cursor else 0
+        return Report(
+            records,
+            entries,
+            runs,
+            complete,
+            self._size - complete,
+            self._torn,
+            tuple(unfinished),
+            recovered,
+            cursor.chain if cursor else b"",
+            self.books,
+            self.first - 1,
+        )
+
+    def _covers(self, body: memoryview) -> bool:
+        """Whether this PRUNED record says that all before the first book was deleted."""
+        from belljar.ledger.pruned import covers
+
+        return covers(bytes(body), self._begins)
+
+    def _cursor(self) -> Cursor | None:
+        """The place in the book; it may have had no header when it was opened."""
+        if self._book.cursor is None and self._size >= FILE_SIZE:
+            self._book = self._book.replace(cursor=Cursor(self._book.fd))
+        return self._book.cursor
+
+    def _turn_to(self, book: shelf.Book) -> None:
+        os.close(self._book.fd)
+        self._book, self._size, self._torn = book, book.size, ""
+
+    def _steps(self, cursor: Cursor, whole: bool) -> Iterator[Found]:
+        """What there is from here to the end of this book."""
         sha = hasher(self._size - cursor.offset)
         while True:
             try:
@@ -143,108 +288,49 @@ class Reader:
                 return
             yield step
 
-    def records(self, start: int = 1) -> Iterator[Record]:
-        """Records from the one that holds entry `start` on. Those before it are not all hashed."""
-        if self.position < start:
-            self._walk_to(start)
-        for offset, kind, run, first, count, time, body in self.found():
-            if first + count > start:
-                cursor = self._cursor
-                assert cursor is not None
-                index = cursor.record - 2 if cursor.record else -1
-                yield Record(
-                    offset, kind, run, first, count, time, bytes(body), index, cursor.chain,
-                    len(body),
-                )  # fmt: skip
-
-    def skip_to_last(self, entries: int) -> int:
-        """Go before the last `entries` entries, from the end of the file; the first's number.
-
-        Falls back to walking the headers from the beginning when the end is torn.
-        """
-        self._size = self._snapshot()
-        cursor = self._cursor
-        if cursor is None:
-            return 1
-        sha = hasher(0)
-        if not cursor.last(self._size, sha):
-            for _step in self.found(whole=False):
+    def _to_end(self) -> Cursor | None:
+        """Go to the end of this book."""
+        cursor = self._cursor()
+        if cursor is not None and not cursor.last(self._size, hasher(0)):
+            for _step in self._steps(cursor, whole=False):
                 pass
-        wanted = max(1, cursor.entry - entries)
-        end, first = cursor.offset, cursor.entry
-        while first > wanted and (place := cursor.before(end)):
-            cursor.offset, cursor.chain = place
-            cursor.entry = cursor.record = 0
-            found = cursor.step(self._size, sha, whole=False)
-            if found is None:
-                break
-            end, first = found[0], found[3]
-            cursor.offset, cursor.chain = place
-            cursor.entry = first
-        return wanted
-
-    def verify(self) -> Report:
-        """Walk everything from here; see `verify`."""
-        records = entries = runs = recovered = 0
-        unfinished: dict[bytes, None] = {}
-        for _offset, kind, run, _first, count, _time, _body in self.found():
-            records += 1
-            entries += count
-            if kind == START:
-                runs += 1
-                if len(unfinished) < MOST_UNFINISHED:
-                    unfinished[run] = None
-            elif kind == END:
-                unfinished.pop(run, None)
-            elif kind == RECOVERED:
-                recovered += 1
-        cursor = self._cursor
-        complete = cursor.offset if cursor else 0
-        head = cursor.chain if cursor else b""
-        torn = self._size - complete
-        return Report(
-            records,
-            entries,
-            runs,
-            complete,
-            torn,
-            self._torn,
-            tuple(unfinished),
-            recovered,
-            head,
-        )
+        return cursor
 
     def _walk_to(self, start: int) -> None:
         """Walk headers until the next record is the one that holds entry `start`."""
-        cursor = self._cursor
+        book = shelf.holding(self.directory, start)
+        cursor = self._cursor()
+        if cursor is not None and cursor.start[4] == book.first:
+            os.close(book.fd)
+            self._size = book.size
+        else:
+            self._turn_to(book)
+            cursor = self._cursor()
         if cursor is None:
             return
         before = cursor.offset, cursor.chain, cursor.entry, cursor.record
-        for _step in self.found(whole=False):
+        for _step in self._steps(cursor, whole=False):
             if cursor.entry > start:
                 cursor.offset, cursor.chain, cursor.entry, cursor.record = before
                 return
             before = cursor.offset, cursor.chain, cursor.entry, cursor.record
 
-    def _snapshot(self) -> int:
-        """The file's size while no writer is at work."""
+    def _replaced(self) -> bool:
+        """Whether another book is the open one. Raises `LedgerError` where there is none."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_SH)
-            try:
-                return os.fstat(self._fd).st_size
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            there = os.stat(self.path, follow_symlinks=False)
         except OSError as error:
             raise LedgerError(f"cannot read the ledger {self.path}: {error.strerror}") from error
+        return not os.path.samestat(there, os.fstat(self._book.fd))
 
     def _step_locked(self, cursor: Cursor, whole: bool) -> Found | None:
-        fcntl.flock(self._fd, fcntl.LOCK_SH)
+        fcntl.flock(cursor.fd, fcntl.LOCK_SH)
         try:
-            self._size = os.fstat(self._fd).st_size
+            self._size = os.fstat(cursor.fd).st_size
             cursor.forget()
             return cursor.step(self._size, hasher(0), whole=whole)
         finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            fcntl.flock(cursor.fd, fcntl.LOCK_UN)
 
 
 def verify(directory: str) -> Report:

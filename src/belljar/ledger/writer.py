@@ -7,39 +7,44 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import time
 from _thread import allocate_lock
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import recover
 from belljar.ledger.cursor import Cursor, Torn
+from belljar.ledger.deflate import stored
 from belljar.ledger.format import (
+    BOOK_SIZE,
+    CLOSED,
     END,
     FILE_SIZE,
-    KINDS,
-    MAX_PAYLOAD,
     NAME,
-    OWN,
     RECOVERED,
-    SINGLE,
     encode,
     file_header,
     hasher,
 )
+from belljar.ledger.notes import check, note
+from belljar.ledger.use import check_owner, hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-    Item = tuple[int, int, bytes]
-    #: The items of one run, and its id.
+    from belljar.ledger.notes import Item
+
+    Stored = tuple[int, int, int, bytes]
+    #: The items of one run, and its id; the same as they are stored.
     Group = tuple[Sequence[Item], bytes]
+    Ready = tuple[Sequence[Stored], bytes]
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_LEDGER: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LEDGER: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 NO_RUN: Final = bytes(16)
+SYNC: Final = ("never", "batch", "always")
+_LOOK_FOR_CLERK: Final = 5.0  # seconds: should it have been killed, the next append calls another
 
 
 class Writer:
@@ -47,8 +52,11 @@ class Writer:
 
     What an earlier writer left torn is kept in a side file, cut off and recorded first. Safe to
     share between threads, and usable in a child after `fork` (which gets its own descriptor).
-    With `sync`, `close` and every END record wait until the disk has the file; without it, a
-    crash of the machine (not of a process) may cost the last seconds.
+    `sync` says when the disk must have what was appended: before `append` returns (`always`); at
+    every END record, on closing and, by the clerk, before each checkpoint (`batch`); or
+    whenever the kernel likes (`never`). Only a crash of the machine makes a difference, not one
+    of a process. The ledger's clerk, which signs, is called after the first append unless
+    `clerk` is False; `book` is the size in bytes from which on the open book is closed.
     Raises `LedgerError` when the ledger cannot be opened, others can write it, or its end is
     neither whole nor merely torn: nothing runs unrecorded.
 
@@ -59,13 +67,20 @@ class Writer:
 
     _fd: int
     _folder: int
+    _use: int
     _pid: int
     _cursor: Cursor | None
 
-    def __init__(self, directory: str, *, sync: bool = False) -> None:
+    def __init__(
+        self, directory: str, *, sync: str = "batch", clerk: bool = True, book: int = BOOK_SIZE
+    ) -> None:
+        if sync not in SYNC:
+            raise ValueError(f"sync is one of {', '.join(SYNC)}, not {sync!r}")
         self.directory = directory
         self.path = os.path.join(directory, NAME)
         self._sync = sync
+        self._clerk = clerk
+        self._book = book
         self._hashed = 0
         self._open()
 
@@ -87,8 +102,13 @@ class Writer:
 
     def append_all(self, groups: Sequence[Group], now: int | None = None) -> list[list[int]]:
         """`append` for several runs at once: all of the groups or none of them, in one write."""
-        for items, run in groups:
-            _check(items, run)
+        return self.append_stored([_ready(items, run) for items, run in groups], now)
+
+    def append_stored(self, groups: Sequence[Ready], now: int | None = None) -> list[list[int]]:
+        """`append_all` of items as they are stored: (kind, number of entries, flags, payload).
+
+        For the collector, whose senders have deflated them. Nothing is checked here.
+        """
         if self._pid != os.getpid():
             self._leave_parent()
         with self._mutex:
@@ -101,42 +121,49 @@ class Writer:
             except OSError as error:
                 raise self._cannot("append to", error) from error
             finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
-            if self._sync and any(item[0] == END for items, _run in groups for item in items):
+                if self._fd >= 0:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._synced = False
+            ends = (item[0] == END for items, _run in groups for item in items)
+            if self._sync == "always" or (self._sync == "batch" and any(ends)):
                 self._to_disk()
+            if self._clerk:
+                self._call_clerk()
             return numbers
 
     def close(self) -> None:
-        """Let go of the ledger; with `sync`, after the disk has it. Closing again does nothing."""
+        """Let go of the ledger, once the disk has it unless `sync` is `never`. Closing again does
+        nothing. Raises `LedgerError` when the disk does not take it.
+        """
         if self._pid != os.getpid():
             self._mutex = allocate_lock()
         with self._mutex:
             if self._fd < 0:
                 return
             try:
-                if self._sync:
+                if self._sync != "never":
                     self._to_disk()
             finally:
-                os.close(self._fd)
-                os.close(self._folder)
-                self._fd = self._folder = -1
+                self._abandon()
 
     def _open(self) -> None:
         self._mutex = allocate_lock()
         self._pid = os.getpid()
-        self._fd = self._folder = -1
+        self._fd = self._folder = self._use = -1
+        self._look = 0.0
+        self._called = 0
+        self._synced = True
+        self._limit = self._book
+        self._cursor = None
         try:
             os.makedirs(self.directory, 0o700, exist_ok=True)
             self._folder = os.open(self.directory, _FOLDER)
-            self._fd = os.open(NAME, _LEDGER, 0o600, dir_fd=self._folder)
-            self._check_owner()
+            self._fd = os.open(NAME, _LEDGER | os.O_CREAT, 0o600, dir_fd=self._folder)
+            check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            try:
-                self._cursor = None
-                self._find_end()
-                self._tell_recovered()
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._find_end()
+            self._tell_recovered()
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError as error:
             self._abandon()
             raise self._cannot("open", error) from error
@@ -145,105 +172,162 @@ class Writer:
             raise
 
     def _abandon(self) -> None:
-        for descriptor in (self._fd, self._folder):
+        self._reap()
+        for descriptor in (self._fd, self._folder, self._use):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._fd = self._folder = -1
+        self._fd = self._folder = self._use = -1
 
     def _leave_parent(self) -> None:
         """After `fork`: a descriptor shared with the parent would share its lock, too."""
+        self._called = 0
         self._abandon()
         self._open()
 
-    def _check_owner(self) -> None:
-        """Refuse a ledger that someone else can write: it would record nothing."""
-        mine = (0, os.geteuid())
-        found = os.fstat(self._fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise LedgerError(f"cannot open the ledger {self.path}: not a regular file")
-        if (found.st_uid not in mine and mine[1] != 0) or found.st_mode & 0o022:
-            raise LedgerError(
-                f"cannot trust the ledger {self.path}: others can write it; "
-                "use another directory or chmod 600 it"
-            )
-        folder = os.fstat(self._folder).st_mode
-        if folder & 0o002 and not folder & stat.S_ISVTX:
-            raise LedgerError(
-                f"cannot trust the ledger directory {self.directory}: anyone can write it; "
-                "use another or chmod 700 it"
-            )
-
     def _find_end(self) -> None:
-        """Bring the cursor to the end of the file, whoever wrote there. The lock is held."""
+        """Bring the cursor to the end of the open book, and close that where it is long enough.
+
+        The lock is held, in the end that of the book that is open then. Raises `OSError`.
+        """
+        while True:
+            cursor = self._last_record()
+            if cursor.closed:
+                self._reopen(cursor)
+            elif cursor.offset <= self._limit or not self._turn(cursor):
+                return
+
+    def _last_record(self) -> Cursor:
+        """The cursor, behind the last record, whoever wrote that."""
         found = os.fstat(self._fd)
-        size = found.st_size
-        cursor = self._cursor
-        if cursor is not None and size == cursor.offset and found.st_nlink:
-            return
-        if not found.st_nlink:
-            raise LedgerError(f"cannot append to {self.path}: it was deleted while in use")
-        if cursor is None:
-            if size < FILE_SIZE:
-                self._begin(size)
-                size = FILE_SIZE
-            try:
-                cursor = self._cursor = Cursor(self._fd)
-            except LedgerCorrupt as error:
-                raise self._unusable(error) from error
-        if size < cursor.offset:
-            raise LedgerError(
-                f"cannot append to {self.path}: it became shorter "
-                f"({size} bytes, {cursor.offset} were written)"
-            )
-        cursor.forget()
-        if cursor.last(size, hasher(self._hashed)):
-            return
+        size, cursor = found.st_size, self._cursor
+        if cursor is not None and size == cursor.offset and (found.st_nlink or cursor.closed):
+            return cursor
         try:
-            while cursor.step(size, whole=False) is not None:
-                continue
+            if cursor is None:
+                if size < FILE_SIZE and found.st_nlink:
+                    self._begin(size)
+                    size = FILE_SIZE
+                cursor = self._cursor = Cursor(self._fd)
+            if size < cursor.offset:
+                raise LedgerError(
+                    f"cannot append to {self.path}: it became shorter "
+                    f"({size} bytes, {cursor.offset} were written)"
+                )
+            cursor.forget()
+            if not cursor.last(size, hasher(self._hashed)):
+                while cursor.step(size, whole=False) is not None:
+                    continue
         except LedgerCorrupt as error:
-            raise self._unusable(error) from error
+            raise LedgerError(
+                f"cannot append to {self.path}: {error}; "
+                "keep it for inspection and use another directory"
+            ) from error
         except Torn:
+            assert cursor is not None
             recover.cut(self._fd, self._folder, cursor.offset, size, time.time_ns())
             cursor.forget()
             self._tell_recovered()
+        if not found.st_nlink and not cursor.closed:
+            raise LedgerError(f"cannot append to {self.path}: it was deleted while in use")
+        return cursor
 
     def _begin(self, size: int) -> None:
-        """Write the file header, over one that a killed writer began."""
+        """Write the first book's header, over one that a killed writer began."""
+        from belljar.ledger.books import closed, name
+
+        if there := closed(self.directory):
+            raise LedgerError(
+                f"cannot append to {self.path}: it is empty, but {name(there[-1])} is not the "
+                "ledger's last book; restore it, or use another directory"
+            )
         if size:
             recover.cut(self._fd, self._folder, 0, size, time.time_ns())
         os.fchmod(self._fd, 0o600)
         self._put(file_header(os.urandom(32), time.time_ns()), 0)
+        if self._sync != "never":
+            os.fsync(self._fd)
+            os.fsync(self._folder)
+
+    def _turn(self, cursor: Cursor) -> bool:
+        """Close the open book. False where that cannot be, now: it stays open and grows."""
+        from belljar.ledger import books
+
+        first = cursor.start[4]
+        index = cursor.record - 1 if cursor.record else books.count(self._fd, cursor.offset)
+        group = [(CLOSED, 1, 0, note(book=first, records=index + 1))], NO_RUN
+        now = time.time_ns()
+        data, chain, _entry, _numbers = self._encoded([group], now)
+        try:
+            books.settle(self._folder, first)
+            before = chain, cursor.entry + 1, index + 1
+            books.prepare(self._folder, file_header(os.urandom(32), now, before))
+        except OSError:
+            # No hard links here, or no room: the next try is some megabytes away.
+            self._limit = cursor.offset + max(self._book >> 4, 1)
+            return False
+        self._put(data, cursor.offset)
+        books.replace(self._folder, self._fd)
+        self._reopen(cursor)
+        return True
+
+    def _reopen(self, cursor: Cursor) -> None:
+        """Leave the closed book, whose end `cursor` found, for the open one."""
+        from belljar.ledger import books
+
+        here = os.fstat(self._fd)
+        there = os.stat(NAME, dir_fd=self._folder, follow_symlinks=False)
+        if os.path.samestat(here, there):
+            # Who closed it was killed before the next one was in its place.
+            before = cursor.chain, cursor.entry, books.count(self._fd, cursor.offset)
+            header = file_header(os.urandom(32), time.time_ns(), before)
+            books.settle(self._folder, cursor.start[4])
+            books.prepare(self._folder, header)
+            books.replace(self._folder, self._fd)
+        fd = os.open(NAME, _LEDGER, dir_fd=self._folder)
+        os.close(self._fd)  # and with it goes the lock, which nobody needs any more
+        self._fd, self._cursor, self._limit = fd, None, self._book
+        check_owner(fd, self._folder, self.path)
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
     def _tell_recovered(self) -> None:
         """Record every side file that no record names. Killed in between, it is told twice."""
         for name, offset, length, digest in recover.untold(self._folder):
-            payload = _recovered(name, offset, length, digest)
-            self._write([([(RECOVERED, 1, payload)], NO_RUN)], time.time_ns())
+            payload = note(file=name, offset=offset, length=length, sha256=digest)
+            self._write([([(RECOVERED, 1, 0, payload)], NO_RUN)], time.time_ns())
             recover.told(self._folder, name)
 
-    def _write(self, groups: Sequence[Group], now: int) -> list[list[int]]:
+    def _write(self, groups: Sequence[Ready], now: int) -> list[list[int]]:
         """Write behind the cursor and move it. Raises `OSError`; then the file is as before."""
+        cursor = self._cursor
+        assert cursor is not None
+        data, chain, entry, numbers = self._encoded(groups, now)
+        self._put(data, cursor.offset)
+        cursor.chain, cursor.entry = chain, entry
+        cursor.offset += len(data)
+        cursor.record += sum(map(len, numbers)) if cursor.record else 0
+        return numbers
+
+    def _encoded(
+        self, groups: Sequence[Ready], now: int
+    ) -> tuple[bytes, bytes, int, list[list[int]]]:
+        """The bytes of `groups` as they are appended, the last record's hash, the number of the
+        entry after them, and those of the first entry of each item."""
         cursor = self._cursor
         assert cursor is not None
         chain, entry = cursor.chain, cursor.entry
         parts: list[bytes] = []
         numbers: list[list[int]] = []
         for items, run in groups:
-            numbers.append([])
-            for kind, count, payload in items:
-                self._hashed += len(payload)
-                fields = (kind, run, entry, count, now)
-                more, chain = encode(cursor.seed, chain, hasher(self._hashed), fields, payload)
+            firsts: list[int] = []
+            for kind, count, flags, data in items:
+                self._hashed += len(data)
+                fields = kind, flags, run, entry, count, now
+                more, chain = encode(cursor.seed, chain, hasher(self._hashed), fields, data)
                 parts.extend(more)
-                numbers[-1].append(entry)
+                firsts.append(entry)
                 entry += count
-        data = b"".join(parts)
-        self._put(data, cursor.offset)
-        cursor.chain, cursor.entry = chain, entry
-        cursor.offset += len(data)
-        cursor.record = 0
-        return numbers
+            numbers.append(firsts)
+        return b"".join(parts), chain, entry, numbers
 
     def _put(self, data: bytes, end: int) -> None:
         """One write. What does not get there wholly is cut back to `end`. Raises `OSError`."""
@@ -256,45 +340,48 @@ class Writer:
             raise
 
     def _to_disk(self) -> None:
+        """Wait until the disk has what this writer wrote since the last time."""
+        if self._synced:
+            return
         try:
-            os.fsync(self._fd)
+            os.fdatasync(self._fd)
         except OSError as error:
             raise self._cannot("bring to disk", error) from error
+        self._synced = True
 
-    def _unusable(self, error: LedgerCorrupt) -> LedgerError:
-        return LedgerError(
-            f"cannot append to {self.path}: {error}; "
-            "keep it for inspection and use another directory"
-        )
+    def _call_clerk(self) -> None:
+        """Say that somebody writes, and see to it that there is a clerk. Neither may cost a record
+        that is already kept: where it cannot be done, records stay unsigned, as `verify` tells.
+        """
+        now = time.monotonic()
+        if now < self._look:
+            return
+        self._look = now + _LOOK_FOR_CLERK
+        from belljar.ledger.summon import summon
+
+        try:
+            if self._use < 0:
+                self._use = hold(self._folder)
+            self._reap()
+            self._called = self._called or summon(self.directory)
+        except OSError:
+            self._look = now + 10 * _LOOK_FOR_CLERK
+
+    def _reap(self) -> None:
+        """A clerk that this process started and that has ended leaves no zombie."""
+        if self._called:
+            with_us = True
+            try:
+                with_us = not os.waitpid(self._called, os.WNOHANG)[0]
+            except ChildProcessError:
+                with_us = False  # somebody else waited for it
+            self._called = self._called if with_us else 0
 
     def _cannot(self, what: str, error: OSError) -> LedgerError:
         return LedgerError(f"cannot {what} the ledger {self.path}: {error.strerror}")
 
 
-def _check(items: Sequence[Item], run: bytes) -> None:
-    if len(run) != 16:
-        raise ValueError(f"a run id has 16 bytes, not {len(run)}")
-    for kind, count, payload in items:
-        if kind not in KINDS or kind in OWN:
-            raise ValueError(f"cannot append records of kind {kind}")
-        if not 0 < count < 1 << 32 or (count != 1 and kind in SINGLE):
-            raise ValueError(f"a record of kind {KINDS[kind]} cannot have {count} entries")
-        if len(payload) > MAX_PAYLOAD:
-            raise LedgerError(
-                f"a record of {len(payload)} bytes is too long for the ledger "
-                f"(at most {MAX_PAYLOAD}); nothing was recorded"
-            )
-
-
-def _recovered(name: str, offset: int, length: int, digest: str) -> bytes:
-    """MessagePack of a RECOVERED payload: four short keys, so no encoder is needed for it."""
-
-    def text(value: str) -> bytes:
-        data = value.encode("ascii")
-        return b"\xd9" + bytes((len(data),)) + data
-
-    def number(value: int) -> bytes:
-        return b"\xcf" + value.to_bytes(8, "big")
-
-    pairs = (("file", text(name)), ("offset", number(offset)), ("length", number(length)))
-    return b"\x84" + b"".join(text(k) + v for k, v in pairs) + text("sha256") + text(digest)
+def _ready(items: Sequence[Item], run: bytes) -> Ready:
+    """`items` as they will be stored: deflating is done before anybody waits for the lock."""
+    check(items, run)
+    return [(kind, count, *stored(kind, payload)) for kind, count, payload in items], run

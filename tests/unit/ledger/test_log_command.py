@@ -17,6 +17,7 @@ from belljar.ledger.reader import read
 from .conftest import OTHER, RUN, fill, frame, packed
 
 NASTY = "\x1b]0;owned\x07\r\n\x9b31m\u202e\u200b\ud800\x00\x7f'\"<b>"
+UNSIGNED = "unsigned: {} records; no checkpoint yet: `belljar log checkpoint` makes one\n"
 
 
 def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -26,7 +27,11 @@ def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
 
 
 def test_verify_says_whole(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["verify", ledger], capsys) == (0, "whole: 4 records, 6 entries, 1 runs\n", "")
+    assert run(["verify", ledger], capsys) == (
+        0,
+        "whole: 4 records, 6 entries, 1 runs\n" + UNSIGNED.format(4),
+        "",
+    )
 
 
 def test_verify_tells_torn_unfinished_and_recovered(
@@ -41,7 +46,8 @@ def test_verify_tells_torn_unfinished_and_recovered(
     assert status == 0
     assert out == (
         "whole: 5 records, 7 entries, 2 runs\n"
-        f"torn: 3 bytes from offset {end} (its header is cut short); "
+        + UNSIGNED.format(5)
+        + f"torn: 3 bytes from offset {end} (its header is cut short); "
         "the next run keeps them in a side file\n"
         f"unfinished: run {OTHER.hex()} is still going on or was killed\n"
     )
@@ -54,7 +60,8 @@ def test_verify_tells_torn_unfinished_and_recovered(
     found = json.loads(out)
     assert list(found) == [
         "whole", "records", "entries", "runs", "complete", "torn", "why", "unfinished",
-        "recovered", "head",
+        "recovered", "head", "books", "pruned", "signed", "unsigned", "checkpoint", "epochs",
+        "trust", "pinned", "witnesses", "gone", "clerk",
     ]  # fmt: skip
     assert (found["whole"], found["unfinished"]) == (True, [OTHER.hex()])
 

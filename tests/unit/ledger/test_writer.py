@@ -73,7 +73,7 @@ def test_a_forked_child_and_its_parent_lock_each_other_out(tmp_path: Path) -> No
 
 
 def test_the_descriptors_do_not_outlive_an_exec(tmp_path: Path) -> None:
-    with Writer(str(tmp_path)):
+    with Writer(str(tmp_path)) as writer:
         held = [
             fd
             for fd in map(int, os.listdir("/proc/self/fd"))
@@ -81,6 +81,8 @@ def test_the_descriptors_do_not_outlive_an_exec(tmp_path: Path) -> None:
             and os.readlink(f"/proc/self/fd/{fd}").startswith(str(tmp_path))
         ]
         assert len(held) == 2
+        writer.append([(EVENTS, 1, b"")], RUN)
+        assert not os.get_inheritable(writer._use)
         assert not any(os.get_inheritable(fd) for fd in held)
 
 
@@ -267,18 +269,26 @@ def test_a_guest_cannot_make_a_torn_end_pass_for_a_record(tmp_path: Path) -> Non
     assert (report.entries, report.torn, report.recovered) == (3, 0, 1)
 
 
-def test_sync_waits_for_the_disk_at_an_end_and_at_closing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("sync", "expected"), [("never", [0, 0, 0]), ("batch", [0, 1, 2]), ("always", [1, 2, 3])]
+)
+def test_the_disk_is_waited_for_as_sync_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: str, expected: list[int]
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", synced.append)
-    with Writer(str(tmp_path), sync=True) as writer:
-        writer.append([(EVENTS, 1, b"")], RUN)
-        assert not synced
-        writer.append([(END, 1, b"")], RUN)
-        assert len(synced) == 1
-    assert len(synced) == 2
+    seen = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    with Writer(str(tmp_path), sync=sync) as writer:
+        for kind in (EVENTS, END, EVENTS):
+            seen.append(len(synced))
+            writer.append([(kind, 1, b"")], RUN)
+        seen.append(len(synced))
+    seen.append(len(synced))
+    assert [seen[1], seen[2], seen[4]] == expected
     writer.close()
-    with Writer(str(tmp_path)) as writer:
-        fill(writer)
-    assert len(synced) == 2
+    assert len(synced) == expected[-1]
+
+
+def test_an_unknown_sync_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sync is one of never, batch, always"):
+        Writer(str(tmp_path), sync="sometimes")
