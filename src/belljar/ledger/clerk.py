@@ -139,11 +139,16 @@ class Clerk:
                 return True
             self._error, self._failures = "", 0
         except (LedgerError, OSError) as error:
-            self._error = str(error)
-            self._failures += 1
-            self.notary.close()
+            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a defect is told, not a silence
+            self._failed(f"{type(error).__name__}: {error}")
         self._say()
         return not self._error
+
+    def _failed(self, why: str) -> None:
+        self._error = why
+        self._failures += 1
+        self.notary.close()
 
     def _idle(self) -> bool:
         """Whether no writer is there; new ones wait for the moment that this takes."""

@@ -55,9 +55,10 @@ def keys_of(
     if own != (fixed, genesis):
         what = "does not hold the keys of the ledger" if own else "is missing: the keys of the one"
         raise LedgerCorrupt(f"{keys.PUBLIC} {what} that belongs here{remedy}", 0)
-    if epochs.read(directory, keys.PUBLIC, 1 << 16) != "".join(
-        f"{key.vkey()}\n" for key in (fixed, genesis)
-    ).encode():
+    if (
+        epochs.read(directory, keys.PUBLIC, 1 << 16)
+        != "".join(f"{key.vkey()}\n" for key in (fixed, genesis)).encode()
+    ):
         raise LedgerCorrupt(f"{keys.PUBLIC} is not as it was written", 0)
     if fixed.name != origin_of(fixed.public) or genesis.name != epoch_name(fixed.name, 0):
         raise LedgerCorrupt(f"{keys.PUBLIC}: the names do not belong to the keys", 0)
@@ -89,6 +90,23 @@ def check_private(
         whole = epochs.read(directory, name, 1 << 16) == f"{found.private()}\n".encode()
         if found.public not in those or not (whole or ending):
             raise LedgerCorrupt(f"{name} is not the key that this ledger signs with", 0)
+
+
+def delivered(directory: str) -> tuple[str, int]:
+    """The file that says how far the sink got that is furthest, and its last entry; 0 for none.
+
+    Sinks are given entries before anything signs them: so it is a word about the ledger's end.
+    """
+    furthest = "", 0
+    if os.path.isdir(os.path.join(directory, "sinks")):
+        from belljar.ledger.sinks import store
+
+        for name in store.names(directory):
+            registered = store.load(directory, name)
+            if registered is not None:
+                last = store.position(directory, registered).next - 1
+                furthest = max(furthest, (f"sinks/{name}.at", last), key=lambda one: one[1])
+    return furthest
 
 
 def check_sides(directory: str, told: list[tuple[int, bytes]]) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ class _Examination:
         self.commitments: list[VerifierKey] = []
         self.pin: Checkpoint | None = None
         self.trust = custody.OWN
+        self.given = custody.delivered(directory)
         self.trusted, self.pinned, self.witnesses = trusted, pin, witnesses
 
     def outdated(self) -> bool:
@@ -129,6 +130,12 @@ class _Examination:
             report = walk.verify()
             walk.finish()
         self._check_end()
+        if self.given[1] >= walk.position:
+            raise LedgerCorrupt(
+                f"entry {walk.position} is missing: the ledger ends before it, and "
+                f"{self.given[0]} says that entry {self.given[1]} was sent",
+                0,
+            )
         if self.commitments:
             ended = len(self.ended)
             now, before = self.commitments[ended], self.commitments[max(0, ended - 1)]

@@ -125,6 +125,25 @@ def test_unsigned_records_at_the_end_can_be_cut_off_unseen_as_the_docs_say(signe
     assert examine(signed).unsigned == 3
 
 
+def test_a_sink_that_was_given_more_finds_even_that(signed: str) -> None:
+    from belljar.ledger.reader import read
+    from belljar.ledger.sinks import store
+    from belljar.ledger.sinks.config import parse
+
+    sink = parse("jsonl:/dev/null")
+    store.add(signed, sink, every_run=True, first=1)
+    store.save(signed, sink.id, store.Position(33))
+    assert examine(signed).unsigned == 4
+    path = Path(signed, "ledger.blj")
+    last = [record.offset for record in read(signed)][-1]
+    path.write_bytes(path.read_bytes()[:last])
+    said = (
+        r"entry 32 is missing: the ledger ends before it, and sinks/.*\.at says that entry 32 was"
+    )
+    with pytest.raises(LedgerCorrupt, match=said):
+        examine(signed)
+
+
 def test_a_pin_of_another_ledger_and_one_that_is_none(
     signed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
