@@ -178,15 +178,18 @@ def recall(directory: str, tiles: TileReader, index: int, epoch: int, key: Verif
 
 
 def remembered(lines: bytes | None) -> list[Commitment]:
-    """The lines of `KEYS`. Raises `LedgerCorrupt` naming the one that is not as it must be."""
+    """The lines of `KEYS`; without one at the end that a killed clerk did not finish.
+
+    Raises `LedgerCorrupt` naming the line that is not as it must be.
+    """
     found = []
     data = (lines or b"").decode("utf-8", "replace")
-    for number, line in enumerate(data.removesuffix("\n").split("\n") if data else (), 1):
+    for number, line in enumerate(data.split("\n")[:-1], 1):
         words = line.split(" ")
         try:
             vkey, seed, previous = words
             one = parse_vkey(vkey), bytes.fromhex(seed), bytes.fromhex(previous)
-            if line != f"{vkey} {one[1].hex()} {one[2].hex()}" or not data.endswith("\n"):
+            if line != f"{vkey} {one[1].hex()} {one[2].hex()}":
                 raise ValueError("not as it was written")
         except (NoteMalformed, ValueError) as error:
             raise LedgerCorrupt(f"line {number} of {KEYS} cannot be read", 0) from error
