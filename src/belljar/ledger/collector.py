@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.ledger.identity import Sender
-    from belljar.ledger.writer import Group, Writer
+    from belljar.ledger.writer import Ready, Writer
 
 _EVENTS: Final = 64  # connections looked at in one round
 _ACCEPTS: Final = 16
@@ -137,7 +137,6 @@ class Collector:
                 self._epoll.unregister(self._listener.fileno())
                 self._deaf_until = now + _PAUSE
                 return
-            sock.setblocking(False)
             try:
                 sender = of(sock)
             except LedgerError as error:
@@ -259,7 +258,7 @@ class Collector:
         if not group and not notes:
             return
         now = self._clock()
-        groups: list[Group] = [([(SENDER, 1, 0, pack(note))], run) for run, note in notes]
+        groups: list[Ready] = [([(SENDER, 1, 0, pack(note))], run) for run, note in notes]
         told = len(groups)
         for connection, message in group:
             items = message.items
@@ -269,7 +268,7 @@ class Collector:
             connection.shares.bucket.take(OVERHEAD * len(message.items), now)
             groups.append((items, message.run))
         try:
-            numbers = self._writer.append_all(groups, self._wall())
+            numbers = self._writer.append_stored(groups, self._wall())
         except LedgerError as error:
             self._not_recorded(group, str(error), now)
             if not isinstance(error.__cause__, OSError):
@@ -347,15 +346,15 @@ class Collector:
             if connection.held:
                 connection.since = now
             self._mask(connection, now)
+        if self._pool.free < self._pool.most:
+            for connection in list(self._by_fd.values()):
+                if connection.since and now - connection.since > self.limits.patience:
+                    self._end(connection, "a message took too long to arrive")
         for _ in range(len(self._pooled)):
             connection = self._pooled.popleft()
             connection.pooled, connection.wants = False, 0
             if connection.sock.fileno() >= 0:
                 self._take(connection, now)
-        if self._pool.free < self._pool.most:
-            for connection in list(self._by_fd.values()):
-                if connection.since and now - connection.since > self.limits.patience:
-                    self._end(connection, "a message took too long to arrive")
 
     def _until(self) -> float:
         """Seconds until somebody has waited long enough."""

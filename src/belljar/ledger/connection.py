@@ -5,6 +5,7 @@ Holds at most one message that is not whole. Nothing here waits, and nothing wri
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 
@@ -45,7 +46,7 @@ class Message:
 
 
 class Connection:
-    """A sender that connected through `sock` (not blocking, `SO_PASSCRED` set).
+    """A sender that connected through `sock`.
 
     The collector calls `receive` when something came, then `take` until that gives nothing, and
     `recorded` or `refused` for each message before it takes the next.
@@ -58,6 +59,10 @@ class Connection:
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, number: int, sender: Sender, shares: Shares) -> None:
+        sock.setblocking(False)
+        # Not all kernels hand this on from the listening socket. What was sent before it was
+        # accepted carries credentials all the same.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.sock = sock
         self.number = number
         self.sender = sender
@@ -85,16 +90,10 @@ class Connection:
         if self._big is not None:
             room = memoryview(self._big)[self._filled : self._filled + _AT_ONCE]
         got, ancillary, flags, _address = self.sock.recvmsg_into([room], _ANCILLARY)
-        if flags & socket.MSG_CTRUNC:
-            raise Malformed("descriptors were sent along")
         if got == 0:
-            self.eof = True
+            self.eof = True  # the kernel then adds credentials of nobody
             return 0
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-                writer = _CREDENTIALS.unpack_from(data)[0]
-                if writer != self.sender.pid:
-                    raise Malformed(f"process {writer} wrote on the connection of another")
+        self._check(ancillary, flags)
         if self._big is not None:
             self._filled += got
         elif self._at < len(self._rest):
@@ -104,6 +103,19 @@ class Connection:
             self._rest = bytes(room[:got])
             self._at = 0
         return got
+
+    def _check(self, ancillary: list[tuple[int, int, bytes]], flags: int) -> None:
+        """Who wrote this is who connected, and nothing came along with it."""
+        passed = [data for _level, kind, data in ancillary if kind == socket.SCM_RIGHTS]
+        for data in passed:
+            for (fd,) in struct.iter_unpack("i", data):
+                os.close(fd)
+        if passed or flags & socket.MSG_CTRUNC:
+            raise Malformed("descriptors were sent along")
+        writers = [_CREDENTIALS.unpack_from(data)[0] for _level, _kind, data in ancillary]
+        if writers != [self.sender.pid]:
+            who = writers[0] if writers else "unknown"
+            raise Malformed(f"process {who} wrote on the connection of another")
 
     def take(self, pool: Pool, begun: Callable[[bytes], bool]) -> Message | None:
         """The next message, if it is whole. `begun` says of a run that it was begun before.
