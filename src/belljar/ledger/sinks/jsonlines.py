@@ -1,0 +1,127 @@
+"""JSON lines to a file or a descriptor: each entry as `belljar log show --json` has it, and its
+severity. Pure ASCII, nothing is cut; the line is complete when its newline is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import stat
+
+from belljar.ledger.sinks.transport import Down, Gone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from belljar.ledger.sinks.config import Sink
+    from belljar.ledger.sinks.fields import Item
+
+_OPEN: Final = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_APPEND
+    | os.O_CLOEXEC
+    | os.O_NOFOLLOW
+    | os.O_NONBLOCK
+    | os.O_NOCTTY
+)
+_PATIENCE: Final = 10_000  # milliseconds a full pipe may take
+
+
+class JsonLines:
+    """Appends lines to the file or descriptor of `sink`; a file that was moved away (as log
+    rotation does) is made anew."""
+
+    overlap = 0.0
+
+    def __init__(self, sink: Sink) -> None:
+        self._path, self._fd = sink.path, sink.descriptor
+        self._own = sink.descriptor < 0
+        self._torn = False
+
+    def send(self, items: Sequence[Item]) -> int:
+        """Write `items`, whole lines. Raises `Down`, or `Gone` when a descriptor has no reader."""
+        try:
+            self._ready()
+            self._put(b"".join(map(line, items)))
+        except BrokenPipeError:
+            if not self._own:
+                raise Gone("its reader is gone") from None
+            self.close()
+            raise Down(f"{self._path}: its reader is gone") from None
+        except OSError as error:
+            self.close()
+            raise Down(f"{self._path}: {error.strerror}") from error
+        return 0
+
+    def idle(self) -> None:
+        """Nothing has to be done in between."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._own and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _ready(self) -> None:
+        if not self._own:
+            return
+        if self._fd >= 0:
+            here, there = os.fstat(self._fd), _stat(self._path)
+            if there is None or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+                self.close()
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self._path, _OPEN, 0o600)
+            except OSError as error:
+                if error.errno != 6:  # ENXIO: a FIFO that nobody reads
+                    raise
+                raise OSError(6, "nobody reads this FIFO") from error
+            found = os.fstat(self._fd)
+            if stat.S_ISREG(found.st_mode) and found.st_size:
+                last = os.pread(self._fd, 1, found.st_size - 1)
+                if last != b"\n":  # a line that was not finished must not swallow ours
+                    os.write(self._fd, b"\n")
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(b"\n" + data if self._torn else data)
+        whole = len(view)
+        size = os.fstat(self._fd).st_size
+        regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        try:
+            while view:
+                try:
+                    view = view[os.write(self._fd, view) :]
+                except BlockingIOError:
+                    poll = select.poll()
+                    poll.register(self._fd, select.POLLOUT)
+                    if not poll.poll(_PATIENCE):
+                        raise OSError(11, "its reader is too slow") from None
+        except OSError:
+            self._torn = self._torn or len(view) < whole
+            mine = regular and self._own and self._torn
+            if mine and os.fstat(self._fd).st_size == size + whole - len(view):
+                os.ftruncate(self._fd, size)  # nobody else wrote: take the rest back
+                self._torn = False
+            raise
+        self._torn = False
+
+
+def line(item: Item) -> bytes:
+    """One entry as one line of JSON, `severity` (and `trace`, `span`) added."""
+    whole = item.entry.plain()
+    whole["severity"] = item.severity
+    whole["ledger"] = dict(item.fields)["ledger"]
+    if item.trace:
+        whole |= {"trace": item.trace, "span": item.span}
+    text = json.dumps(whole, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return text.encode("ascii") + b"\n"
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None

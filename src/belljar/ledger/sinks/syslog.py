@@ -1,0 +1,280 @@
+"""RFC 5424 messages over UDP (RFC 5426), TCP (RFC 6587, octet counting), TLS (RFC 5425) and the
+local socket. What is where in a message is in `docs/sinks.md`.
+
+UDP has no acknowledgement: what the network drops is lost and nobody can count it. Over TCP and TLS
+a message counts as sent when the receiver's kernel has acknowledged it, and what was sent in the
+five seconds before a connection broke is sent again.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import socket
+import time
+
+from belljar.ledger.sinks.config import FACILITIES
+from belljar.ledger.sinks.text import cut, safe
+from belljar.ledger.sinks.transport import Down
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from belljar.ledger.sinks.config import Sink
+    from belljar.ledger.sinks.fields import Item
+
+#: "[...] reserved for use in documentation" (RFC 5612); until Belljar has a number of its own.
+SD_ID: Final = "belljar@32473"
+BOM: Final = b"\xef\xbb\xbf"
+_TIMEOUT: Final = 10.0
+_SIOCOUTQ: Final = 0x5411
+#: What receivers should be able to take: RFC 5424 section 6.1, RFC 5425 section 4.3.1.
+_SIZES: Final = {"syslog+udp": 2048, "syslog": 8192, "syslog+tcp": 8192, "syslog+tls": 8192}
+_LEAST_MESSAGE: Final = 160  # bytes kept for the text where the fields are long
+_LEAST_VALUE: Final = 16
+_LONGEST_MSGID: Final = 32
+
+
+def message(item: Item, host: str, facility: int, size: int) -> bytes:
+    """The RFC 5424 message of `item`, at most `size` bytes (480 or more), without framing.
+
+    Fields that do not fit are cut, and named with their full length in `cut`; `size` bounds what
+    is in the structured data first, then the text behind it.
+    """
+    name = _ascii(item.name, _LONGEST_MSGID) or "-"
+    pid = str(item.entry.pid) if item.entry.pid else "-"
+    stamp = timestamp(item.entry.recorded)
+    head = f"<{facility * 8 + item.level}>1 {stamp} {host} belljar {pid} {name} ".encode("ascii")
+    room = size - len(head) - len(f"[{SD_ID}]  ") - len(BOM)
+    text = safe(item.message).encode("utf-8")
+    keep = min(len(text), _LEAST_MESSAGE, room // 3)
+    data = _structured(item.fields, room - keep)
+    rest = size - len(head) - len(data) - 1 - len(BOM)
+    return head + data + b" " + BOM + cut(text, rest)
+
+
+def timestamp(nanoseconds: int) -> str:
+    """RFC 5424's timestamp, UTC, microseconds.
+
+    >>> timestamp(1_000_000_000_123_456_789)
+    '2001-09-09T01:46:40.123456Z'
+    """
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1000:06}Z"
+
+
+def hostname() -> str:
+    """This machine's name as HOSTNAME may have it."""
+    return _ascii(socket.gethostname(), 255) or "-"
+
+
+def _structured(fields: Sequence[tuple[str, str | int]], room: int) -> bytes:
+    """One SD-ELEMENT; `room` is what its parameters may take."""
+    parts: list[bytes] = []
+    short: list[str] = []
+    reserve = 0  # for the parameter `cut`
+    for name, value in fields:
+        whole = safe(value if type(value) is str else str(value)).encode("utf-8")
+        escaped = _escape(whole)
+        left = room - sum(map(len, parts)) - reserve - len(f' {name}=""')
+        if len(escaped) > left:
+            told = f"{name}:{len(whole)}"
+            reserve += len(told) + (1 if short else len(' cut=""'))
+            short.append(told)
+            escaped = _fitting(whole, left - len(told) - (1 if len(short) > 1 else 7))
+            if len(escaped) < _LEAST_VALUE:
+                continue
+        parts.append(b' %s="%s"' % (name.encode("ascii"), escaped))
+    if short:
+        told_all = ",".join(short)
+        parts.append(f' cut="{told_all}"'.encode("ascii"))
+    return b"[%s%s]" % (SD_ID.encode("ascii"), b"".join(parts))
+
+
+def _fitting(whole: bytes, room: int) -> bytes:
+    """As much of `whole` as takes at most `room` bytes when it is escaped."""
+    size = max(0, room)
+    while size > 0:
+        escaped = _escape(cut(whole, size))
+        if len(escaped) <= room:
+            return escaped
+        size = min(size - 1, size - (len(escaped) - room) // 2)
+    return b""
+
+
+def _escape(value: bytes) -> bytes:
+    """PARAM-VALUE: a quotation mark, a backslash and a closing bracket get a backslash."""
+    return value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"]", b"\\]")
+
+
+def _ascii(text: str, longest: int) -> str:
+    """PRINTUSASCII; everything else is a question mark."""
+    return "".join(c if "!" <= c <= "~" else "?" for c in text[:longest])
+
+
+class Syslog:
+    """A connection to a syslog receiver, made when it is needed."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._udp = sink.scheme == "syslog+udp"
+        self._size = int(sink.option("size", str(_SIZES[sink.scheme])))
+        self._facility = FACILITIES[sink.option("facility", "audit")]
+        self._host = hostname()
+        self._socket: socket.socket | None = None
+        self._stream = sink.scheme in ("syslog+tcp", "syslog+tls")
+        self._where = sink.path or f"{sink.host} port {sink.port}"
+        self.overlap = 5.0 if self._stream else 0.0
+
+    def send(self, items: Sequence[Item]) -> int:
+        """Send one message for each item. Raises `Down`."""
+        messages = [message(item, self._host, self._facility, self._size) for item in items]
+        try:
+            there = self._socket or self._connect()
+            if self._stream:
+                self._alive(there)
+                there.sendall(b"".join(b"%d %s" % (len(m), m) for m in messages))
+                self._acknowledged(there)
+            else:
+                for one in messages:
+                    self._datagram(there, one)
+                self._refused(there)
+        except OSError as error:
+            self.close()
+            raise Down(f"{self._where}: {_reason(error)}") from error
+        return 0
+
+    def idle(self) -> None:
+        """Find out now whether the connection still stands. Raises `Down`."""
+        if self._stream and self._socket is not None:
+            try:
+                self._alive(self._socket)
+            except OSError as error:
+                self.close()
+                raise Down(f"{self._where}: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connect(self) -> socket.socket:
+        sink = self._sink
+        if sink.scheme == "syslog":
+            made = self._local(sink.path)
+        elif self._udp:
+            made = self._udp_socket(sink)
+        else:
+            made = socket.create_connection((sink.host, sink.port), _TIMEOUT)
+            try:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                if sink.scheme == "syslog+tls":
+                    made = _secure(made, sink)
+            except BaseException:
+                made.close()
+                raise
+        made.settimeout(_TIMEOUT)
+        self._socket = made
+        return made
+
+    def _local(self, path: str) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            made.connect(path)
+        except OSError as error:
+            made.close()
+            if error.errno != 91:  # EPROTOTYPE: a stream socket, with octet counting
+                raise
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._stream = True
+            try:
+                made.connect(path)
+            except OSError:
+                made.close()
+                raise
+        return made
+
+    def _udp_socket(self, sink: Sink) -> socket.socket:
+        failed: OSError = OSError(0, "no address")
+        for family, kind, number, _name, address in socket.getaddrinfo(
+            sink.host, sink.port, type=socket.SOCK_DGRAM
+        ):
+            made = socket.socket(family, kind, number)
+            try:
+                made.connect(address)
+            except OSError as error:
+                made.close()
+                failed = error
+            else:
+                return made
+        raise failed
+
+    def _datagram(self, there: socket.socket, data: bytes) -> None:
+        size = len(data)
+        while True:
+            try:
+                there.send(data[:size] if size == len(data) else cut(data, size))
+            except OSError as error:
+                if error.errno != 90 or size < 960:  # EMSGSIZE: the path takes less
+                    raise
+                size //= 2
+            else:
+                return
+
+    def _refused(self, there: socket.socket) -> None:
+        """A port nobody listens on is told with the next call: look before it counts as sent."""
+        if self._udp:
+            time.sleep(0.002)
+        if number := there.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(number, os.strerror(number))
+
+    def _alive(self, there: socket.socket) -> None:
+        """A receiver never says anything: what can be read is the end of the connection."""
+        there.settimeout(0)
+        try:
+            if not there.recv(4096):
+                raise OSError(104, "the receiver closed the connection")
+        except (BlockingIOError, _want_read()):
+            pass  # nothing to read: it stands
+        finally:
+            there.settimeout(_TIMEOUT)
+
+    def _acknowledged(self, there: socket.socket) -> None:
+        """Wait until the receiver's kernel has all."""
+        queued = array.array("i", [0])
+        end = time.monotonic() + _TIMEOUT
+        while True:
+            if there.family == socket.AF_UNIX:
+                return
+            fcntl.ioctl(there.fileno(), _SIOCOUTQ, queued)
+            if not queued[0]:
+                self._alive(there)
+                return
+            if time.monotonic() > end:
+                raise OSError(110, "the receiver takes nothing")
+            time.sleep(0.001)
+
+
+def _want_read() -> type[OSError]:
+    import ssl
+
+    return ssl.SSLWantReadError
+
+
+def _secure(made: socket.socket, sink: Sink) -> socket.socket:
+    """TLS as RFC 5425 wants it: the receiver's certificate and name are always checked."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=sink.option("ca") or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if sink.option("cert"):
+        context.load_cert_chain(sink.option("cert"), sink.option("key") or None)
+    return context.wrap_socket(made, server_hostname=sink.option("name") or sink.host)
+
+
+def _reason(error: OSError) -> str:
+    return str(getattr(error, "verify_message", "") or error.strerror or error or "time is over")
