@@ -190,6 +190,7 @@ class Policy(Value):
     accept_from: tuple[str, ...] = ()
     ledger: str = "auto"
     must_log: tuple[str, ...] = ("run", "connect", "native")
+    sync: str = "batch"
     sinks: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     protections: tuple[str, ...] = ()

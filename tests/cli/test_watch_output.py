@@ -196,6 +196,7 @@ def test_an_end_by_a_signal_is_told_apart_from_a_status(
         (["--evnts", "open", "x"], "unknown option --evnts; near: --events"),
         (["--stacks", "33", "x"], "--stacks takes a number from 0 to 32, not '33'"),
         (["--on-overflow", "lose", "x"], "--on-overflow takes block, drop, exit, not 'lose'"),
+        (["--sync", "soon", "x"], "--sync takes never, batch, always, not 'soon'"),
         (["--fail-on", "denial", "x"], "--fail-on takes alert, finding, not 'denial'"),
         (["--deadline", "0s", "x"], "--deadline: "),
         (["--events", "open,", "x"], "--events has an empty entry: 'open,'"),

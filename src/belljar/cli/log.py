@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "show": ("log_show", "one entry with all its fields"),
     "query": ("log_query", "ask in SQL: events, runs, decisions, alerts"),
     "export": ("log_export", "for other systems: JSON lines, Parquet, OCSF, SARIF"),
+    "prune": ("log_prune", "delete closed books older than a date; the rest stays provable"),
     "witness": ("log_witness", "cosign checkpoints from another place, or ask for it"),
 }
 

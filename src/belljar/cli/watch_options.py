@@ -23,6 +23,7 @@ what is recorded:
   --resolve             where a path leads to through symbolic links, at that moment
   --cross-check         compare with what the kernel saw
   --ledger DIR          where the record goes: a directory, auto or none (auto)
+  --sync WHEN           the disk must have it: never, at its end (batch), always (batch)
   --on-overflow WHAT    when Belljar cannot keep up: block, drop or exit (block)
   --must-log RIGHTS     these wait until the record has them, and are refused without
   --deadline TIME       how long they wait (5s)
@@ -40,7 +41,7 @@ what is shown:
 """
 _FLAGS: Final = frozenset(("json", "quiet", "live", "locals", "resolve", "cross-check"))
 _LISTS: Final = frozenset(("events", "right", "must-log", "fail-on", "rules"))
-_VALUES: Final = _LISTS | {"ledger", "python", "to", "stacks", "on-overflow", "deadline"}
+_VALUES: Final = _LISTS | {"ledger", "sync", "python", "to", "stacks", "on-overflow", "deadline"}
 
 
 class Options:
@@ -50,6 +51,7 @@ class Options:
         self.json = self.quiet = self.live = False
         self.locals = self.resolve = self.cross_check = False
         self.ledger = "auto"
+        self.sync = "batch"
         self.python: str | None = None
         self.to: str | None = None
         self.events: list[str] = []
@@ -134,6 +136,7 @@ def _check(options: Options) -> None:
     """Raises `UsageError` for what does not go together."""
     for name, values, known in (
         ("on-overflow", [options.on_overflow], ("block", "drop", "exit")),
+        ("sync", [options.sync], ("never", "batch", "always")),
         ("fail-on", options.fail_on, ("alert", "finding")),
     ):
         for value in values:

@@ -28,9 +28,10 @@ __all__ = [
 ]
 
 
-def open_writer(place: str) -> Writer | RemoteWriter:
+def open_writer(place: str, sync: str = "batch") -> Writer | RemoteWriter:
     """What appends to the ledger at `place`, as `resolve` gives it: a directory or a collector.
 
+    `sync` is for a directory, as in `Writer`: a collector has its own.
     Raises `LedgerError` when nothing could be recorded there.
 
     >>> open_writer("unix:/run/belljar/collect.sock")  # doctest: +SKIP
@@ -40,4 +41,4 @@ def open_writer(place: str) -> Writer | RemoteWriter:
         from belljar.ledger.remote import RemoteWriter
 
         return RemoteWriter(path_of(place))
-    return Writer(place)
+    return Writer(place, sync=sync)

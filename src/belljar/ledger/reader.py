@@ -169,12 +169,23 @@ class Reader:
             elif self._size == os.fstat(cursor.fd).st_size:
                 raise cursor.flaw("is missing: the book ends before it, and is not closed")
 
-    def records(self, start: int = 1) -> Iterator[Record]:
-        """Records from the one that holds entry `start` on. Those before it are not all hashed."""
+    def backwards(self) -> Iterator[tuple[int, Iterator[Found]]]:
+        """The first entry and the headers of each book, in order, the newest book first."""
+        self._turn_to(shelf.newest(self.directory))
+        while (cursor := self._cursor()) is not None:
+            yield cursor.start[4], self._steps(cursor, whole=False)
+            book = shelf.before(self.directory, cursor.start[4])
+            if book is None:
+                return
+            self._turn_to(book)
+
+    def records(self, start: int = 1, only: bytes | None = None) -> Iterator[Record]:
+        """Records from the one that holds entry `start` on; of the run `only`, where one is given.
+        Those before it are not all hashed."""
         if self.position < start:
             self._walk_to(start)
         for offset, kind, run, first, count, time, body in self.found():
-            if first + count > start:
+            if first + count > start and only in (None, run):
                 cursor = self._cursor()
                 assert cursor is not None
                 yield Record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from belljar.errors import LedgerError
 from belljar.ledger.entries import expand
 from belljar.ledger.format import DECISIONS, EVENTS, START
-from belljar.ledger.reader import Reader, Record, read
+from belljar.ledger.reader import Reader, Record
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -45,19 +45,27 @@ def find(directory: str, name: str = "") -> Run:
     >>> find("/tmp/example", "3dd7f756").kind  # doctest: +SKIP
     'run'
     """
-    found: list[tuple[bytes, int]] = []
+    found: dict[bytes, int] = {}
     wanted = name.lower()
     with Reader(directory) as reader:
-        for _offset, kind, run, first, _count, _time, _body in reader.found(whole=False):
-            if kind == START and run.hex().startswith(wanted):
-                found = [*found[-_MOST_RUNS:], (run, first)] if name else [(run, first)]
+        for _first, headers in reader.backwards():
+            here: dict[bytes, int] = {}
+            for _offset, kind, run, first, _count, _time, _body in headers:
+                if kind == START and run.hex().startswith(wanted) and len(here) < _MOST_RUNS:
+                    here.pop(run, None)
+                    here[run] = first
+            for run, first in reversed(here.items()):
+                found.setdefault(run, first)
+            # The latest is in the newest book that has any; a name must be the only one in all.
+            if len(found) > (_MOST_RUNS if name else 0):
+                break
     if not found:
         raise LedgerError(f"the ledger in {directory} has no run {name}".rstrip())
-    if len({run for run, _ in found}) > 1:
+    if name and len(found) > 1:
         raise LedgerError(
             f"{len(found)} runs in {directory} begin with {name}: give more of its id"
         )
-    run, number = found[-1]
+    run, number = next(iter(found.items()))
     return _run(directory, run, number)
 
 
@@ -65,14 +73,24 @@ def holding(directory: str, number: int) -> tuple[Run | None, bytes]:
     """The run that entry `number` belongs to, and its id; the run is None where its START entry
     is not in the ledger. Raises `LedgerError` when there is no such entry.
     """
-    starts: dict[bytes, int] = {}
+    owner = b""
     with Reader(directory) as reader:
-        for _offset, kind, run, first, count, _time, _body in reader.found(whole=False):
-            if kind == START and len(starts) < _MOST_RUNS:
-                starts[run] = first
-            if first <= number < first + count:
-                start = starts.get(run)
-                return (None if start is None else _run(directory, run, start)), run
+        for begins, headers in reader.backwards():
+            if begins > number:
+                continue
+            starts: dict[bytes, int] = {}
+            for _offset, kind, run, first, count, _time, _body in headers:
+                if kind == START and len(starts) < _MOST_RUNS:
+                    starts[run] = first
+                if first <= number < first + count:
+                    owner = run
+                    break
+            if not owner:
+                break
+            if owner in starts:
+                return _run(directory, owner, starts[owner]), owner
+    if owner:
+        return None, owner
     raise LedgerError(f"the ledger in {directory} has no entry #{number}")
 
 
@@ -80,19 +98,19 @@ def last_decision(directory: str) -> int:
     """The number of the newest denial or alert. Raises `LedgerError` where there is none."""
     newest = 0
     with Reader(directory) as reader:
-        for _offset, kind, _run, first, count, _time, _body in reader.found(whole=False):
-            if kind == DECISIONS:
-                newest = first + count - 1
-    if not newest:
-        raise LedgerError(f"the ledger in {directory} holds no denial and no alert")
-    return newest
+        for _begins, headers in reader.backwards():
+            for _offset, kind, _run, first, count, _time, _body in headers:
+                if kind == DECISIONS:
+                    newest = first + count - 1
+            if newest:
+                return newest
+    raise LedgerError(f"the ledger in {directory} holds no denial and no alert")
 
 
 def records(directory: str, run: Run) -> Iterator[Record]:
     """The records of `run` in order, its START first."""
-    for record in read(directory, run.number):
-        if record.run == run.run:
-            yield record
+    with Reader(directory) as reader:
+        yield from reader.records(run.number, run.run)
 
 
 def picked(record: Record, wanted: Callable[[int, int], bool]) -> Iterator[Entry]:
@@ -117,9 +135,10 @@ def picked(record: Record, wanted: Callable[[int, int], bool]) -> Iterator[Entry
 
 
 def _run(directory: str, run: bytes, number: int) -> Run:
-    for record in read(directory, number):
-        for entry in expand(record):
-            if entry.number == number and isinstance(entry.data, dict):
-                return Run(run, number, entry.time, entry.data)
-        break
+    with Reader(directory) as reader:
+        for record in reader.records(number):
+            for entry in expand(record):
+                if entry.number == number and isinstance(entry.data, dict):
+                    return Run(run, number, entry.time, entry.data)
+            break
     raise LedgerError(f"entry #{number} of {directory} is no START entry that can be read")

@@ -73,6 +73,8 @@ KEYS: Final = (
     Key("limits", "disk", "size", "what it may write to disk"),
     Key("record", "ledger", "place", "the record: a directory or unix:SOCKET", ("auto", "none")),
     Key("record", "must-log", "rights", "rights whose events wait for the collector"),
+    Key("record", "sync", "choice", "when the disk must have it: never, at a run's end, always",
+        ("batch", "never", "always")),
     Key("record", "sinks", "texts", "where the record goes besides"),
     Key("enforce", "require", "names", "protections that must be full, or nothing starts"),
     Key("enforce", "accept-partial", "names", "protections that may be less than full"),

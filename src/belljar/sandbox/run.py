@@ -165,7 +165,7 @@ class Session:
         sensitive.check_own(self._policy.grants, own)
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         if directory is not None:
-            self._record = Record(open_writer(directory), self._run_id)
+            self._record = Record(open_writer(directory, self._policy.sync), self._run_id)
             self._open_record(self._record, plan, full, receipt)
         judge = Judge(
             full,

@@ -33,9 +33,9 @@ class Record:
     later ends the record and becomes one of `findings`; the program is not stopped for it.
     """
 
-    def __init__(self, setting: str) -> None:
+    def __init__(self, setting: str, sync: str = "batch") -> None:
         directory = resolve(setting)
-        self._writer = None if directory is None else open_writer(directory)
+        self._writer = None if directory is None else open_writer(directory, sync)
         self._run = os.urandom(16)
         self.findings: list[Finding] = []
 

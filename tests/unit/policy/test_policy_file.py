@@ -56,6 +56,7 @@ disk   = 4096
 [record]
 ledger   = "logs"
 must-log = ["run"]
+sync     = "always"
 sinks    = ["syslog"]
 
 [[rule]]
@@ -116,10 +117,11 @@ def test_a_policy_with_every_key_means_what_it_says() -> None:
     assert policy.env == (("LANG", "C.UTF-8"), ("TZ", True))
     assert (policy.stdin, policy.stdout, policy.stderr) == ("/srv/input.txt", "inherit", "capture")
     assert (policy.os_info, policy.devices) == (True, ("/dev/kvm",))
-    assert (policy.ledger, policy.must_log, policy.sinks) == ("/srv/logs", ("run",), ("syslog",))
+    assert (policy.ledger, policy.must_log, policy.sync) == ("/srv/logs", ("run",), "always")
+    assert policy.sinks == ("syslog",)
     assert policy.rules == (
-        Rule("open", "*/.ssh/*", "*", "alert", "p.toml:46"),
-        Rule("*", "*", "con*", "kill", "p.toml:50"),
+        Rule("open", "*/.ssh/*", "*", "alert", "p.toml:47"),
+        Rule("*", "*", "con*", "kill", "p.toml:51"),
     )
     assert policy.protections == ("shop",)
     assert (policy.require, policy.accept_partial) == (("names",), ("memory",))
@@ -134,7 +136,7 @@ def test_every_key_that_is_written_is_given_with_its_line() -> None:
             continue
         line = int(policy.origin(key.dotted).removeprefix("p.toml:"))
         assert lines[line - 1].split("=")[0].strip() == key.name
-    assert policy.origin("rule") == "p.toml:46"
+    assert policy.origin("rule") == "p.toml:47"
     assert policy.origin("protections.shop") == "p.toml:54"
 
 

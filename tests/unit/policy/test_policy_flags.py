@@ -52,6 +52,7 @@ EXAMPLES = {
     "disk": ("0", 0),
     "ledger": ("none", "none"),
     "must-log": ("open,read", None),
+    "sync": ("never", "never"),
     "sinks": ("x,y", ("x,y",)),
     "require": ("names", ("names",)),
     "accept-partial": ("memory,names", ("memory", "names")),
