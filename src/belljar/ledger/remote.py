@@ -6,8 +6,16 @@ Imports little, as `Writer` does. The other end is `belljar.ledger.collector`.
 from __future__ import annotations
 
 import os
+import struct
 import time
-from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM
+from _socket import (
+    AF_UNIX,
+    MSG_NOSIGNAL,
+    SO_SNDTIMEO,
+    SOCK_CLOEXEC,
+    SOCK_STREAM,
+    SOL_SOCKET,
+)
 from _socket import socket as _Socket  # noqa: N812
 from _thread import allocate_lock
 
@@ -123,15 +131,16 @@ class RemoteWriter:
         self.connection = values[0]
 
     def _connect(self, sock: _Socket, until: float) -> None:
-        """A collector that starts again has a queue, which may be full for a moment."""
-        while True:
-            self._wait(sock, until)
-            try:
-                sock.connect(self.path)
-            except BlockingIOError:
-                time.sleep(0.01)
-            else:
-                return
+        """Wait for a place in the collector's queue, which a flood, or a collector that starts
+        again, may have filled. The kernel queues those who block; others would have to race.
+        """
+        left = max(until - time.monotonic(), 0.001)
+        limit = struct.pack("@ll", int(left), int(left % 1 * 1e6))
+        sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, limit)
+        try:
+            sock.connect(self.path)
+        except BlockingIOError:
+            raise TimeoutError from None
 
     def _leave_parent(self) -> None:
         """After `fork`: the parent's connection is the parent's word."""

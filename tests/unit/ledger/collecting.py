@@ -11,10 +11,11 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
+from tests.unit.ledger.conftest import packed
 
 from belljar.errors import LedgerError
 from belljar.ledger import START, Writer
@@ -23,7 +24,6 @@ from belljar.ledger.format import SENDER
 from belljar.ledger.reader import read
 from belljar.ledger.shares import Limits
 from belljar.ledger.wire import append, parse_said
-from tests.unit.ledger.conftest import packed
 
 LONG = bool(os.environ.get("BELLJAR_LONG"))
 
@@ -95,7 +95,8 @@ class Machine:
         return self.wait(child)
 
     def stop(self) -> None:
-        """End the collector in order."""
+        """End the collector in order, as soon as it is at work."""
+        Raw(self.path).sock.close()
         assert self.kill(self.pid, signal.SIGTERM) == 0
 
     def senders(self) -> list[dict[str, Any]]:
@@ -127,8 +128,8 @@ class Raw:
 
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)  # blocking: it waits where the queue is full
         self.sock.settimeout(20)
-        self.sock.connect(path)
         self._rest = b""
         kind, _number, values, reason = self.hear()
         self.greeted = (kind, reason)
@@ -155,10 +156,8 @@ class Raw:
 
     def say(self, data: bytes) -> tuple[int, int, tuple[int, ...], str]:
         """Send `data` and hear the answer."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         return self.hear()
 
 

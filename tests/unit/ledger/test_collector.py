@@ -1,4 +1,4 @@
-"""One collector, many senders: everything acknowledged is there once, in order, and nobody waits."""
+"""One collector, many senders: everything acknowledged is there once and in order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 import struct
 import time
 
+from tests.unit.ledger.collecting import LONG, Raw, begin, machine, message, numbered, until
+from tests.unit.ledger.conftest import packed
+
 from belljar.ledger import END, EVENTS, START
 from belljar.ledger.reader import read, verify
 from belljar.ledger.remote import RemoteWriter
 from belljar.ledger.shares import Limits
 from belljar.ledger.wire import ACK, NO
-from tests.unit.ledger.collecting import LONG, Raw, begin, machine, message, numbered, until
-from tests.unit.ledger.conftest import packed
 
 PROCESSES, APPENDS = (200, 50) if LONG else (40, 25)
 ACKNOWLEDGED = struct.Struct("<16sQQ")

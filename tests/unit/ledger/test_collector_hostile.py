@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.ledger.collecting import Machine, Raw, begin, machine, message, numbered, until
+from tests.unit.ledger.conftest import packed
 
 from belljar.errors import LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START
@@ -18,8 +20,6 @@ from belljar.ledger.reader import read, verify
 from belljar.ledger.remote import RemoteWriter
 from belljar.ledger.shares import Limits
 from belljar.ledger.wire import ACK, HEAD, ITEM, MOST_BODY, NO
-from tests.unit.ledger.collecting import Machine, Raw, begin, machine, message, numbered, until
-from tests.unit.ledger.conftest import packed
 
 RUN = bytes(range(16))
 SOON = 1.0  # seconds: what an honest sender may take beside any of these
@@ -104,10 +104,11 @@ def test_notes_about_a_user_who_does_nothing_but_lie_are_few_and_say_how_many_mo
 
 
 def write(here: Machine, count: int = 30) -> float:
-    """The slowest of an honest sender's appends."""
-    slowest = 0.0
+    """The slowest of what an honest sender does: to connect, or to append."""
     run = os.urandom(16)
+    before = time.monotonic()
     with RemoteWriter(here.path, deadline=20) as writer:
+        slowest = time.monotonic() - before
         writer.append([(START, 1, packed({}))], run)
         for index in range(count):
             before = time.monotonic()

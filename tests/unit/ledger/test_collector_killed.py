@@ -7,12 +7,13 @@ import random
 import struct
 import time
 
+from tests.unit.ledger.collecting import LONG, Machine, numbered
+from tests.unit.ledger.conftest import packed
+
 from belljar.errors import LedgerError
 from belljar.ledger import END, EVENTS, START
 from belljar.ledger.reader import read, verify
 from belljar.ledger.remote import RemoteWriter
-from tests.unit.ledger.collecting import LONG, Machine, numbered
-from tests.unit.ledger.conftest import packed
 
 KILLS, A_LEDGER, SENDERS = (2000, 100, 4) if LONG else (40, 40, 4)
 #: what, index, number of the entry, run
@@ -117,7 +118,7 @@ def test_kills_of_collectors_and_senders_lose_nothing_that_was_acknowledged() ->
     found = [one_ledger(chance, A_LEDGER) for _ in range(KILLS // A_LEDGER)]
     kept, lost, failed, torn = map(sum, zip(*found, strict=True))
     print(
-        f"{KILLS} kills in {time.monotonic() - began:.0f} s: {kept} appends acknowledged and there, "
+        f"{KILLS} kills, {time.monotonic() - began:.0f} s: {kept} appends acknowledged and there, "
         f"{lost} in flight, {failed} failures told by senders, {torn} torn ends recovered"
     )
     assert kept > KILLS
