@@ -24,8 +24,8 @@ _LONGEST_WORD: Final = 200  # longer ones may have been cut on their way
 _MOST_WORDS: Final = 24
 #: Programs that become another one, which is among their words.
 _WRAPPERS: Final = frozenset(
-    ("chrt", "doas", "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "taskset", "time",
-     "timeout")
+    ("chrt", "doas", "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "taskset",
+     "time", "timeout")
 )  # fmt: skip
 _STARTS: Final = ("subprocess.Popen", "os.exec", "os.posix_spawn", "belljar.exec")
 
