@@ -8,6 +8,8 @@ trap 'rm -rf "$out"' EXIT
 flags="-std=gnu11 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all"
 ${CC:-cc} $flags -DBELLJAR_FUZZ "$here/frames.c" "$native/frames.c" -o "$out/frames"
 "$out/frames" "${1:-200000}"
+${CC:-cc} $flags "$here/tokens.c" "$native/tokens.c" -o "$out/tokens"
+"$out/tokens" "${1:-200000}"
 ${CC:-cc} $flags "$here/paths.c" -o "$out/paths"
 "$out/paths" "${1:-200000}"
 ${CC:-cc} $flags "$here/settings.c" "$native/settings.c" -o "$out/settings"

@@ -11,7 +11,7 @@ headers=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"
 for file in src/belljar/_native/*.c; do
     # shellcheck disable=SC2086
     case $(basename "$file") in
-    module.c | frames.c | inside.c | reply.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
+    module.c | frames.c | inside.c | reply.c | unpack.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
     keeper.c | plan.c | namespaces.c | mounts.c | init.c | landlock.c | seccomp.c | seccomp_network.c | limits.c | connect.c | probe.c) set -- -D_GNU_SOURCE ;;
     *) set -- ;;
     esac

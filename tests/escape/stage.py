@@ -29,6 +29,7 @@ class Services:
         self.heard: list[str] = []
         self._nonce = nonce.encode()
         self._stop = False
+        self._drained = threading.Event()
         self._named: dict[int, str] = {}
         self._open: list[socket.socket] = []
         self.tcp = self._listen(socket.AF_INET, ("127.0.0.1", 0), "tcp")
@@ -77,7 +78,9 @@ class Services:
         taken: dict[int, tuple[socket.socket, str]] = {}
         while not self._stop:
             ready, _, _ = select.select([*self._named, *taken, self._fifo], [], [], 0.05)
+            quiet = True
             for fd in ready:
+                quiet = quiet and fd == self._fifo
                 if fd in self._named and self._named[fd] != "udp":
                     one = next(s for s in self._open if s.fileno() == fd)
                     peer, _ = one.accept()
@@ -98,12 +101,21 @@ class Services:
                         peer.close()
                 else:
                     name = "fifo" if fd == self._fifo else "udp"
+                quiet = quiet and not data
                 if data and name:
                     self.heard.append(f"{name}: {data[:40]!r}")
                 elif fd == self._fifo:
                     time.sleep(0.01)  # nobody writes: its end of file comes again and again
+            if quiet:
+                self._drained.set()
         for peer, _ in taken.values():
             peer.close()
+
+    def settle(self) -> None:
+        """Wait until everything that was sent so far has been heard."""
+        for _ in range(2):  # the first may be of a look that began before
+            self._drained.clear()
+            assert self._drained.wait(20)
 
     def close(self) -> None:
         self._stop = True
@@ -205,6 +217,7 @@ class Stage:
         planted = [p for p in (self.root / "out").rglob("*") if _is_dangerous(p)]
         if planted:
             seen["planted"] = planted
+        self.services.settle()
         if self.services.heard:
             seen["reached"] = self.services.heard
         if self.victim.poll() is not None:

@@ -15,6 +15,7 @@ from belljar._native._core import (
     reader_open,
     reader_take,
     scan_frames,
+    unpack,
     unskipped,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "reader_open",
     "reader_take",
     "scan_frames",
+    "unpack",
     "unskipped",
 ]
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 def answer(file: int, slot: int, seq: int, verdict: int) -> bool:
@@ -48,6 +49,16 @@ def scan_frames(
     the host must decode (all but events without CHECK), and the gaps (pid, expected seq, seq
     found). `last` maps a pid to its last seq and is updated. Stops before what is no frame, and
     raises `ValueError` when that stands at the very beginning; `last` is then as it was.
+    """
+
+def unpack(
+    data: bytes, extension: Callable[[int, bytes], object], depth: int, items: int, /
+) -> object:
+    """The one value in `data`, MessagePack as the recorder writes it: None, bool, int, float, str,
+    bytes, a tuple of them, or what `extension` makes of the code and bytes of an extension.
+
+    Raises `ValueError` for everything else: maps, arrays deeper than `depth` (64 at most) or longer
+    than `items`, text that is not UTF-8, bytes left over; and what `extension` raises.
     """
 
 def unskipped(data: bytes, skip: AbstractSet[bytes]) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@
 PyObject *bj_scan_frames(PyObject *self, PyObject *args);
 PyObject *bj_unskipped(PyObject *self, PyObject *args);
 PyObject *bj_answer(PyObject *self, PyObject *args);
+PyObject *bj_unpack(PyObject *self, PyObject *args);
 PyObject *bj_reader_open(PyObject *self, PyObject *args);
 PyObject *bj_reader_take(PyObject *self, PyObject *args);
 PyObject *bj_reader_close(PyObject *self, PyObject *args);

@@ -6,8 +6,6 @@ with one mistake declares nothing.
 
 from __future__ import annotations
 
-import re
-
 from belljar.events.catalogue import BY_NAME
 from belljar.events.kinds import WORDS
 from belljar.model import RIGHTS, Value
@@ -25,7 +23,7 @@ _LONGEST_NOTE: Final = 200
 _LONGEST_TEXT: Final = 16 << 10
 _LONGEST_LINE: Final = 1000
 _MOST_DOTS: Final = 8
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')
+_STRING: Final = r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*'
 _KEYS: Final = ("arguments", "right", "target", "note")
 #: What an argument must be to be the target of a right; a text for all others.
 _TARGETS: Final = {"connect": ("tuple",), "bind": ("tuple",), "signal": ("int",)}
@@ -80,12 +78,14 @@ def read(text: str, distribution: str) -> tuple[Declaration, ...]:
 
 def _check_text(text: str) -> None:
     """Refuse what `tomllib` takes long for: the square of the number of a key's parts."""
+    import re
+
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"longer than {_LONGEST_TEXT} characters")
     for line in text.split("\n"):
         if len(line) > _LONGEST_LINE:
             raise ValueError(f"a line is longer than {_LONGEST_LINE} characters")
-        if _STRING.sub("", line).count(".") > _MOST_DOTS:
+        if re.sub(_STRING, "", line).count(".") > _MOST_DOTS:
             raise ValueError("a key of too many parts")
 
 

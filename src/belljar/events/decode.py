@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from belljar._native import unpack
 from belljar.errors import GuestProtocolError
 from belljar.events.targets import BigInt, Code, Cut, Socket, TypeName, resolve
 from belljar.model import Event, Frame, Value
@@ -29,7 +30,6 @@ MAX_STACK: Final = 32
 MAX_LOCALS: Final = 8
 _SURROGATES, _BIGINT, _TYPE, _CUT, _CODE, _SOURCE, _SOCKET = 1, 2, 3, 4, 5, 6, 7
 _DIGEST: Final = 32
-_decoders: dict[bool, Callable[[bytes], Any]] = {}
 
 
 class Header(Value):
@@ -162,7 +162,7 @@ def decode_loss(frame: bytes) -> Loss:
 def _body(frame: bytes, head: Header, kind: int, least: int, most: int) -> tuple[Any, ...]:
     if head.kind != kind:
         raise GuestProtocolError(f"a frame of kind {head.kind} where {kind} was due")
-    body = _clean(_unpack(frame[_HEADER.size :]), 0)
+    body = _unpack(frame[_HEADER.size :], _extension)
     if head.version == 1:
         most = least
     if type(body) is not tuple or not least <= len(body) <= most:
@@ -170,22 +170,14 @@ def _body(frame: bytes, head: Header, kind: int, least: int, most: int) -> tuple
     return body
 
 
-def _unpack(data: bytes, *, inner: bool = False) -> object:
-    if not _decoders:
-        import msgspec
-
-        _decoders[False] = msgspec.msgpack.Decoder(ext_hook=_extension).decode
-        _decoders[True] = msgspec.msgpack.Decoder(ext_hook=_inner_extension).decode
+def _unpack(data: bytes, extension: Callable[[int, bytes], object]) -> object:
     try:
-        return _decoders[inner](data)
-    except GuestProtocolError:
-        raise
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise GuestProtocolError(f"a body that is not MessagePack: {error}") from None
+        return unpack(data, extension, MAX_DEPTH, MAX_ITEMS)
+    except ValueError as error:
+        raise GuestProtocolError(f"a body that is not as it should be: {error}") from None
 
 
-def _extension(code: int, data: memoryview) -> object:
-    raw = bytes(data)
+def _extension(code: int, raw: bytes) -> object:
     try:
         if code == _SURROGATES:
             return raw.decode("utf-8", "surrogatepass")
@@ -194,14 +186,14 @@ def _extension(code: int, data: memoryview) -> object:
     except UnicodeDecodeError:
         raise GuestProtocolError(f"text that is not UTF-8 in extension {code}") from None
     if code == _BIGINT:
-        return BigInt(_int(_unpack(raw, inner=True)))
+        return BigInt(_int(_unpack(raw, _inner_extension)))
     if code in _PARTS:
-        return _compound(code, _unpack(raw, inner=True))
+        return _compound(code, _unpack(raw, _inner_extension))
     raise GuestProtocolError(f"an unknown or malformed extension {code}")
 
 
 def _compound(code: int, parts: object) -> object:
-    if type(parts) is not list or len(parts) != _PARTS[code]:
+    if type(parts) is not tuple or len(parts) != _PARTS[code]:
         raise GuestProtocolError(f"a malformed extension {code}")
     first = parts[0]
     if code in (_CUT, _SOURCE):
@@ -219,27 +211,14 @@ def _compound(code: int, parts: object) -> object:
     raise GuestProtocolError(f"a malformed extension {code}")
 
 
-def _inner_extension(code: int, data: memoryview) -> object:
+def _inner_extension(code: int, raw: bytes) -> object:
     if code != _SURROGATES:  # so that extensions never nest further
         raise GuestProtocolError(f"an extension {code} within an extension")
-    return _extension(code, data)
-
-
-def _clean(value: Any, depth: int) -> Any:
-    """Only the types of the protocol, lists as tuples."""
-    kind = type(value)
-    if kind is list:
-        if depth >= MAX_DEPTH or len(value) > MAX_ITEMS:
-            raise GuestProtocolError("an array that is too deep or too long")
-        return tuple(_clean(item, depth + 1) for item in value)
-    if kind in _PLAIN or value is None:
-        return value
-    raise GuestProtocolError(f"a value of type {kind.__name__}")
+    return _extension(code, raw)
 
 
 #: How many parts the extensions have that are arrays.
 _PARTS: Final = {_CUT: 2, _SOURCE: 3, _CODE: 3, _SOCKET: 3}
-_PLAIN: Final = frozenset((str, int, float, bool, bytes, TypeName, BigInt, Cut, Code, Socket))
 _SIMPLE: Final = frozenset((str, int, float, bool, bytes, type(None), BigInt, Cut))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from belljar._native import unpack
 from belljar.errors import GuestProtocolError
 from belljar.events.paths import absolute
 from belljar.model import Value
@@ -78,9 +79,6 @@ class Syscall(Value):
         return {"kind": "syscall", "call": self.name, "of": self.kind, **rest}
 
 
-_decoder: list[Any] = []
-
-
 def decode_syscall(frame: bytes) -> Syscall:
     """The call in one whole frame of kind 5. Raises `GuestProtocolError` for everything else."""
     if not _HEADER.size < len(frame) <= _MAX_FRAME:
@@ -88,16 +86,12 @@ def decode_syscall(frame: bytes) -> Syscall:
     _, length, kind, flags, _, pid, thread, seq, time = _HEADER.unpack_from(frame)
     if kind != SYSCALL or length != len(frame):
         raise GuestProtocolError("a frame that tells of no system call")
-    if not _decoder:
-        import msgspec
-
-        _decoder.append(msgspec.msgpack.Decoder(list).decode)
     try:
-        body = _decoder[0](frame[_HEADER.size :])
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        raise GuestProtocolError("a system call that is not MessagePack") from None
-    if not 4 <= len(body) <= _MOST_ITEMS:
-        raise GuestProtocolError(f"a system call of {len(body)} parts")
+        body = unpack(frame[_HEADER.size :], _no_extension, 1, _MOST_ITEMS)
+    except ValueError as error:
+        raise GuestProtocolError(f"a system call that is not as it should be: {error}") from None
+    if type(body) is not tuple or not 4 <= len(body) <= _MOST_ITEMS:
+        raise GuestProtocolError("a system call that is not an array of 4 to 8 parts")
     name = body[0]
     if type(name) is not str or name not in _KIND_OF:
         raise GuestProtocolError("a system call without a name that is known")
@@ -119,6 +113,10 @@ def decode_syscall(frame: bytes) -> Syscall:
         return Syscall(*fixed, f"memfd:{label}", label, "", "", cut)
     target, asked = _path(parts[0], parts[1])
     return Syscall(*fixed, target, asked, "", "", cut)
+
+
+def _no_extension(code: int, _raw: bytes) -> object:
+    raise GuestProtocolError(f"a system call with an extension {code}")
 
 
 def _count(value: object) -> int:

@@ -25,6 +25,7 @@ from belljar.events.syscalls import SYSCALL, decode_syscall
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
 from belljar.watch.attribute import INTERPRETER, PROGRAM
+from belljar.watch.unheard import Unheard, start_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class View:
         if write is None and selection.everything:
             self._skip = tells_nothing() | (set() if shadows else {b"exec"})
         self._refused = refused
+        self.unheard = Unheard()
+        self._starts: dict[bytes, tuple[str, tuple[str, ...]]] = {}
         self._latest: dict[tuple[int, int], str] = {}  # package of a thread's latest frame
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
         self._waiting: list[Chunk] = []
@@ -170,6 +173,7 @@ class View:
         elif kind == HELLO:
             hello = decode_hello(frame)
             self.summary.processes.hello(hello)
+            self.unheard.hello(hello)
             runs = hello.forked or not self._tells_begin
             self.summary.packages.begins(hello.header.pid, runs=runs)
             for one in [one for one in self._latest if one[0] == hello.header.pid]:
@@ -198,6 +202,9 @@ class View:
             if not self._selection.shows(event):
                 return
             event = event.replace(refused=True) if refused else event
+            start = start_of(event)
+            if start is not None and not refused and len(self._starts) < _MOST_KNOWN:
+                self._starts[body] = start
             label = self._attribution.of(event)
             if label == PROGRAM and event.stack and not event.stack[0].file.startswith("<"):
                 self.summary.packages.begins(pid, runs=True)  # also where no event said so
@@ -208,6 +215,8 @@ class View:
             else:
                 known = self._learn(event, label, body)
         right, label, what = known
+        if right == "run" and body in self._starts:
+            self.unheard.started(pid, self._starts[body])
         label = self._whose(pid, thread, label, body)
         self.shown += 1
         if self.summary.chosen:

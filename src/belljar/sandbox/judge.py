@@ -165,8 +165,6 @@ class Judge:
         """Make ready for decisions that are sure to come, while nobody waits for them yet: what was
         granted will be used, and the first one that waits would wait for our imports."""
         if any(grant.right in ("connect", "run") for grant in self._policy.grants):
-            import msgspec  # noqa: F401
-
             import belljar.events.decode
             import belljar.policy.deciding  # noqa: F401
 

@@ -19,6 +19,7 @@ class Finding(Value):
     so), `running` (`pid` was not
     seen to end),
     `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
+    `unheard` (`pid` started an interpreter that did not speak),
     `flood` (more processes or findings than are counted), `unseen` (looking
     at events failed `first` times) and `ledger` (see `detail`).
 
@@ -44,7 +45,7 @@ class Finding(Value):
         if self.kind == "order":
             return f"{who} sent number {self.last} where {self.first} was due"
         if self.kind == "drops":
-            return f"{who} lost {self.first} events"
+            return f"{who} lost {self.first} {'event' if self.first == 1 else 'events'}"
         if self.kind == "vanished":
             return f"{who} ended without a farewell, after event {self.first}"
         if self.kind == "silenced":

@@ -6,9 +6,7 @@ regular files are opened, names and versions are parsed strictly, nothing is imp
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import stat
 
 from belljar.watch.budget import Budget
@@ -26,10 +24,17 @@ _LARGEST_LIST: Final = 4 << 20  # of a RECORD; that of a huge package has some 2
 _LARGEST_HEAD: Final = 8 << 10
 _DEEPEST: Final = 64  # directories of a namespace
 _MOST_LOOKS: Final = 100
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,63}")
-_FIELD: Final = re.compile(rb"^(Name|Version): *([^\r\n]{1,100}?) *\r?$", re.M)
-_FIRST: Final = re.compile(rb'\n"?([^/,"\r\n]{1,255})')
+# Compiled when they are first used: most runs import none of this, and `re` takes 4 ms.
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
+_VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,63}"
+_FIELD: Final = rb"(?m)^(Name|Version): *([^\r\n]{1,100}?) *\r?$"
+_FIRST: Final = rb'\n"?([^/,"\r\n]{1,255})'
+
+
+def _is(pattern: str, text: str) -> bool:
+    import re
+
+    return re.fullmatch(pattern, text) is not None
 
 
 def normal(name: str) -> str:
@@ -38,7 +43,10 @@ def normal(name: str) -> str:
     >>> normal("Ruamel.YAML")
     'ruamel-yaml'
     """
-    return re.sub(r"[-_.]+", "-", name).lower()
+    words = name.replace("_", "-").replace(".", "-").lower()
+    while "--" in words:
+        words = words.replace("--", "-")
+    return words
 
 
 def label(stem: str) -> str:
@@ -49,7 +57,7 @@ def label(stem: str) -> str:
     """
     name, _, rest = stem.partition("-")
     version = rest.partition("-")[0]
-    if not _NAME.fullmatch(name) or (version and not _VERSION.fullmatch(version)):
+    if not _is(_NAME, name) or (version and not _is(_VERSION, version)):
         return ""
     return f"{name} {version}".strip()
 
@@ -100,18 +108,20 @@ class Distribution:
     def tell(self) -> str:
         """`name version`, the name as its makers write it, if their file agrees."""
         if not self._told:
+            import re
+
             self._told = True
             inside = ("METADATA", "PKG-INFO")
             places = [f"{self.info}/{name}" for name in inside] + [self.info]
             head = next(filter(None, (self._read(p, _LARGEST_HEAD) for p in places)), b"")
             head = head.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
-            fields = {k: v.decode("ascii", "replace") for k, v in _FIELD.findall(head)}
+            fields = {k: v.decode("ascii", "replace") for k, v in re.findall(_FIELD, head)}
             name, _, version = self.label.partition(" ")
             better = fields.get(b"Name", "")
-            if _NAME.fullmatch(better) and normal(better) == self.key:
+            if _is(_NAME, better) and normal(better) == self.key:
                 name = better
             version = version or fields.get(b"Version", "")
-            self.label = f"{name} {version}" if _VERSION.fullmatch(version) else name
+            self.label = f"{name} {version}" if _is(_VERSION, version) else name
         return self.label
 
     def listed(self) -> bytes:
@@ -134,6 +144,8 @@ class Distribution:
         text = self._read(f"{self.info}/direct_url.json", _LARGEST_HEAD)
         if not text:
             return ""
+        import json
+
         try:
             found: Any = json.loads(text)
             url = found["url"]
@@ -230,9 +242,11 @@ class Site:
         return self._by_first
 
     def _firsts_of(self, files: bytes) -> set[str]:
+        import re
+
         found, many = set(), 0
         left = self._budget.left("name")
-        for match in _FIRST.finditer(files):
+        for match in re.finditer(_FIRST, files):
             if many >= left:
                 break
             many += 1
