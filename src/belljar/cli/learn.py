@@ -97,7 +97,7 @@ def _check(options: Options) -> None:
     if options.values.get("--ledger") == "none":
         raise UsageError("learning needs the record: give --ledger a directory")
     if options.values.get("--ledger", "").startswith("unix:"):
-        raise UsageError("learning reads the record, and a collector's is not ours: give --ledger DIR")
+        raise UsageError("learning reads the record, not a collector's: give --ledger DIR")
 
 
 def main(argv: list[str]) -> int:
