@@ -96,6 +96,8 @@ def _check(options: Options) -> None:
         raise UsageError("nothing to learn from: give SCRIPT, -c, -m or --record")
     if options.values.get("--ledger") == "none":
         raise UsageError("learning needs the record: give --ledger a directory")
+    if options.values.get("--ledger", "").startswith("unix:"):
+        raise UsageError("learning reads the record, not a collector's: give --ledger DIR")
 
 
 def main(argv: list[str]) -> int:

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "query": ("log_query", "ask in SQL: events, runs, decisions, alerts"),
     "export": ("log_export", "for other systems: JSON lines, Parquet, OCSF, SARIF"),
     "prune": ("log_prune", "delete closed books older than a date; the rest stays provable"),
+    "sinks": ("log_sinks", "where it goes besides, how far each sink is, what it lost"),
     "witness": ("log_witness", "cosign checkpoints from another place, or ask for it"),
 }
 

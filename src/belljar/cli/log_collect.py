@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Final
 
-_BACKLOG: Final = 4096
+_BACKLOG: Final = 512  # who is behind a flood waits for so many; the rest waits in the kernel
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
 _SPARE: Final = 64  # descriptors for everything but connections
 

@@ -79,7 +79,10 @@ def _run(options: Options) -> int:
     own, shipped = _rules(options.rules)
     _doubt(options.events, own)
     borrowed = _borrow() if options.live else None
-    with Record(options.ledger, options.sync) as record, _Output(options.to) as out:
+    with (
+        Record(options.ledger, options.sync, options.sinks) as record,
+        _Output(options.to) as out,
+    ):
         session = Session(options, selection, own, shipped, record, out)
         record.start(words)
 

@@ -24,6 +24,7 @@ what is recorded:
   --cross-check         compare with what the kernel saw
   --ledger DIR          where the record goes: a directory, auto or none (auto)
   --sync WHEN           the disk must have it: never, at its end (batch), always (batch)
+  --sinks URL           the record goes there, too: syslog+tcp://HOST:514 (docs/sinks.md)
   --on-overflow WHAT    when Belljar cannot keep up: block, drop or exit (block)
   --must-log RIGHTS     these wait until the record has them, and are refused without
   --deadline TIME       how long they wait (5s)
@@ -40,7 +41,7 @@ what is shown:
   --python PATH         the interpreter for SCRIPT, -c and -m
 """
 _FLAGS: Final = frozenset(("json", "quiet", "live", "locals", "resolve", "cross-check"))
-_LISTS: Final = frozenset(("events", "right", "must-log", "fail-on", "rules"))
+_LISTS: Final = frozenset(("events", "right", "must-log", "fail-on", "rules", "sinks"))
 _VALUES: Final = _LISTS | {"ledger", "sync", "python", "to", "stacks", "on-overflow", "deadline"}
 
 
@@ -59,6 +60,7 @@ class Options:
         self.must_log: list[str] = []
         self.fail_on: list[str] = []
         self.rules: list[str] = []
+        self.sinks: list[str] = []
         self.stacks = 0
         self.on_overflow = "block"
         self.deadline = 5.0
@@ -111,7 +113,9 @@ def _near(name: str) -> str:
 def _set(options: Options, name: str, value: str) -> None:
     field = name.replace("-", "_")
     if name in _LISTS:
-        words = [value] if name == "rules" else [word.strip() for word in value.split(",")]
+        words = (
+            [value] if name in ("rules", "sinks") else [word.strip() for word in value.split(",")]
+        )
         if not all(words):
             raise UsageError(f"--{name} has an empty entry: {value!r}")
         getattr(options, field).extend(words)
@@ -149,6 +153,10 @@ def _check(options: Options) -> None:
             check_right(right)
     if options.must_log and options.ledger == "none":
         raise UsageError("--must-log needs a record: --ledger none keeps none")
+    if options.sinks and options.ledger == "none":
+        raise UsageError("--sinks are fed from the record: --ledger none keeps none")
+    if options.sinks and options.ledger.startswith("unix:"):
+        raise UsageError("--sinks: a collector has its own; register them for its ledger")
     if options.resolve and options.cross_check:
         raise UsageError("--resolve makes calls of its own: not together with --cross-check")
     if options.live and options.quiet:

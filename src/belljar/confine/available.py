@@ -7,8 +7,7 @@ from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
-    ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections",
-     "sinks")
+    ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections")
 )  # fmt: skip
 
 
@@ -25,12 +24,36 @@ def check(policy: Policy) -> None:
             "record.must-log: nothing can wait for a record that is not kept; leave out this or "
             'ledger = "none"',
         )
+    if policy.sinks:
+        _check_sinks(policy)
     for grant in policy.grants:
         why = _unenforced_grant(grant.right, grant.target)
         if why:
             raise PolicyError(
                 grant.origin, f"{grant.right} = {grant.target}: no wall enforces this yet ({why})"
             )
+
+
+def _check_sinks(policy: Policy) -> None:
+    from belljar.errors import UsageError
+    from belljar.ledger.sinks.config import parse
+
+    place = policy.origin("record.sinks")
+    if policy.ledger == "none":
+        raise PolicyError(
+            place,
+            "record.sinks: sinks are fed from the record, and none is kept; leave out this or "
+            'ledger = "none"',
+        )
+    if policy.ledger.startswith("unix:"):
+        raise PolicyError(
+            place, "record.sinks: a collector has its own sinks; register them for its ledger"
+        )
+    for text in policy.sinks:
+        try:
+            parse(text)
+        except UsageError as error:
+            raise PolicyError(place, f"record.sinks: {error}") from None
 
 
 def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
@@ -43,7 +66,6 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
         ("modules.builtins", policy.builtins != "all", "built-ins can be found another way"),
         ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
         ("limits.connections", "limits.connections" in given, "connections are not counted"),
-        ("record.sinks", bool(policy.sinks), "the ledger is the only sink"),
         ("protections", bool(policy.protections), "no extension declares protections"),
     )
 

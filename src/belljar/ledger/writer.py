@@ -193,7 +193,7 @@ class Writer:
             cursor = self._last_record()
             if cursor.closed:
                 self._reopen(cursor)
-            elif cursor.offset <= self._limit or not self._turn(cursor):
+            elif cursor.offset <= max(self._limit, cursor.start[2]) or not self._turn(cursor):
                 return
 
     def _last_record(self) -> Cursor:

@@ -93,6 +93,8 @@ class Draft:
             check = {"rights": _right, "names": _name, "networks": canonical_network}.get(key.kind)
             if key.kind == "devices":
                 check = self._device
+            if key.kind == "sinks":
+                value = _sinks(key, value, place)
             items = tuple(_items(key, value, place, check or _text))
             old = self.fields.get(key.field, getattr(self.base, key.field)) if add else ()
             self.fields[key.field] = (*old, *(item for item in items if item not in old))
@@ -250,6 +252,21 @@ def _right(text: str) -> str:
     if text not in RIGHTS:
         raise ValueError(f"{show(text)} is not a right; rights are {', '.join(RIGHTS)}")
     return text
+
+
+def _sinks(key: Key, value: object, place: PlaceOf) -> object:
+    """Sinks as texts: a table is its `to` with the other entries as options."""
+    if type(value) is not list:
+        return value
+    from belljar.policy.sinks import sink_text
+
+    texts = []
+    for index, item in enumerate(value):
+        try:
+            texts.append(sink_text(item) if type(item) is dict else item)
+        except ValueError as reason:
+            raise complaint(place(index), f"{key.dotted}: {reason}") from None
+    return texts
 
 
 def _items(key: Key, value: object, place: PlaceOf, check: Callable[[str], str]) -> list[str]:

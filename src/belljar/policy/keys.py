@@ -15,7 +15,7 @@ class Key(Value):
     """One leaf key. `kind` chooses the parser; `choices` and `least` bound the value.
 
     Kinds: paths, programs, addresses, modules (grants, they append); names, rights, networks,
-    devices, texts (lists, they append); env (a table, it merges); choice, bool, size, time,
+    devices, sinks (lists, they append); env (a table, it merges); choice, bool, size, time,
     count, builtins, stream, place (single values, they replace).
     """
 
@@ -75,7 +75,7 @@ KEYS: Final = (
     Key("record", "must-log", "rights", "rights whose events wait for the collector"),
     Key("record", "sync", "choice", "when the disk must have it: never, at a run's end, always",
         ("batch", "never", "always")),
-    Key("record", "sinks", "texts", "where the record goes besides"),
+    Key("record", "sinks", "sinks", "where the record goes besides: syslog+tcp://HOST:514, ..."),
     Key("enforce", "require", "names", "protections that must be full, or nothing starts"),
     Key("enforce", "accept-partial", "names", "protections that may be less than full"),
 )
@@ -89,7 +89,7 @@ for _key in KEYS:
 #: Kinds whose key stands for a right, and so for grants.
 GRANTING: Final = ("paths", "programs", "addresses", "modules")
 #: Kinds that append when they are given again; the others replace.
-LISTS: Final = (*GRANTING, "names", "rights", "networks", "devices", "texts", "env")
+LISTS: Final = (*GRANTING, "names", "rights", "networks", "devices", "sinks", "env")
 #: What a `[[rule]]` may say.
 RULE_KEYS: Final = ("match", "after", "then", "id", "text")
 RULE_AFTER: Final = ("event", "target", "right", "package", "stack")

@@ -92,6 +92,10 @@ def _of(key: Key) -> dict[str, Any]:
         return _list({"enum": list(RIGHTS)})
     if kind == "env":
         return _map({"anyOf": [{"type": "string"}, {"const": True}]})
+    if kind == "sinks":
+        option = {"anyOf": [_TEXT, {"type": "integer"}, _list(_TEXT)]}
+        table = {**_map(option), "properties": {"to": _TEXT}, "required": ["to"]}
+        return _list({"anyOf": [_TEXT, table]})
     if kind == "bool":
         return {"type": "boolean"}
     if kind == "count":

@@ -196,6 +196,10 @@ class Session:
             "uid": os.geteuid(),
             "pid": os.getpid(),
         }
+        if self._policy.sinks:
+            from belljar.ledger.sinks import register
+
+            body["sinks"] = register(record.directory, self._policy.sinks, self._run_id)
         record.start(body)
 
     def _follow(

@@ -15,6 +15,7 @@ from belljar.watch.findings import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Final
 
     from belljar.model import Rule
@@ -33,8 +34,9 @@ class Record:
     later ends the record and becomes one of `findings`; the program is not stopped for it.
     """
 
-    def __init__(self, setting: str, sync: str = "batch") -> None:
+    def __init__(self, setting: str, sync: str = "batch", sinks: Sequence[str] = ()) -> None:
         directory = resolve(setting)
+        self._sinks = sinks
         self._writer = None if directory is None else open_writer(directory, sync)
         self._run = os.urandom(16)
         self.findings: list[Finding] = []
@@ -58,7 +60,12 @@ class Record:
 
     def start(self, argv: list[str]) -> None:
         """Record what is about to be run."""
-        self._map(START, {"mode": "watch", "argv": argv, "belljar": __version__})
+        start: dict[str, Any] = {"mode": "watch", "argv": argv, "belljar": __version__}
+        if self._sinks and self._writer is not None:
+            from belljar.ledger.sinks import register
+
+            start["sinks"] = register(self._writer.directory, self._sinks, self._run)
+        self._map(START, start)
 
     def take(self, chunks: list[Chunk]) -> bool:
         """Record frames as they came. True when the ledger has them, which is what a process

@@ -45,7 +45,6 @@ def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
         ("modules.builtins", {"builtins": ("print",)}),
         ("process.devices", {"devices": ("/dev/fuse",)}),
         ("limits.connections", {}),
-        ("record.sinks", {"sinks": ("syslog",)}),
         ("protections", {"protections": ("x",)}),
     ],
 )

@@ -42,7 +42,7 @@ class Machine:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         os.chmod(self.path, 0o666)
-        self.listener.listen(4096)
+        self.listener.listen(512)
         self.pid = 0
         self.children: list[int] = []
 

@@ -32,8 +32,7 @@ from .conftest import OTHER, fill
 
 KILLS = 2000 if os.environ.get("BELLJAR_LONG") else 20
 CODE = (
-    "import sys; from belljar.ledger.summon import summon; "
-    "from belljar.ledger import Writer; sys.stdin.readline() if len(sys.argv) > 2 else 0; "
+    "import sys; from belljar.ledger import Writer; "
     "w = Writer(sys.argv[1]); w.append([(2, 1, b'x')], bytes(16)); print('there', flush=True); "
     "sys.stdin.readline(); w.close()"
 )
@@ -261,16 +260,23 @@ def test_killed_at_any_operation_it_leaves_what_verifies_and_what_the_next_goes_
 @pytest.mark.slow
 @pytest.mark.timeout(3000 if os.environ.get("BELLJAR_LONG") else 120)
 def test_killed_at_random_moments_beside_writers_it_never_signs_two_roots_for_one_size(
-    ledger: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clerks, "TICK", 0.005)
     monkeypatch.setattr(clerks, "HEARTBEAT", 0.01)
     seed = random.SystemRandom().getrandbits(32)
     print("seed", seed)
     chance = random.Random(seed)
+    for first in range(0, KILLS, 50):
+        ledger = str(tmp_path / str(first))
+        kill_clerks(ledger, min(50, KILLS - first), chance)
+        shutil.rmtree(ledger)
+
+
+def kill_clerks(ledger: str, kills: int, chance: random.Random) -> None:
     roots: dict[int, bytes] = {}
     with Writer(ledger, book=20_000, sync="never") as writer:
-        for _ in range(KILLS):
+        for _ in range(kills):
             child = os.fork()
             if child == 0:
                 signal.alarm(60)
@@ -293,8 +299,9 @@ def test_killed_at_random_moments_beside_writers_it_never_signs_two_roots_for_on
     # Every root that was ever seen is one of this very tree.
     for size, root in roots.items():
         assert notary._tiles.root(size) == root
+    notary.close()
     assert examine(ledger).ended > 2
-    assert len(roots) > KILLS / 4
+    assert len(roots) > kills / 4
 
 
 def test_on_a_full_disk_it_says_so_and_goes_on_when_there_is_room(
@@ -363,7 +370,6 @@ def test_it_signs_no_records_but_those_it_signed_before(ledger: str) -> None:
     notary = Notary(ledger)
     notary.round()
     notary.close()
-    before = Path(ledger, "checkpoint").read_bytes()
     other = ledger + "-other"
     with Writer(other) as writer:
         fill(writer)
@@ -375,8 +381,6 @@ def test_it_signs_no_records_but_those_it_signed_before(ledger: str) -> None:
     shutil.rmtree(Path(ledger, "tile"))
     with pytest.raises(LedgerError, match="are not those that were signed"):
         notary.round()
-    Path(ledger, "checkpoint").unlink()
-    assert before
 
 
 def test_an_epoch_record_that_no_clerk_wrote_stops_it(ledger: str) -> None:

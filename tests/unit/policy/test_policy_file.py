@@ -137,7 +137,7 @@ def test_every_key_that_is_written_is_given_with_its_line() -> None:
         line = int(policy.origin(key.dotted).removeprefix("p.toml:"))
         assert lines[line - 1].split("=")[0].strip() == key.name
     assert policy.origin("rule") == "p.toml:47"
-    assert policy.origin("protections.shop") == "p.toml:54"
+    assert policy.origin("protections.shop") == "p.toml:55"
 
 
 def test_an_empty_policy_is_the_default() -> None:

@@ -7,6 +7,8 @@ each receiver gets. Here is what a run needs, cheap to import.
 
 from __future__ import annotations
 
+from belljar.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,8 @@ def register(directory: str, sinks: Sequence[str], run: bytes) -> list[str]:
     from belljar.ledger.sinks import store
     from belljar.ledger.sinks.config import parse
 
+    if directory.startswith("unix:"):
+        raise UsageError("a collector has its own sinks; register them for its ledger")
     ids = []
     for sink in [parse(text, run) for text in sinks]:
         store.add(directory, sink, every_run=False)

@@ -56,6 +56,14 @@ class Feed:
         self._next = self.where.next
         self._passed = 0  # entries since the position that are not for this sink
         self._own = ""
+        self._reached = 0
+
+    @property
+    def lag(self) -> float:
+        """How many seconds ago what is being sent was recorded; 0 when everything was sent."""
+        if self.caught_up or not self._reached:
+            return 0.0
+        return max(0.0, (time.time_ns() - self._reached) / 1e9)
 
     def run(self) -> None:
         """Feed. What fails is in the position's `state` and `why`."""
@@ -84,6 +92,9 @@ class Feed:
             if not self.over:
                 pause = _PAUSE[0] if self.where.next > sent else min(_PAUSE[1], pause * 2)
                 self._stop.wait(pause * uniform(0.75, 1.25))  # noqa: S311 (no secret)
+        shutdown = getattr(self._transport, "shutdown", None)
+        if shutdown is not None:
+            shutdown()
 
     def _follow(self) -> None:
         self._batch.clear()
@@ -94,12 +105,13 @@ class Feed:
             self._transport = self._transport or connect(self.registered.sink)
             meter = getattr(self._transport, "meter", None)
             if meter is not None:
-                meter(lambda: (self.where, selection.totals, self.caught_up))
+                meter(lambda: (self.where, selection.totals, self.lag))
             start, wait, beat = self.where.next, _LOOK[0], 0.0
             while not self._stop.is_set():
                 before = self._next
                 for record in reader.records(start):
                     self._missing(record.first)
+                    self._reached = record.time
                     size = 0
                     for number, item in selection.items(record, self._next):
                         self._next = number

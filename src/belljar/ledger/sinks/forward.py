@@ -82,7 +82,8 @@ class Forwarder:
 def follow(directory: str, sink: Sink) -> None:
     """A process of its own for a sink that writes to a descriptor of the caller."""
     try:
-        os.fstat(sink.descriptor)
+        if not os.get_inheritable(sink.descriptor):  # one that was opened by ourselves
+            raise OSError(9, "it was not given to us")
         child = _spawn(["--one", sink.id, directory], passed=(sink.descriptor,))
     except OSError as error:
         store.remove(directory, sink.id)
