@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def sink_text(table: dict[str, Any]) -> str:
     """`{ to = "syslog+udp://h", rights = ["run"], severity = "warning" }` as text.
 
-    What the options mean, and whether the sink can be, is for the ledger to say. Raises `ValueError`.
+    What the options mean, and whether such a sink can be, the ledger says. Raises `ValueError`.
 
     >>> sink_text({"to": "syslog+udp://h:514", "rights": ["run", "connect"]})
     'syslog+udp://h:514?rights=run,connect'
