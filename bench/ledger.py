@@ -1,11 +1,11 @@
 """What the ledger costs against `logging` with JSON lines of the same events, as ratios.
 
 The events are those of a real program (it copies, compiles, opens and removes the modules of the
-standard library's packages) as the recorder told them, with numbers and times that go on when they
-are repeated. The baseline is what one would write by hand: a `logging.FileHandler`, a line of compact
-JSON an event with the same in it: time, run, process, thread, number, name, arguments, stack.
-Its dictionaries are made before the clock starts. Rates are events for each second of this process's
-processor time, so they hold for one core.
+standard library's packages) as the recorder told them, with numbers and times that go on when
+they are repeated. The baseline is what one would write by hand: a `logging.FileHandler`, a line
+of compact JSON an event with the same in it: time, run, process, thread, number, name, arguments,
+stack. Its dictionaries are made before the clock starts. Rates are events for each second of this
+process's processor time, so they hold for one core.
 
     bench/ledger.py [EVENTS] [--batch BYTES] [--sync never|batch|always] [--signed] [--json]
 """
