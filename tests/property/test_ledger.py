@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -122,3 +125,18 @@ def test_two_ledgers_cannot_be_spliced() -> None:
         check(other[:FILE_SIZE] + whole[FILE_SIZE:])
     with pytest.raises(LedgerCorrupt):
         check(whole[:FILE_SIZE] + other[FILE_SIZE:] + whole[offsets[1] :])
+
+
+def test_mutated_and_forged_books_raise_one_error_and_no_reader_hangs() -> None:
+    """`fuzz/records.py`, some rounds of it."""
+    script = Path(__file__).parents[2] / "fuzz" / "records.py"
+    rounds = "2000" if os.environ.get("BELLJAR_LONG") == "1" else "40"
+    done = subprocess.run(
+        [sys.executable, str(script), rounds],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{rounds} rounds" in done.stdout

@@ -218,7 +218,7 @@ class Reader:
             assert cursor is not None
         wanted = max(wanted, cursor.start[4])
         end, first = cursor.offset, cursor.entry
-        while first > wanted and (place := cursor.before(end)):
+        while first > wanted and end > cursor.start[2] and (place := cursor.before(end)):
             cursor.rewind(place)
             found = cursor.step(self._size, whole=False)
             if found is None:

@@ -310,3 +310,15 @@ def test_what_inflates_to_too_much_is_given_as_it_is_stored() -> None:
     ):
         assert restored(1, bomb) == bomb
     assert restored(1, compress(bytes(16 << 20))) == bytes(16 << 20)
+
+
+def test_going_back_ends_where_a_book_begins_whatever_its_numbers_say(tmp_path: Path) -> None:
+    from belljar.ledger.format import encode, file_header, sha256
+
+    head = file_header(bytes(32), 0)
+    parts, _own = encode(bytes(32), head[-32:], sha256, (EVENTS, 0, RUN, 500, 3, 0), b"")
+    (tmp_path / "ledger.blj").write_bytes(head + b"".join(parts))
+    with Reader(str(tmp_path)) as reader:
+        assert reader.skip_to_last(100) == 403
+        with pytest.raises(LedgerCorrupt, match="begins with entry 500"):
+            verify(str(tmp_path))

@@ -169,7 +169,7 @@ def test_a_write_that_the_system_cuts_short_is_taken_back(tmp_path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, (before.complete + 1000, old[1]))
         try:
             with pytest.raises(LedgerError, match=r"cannot append to .*: File too large$"):
-                writer.append([(EVENTS, 1, b"x" * 500), (EVENTS, 1, b"y" * 5000)], RUN)
+                writer.append([(EVENTS, 1, b"x" * 500), (EVENTS, 1, os.urandom(5000))], RUN)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, old)
         assert verify(str(tmp_path)) == before

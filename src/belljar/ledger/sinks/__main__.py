@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     try:
         if only:
             _one(feeds, os.getppid())
+            feeds.forget()
             return 0
         while True:
             try:

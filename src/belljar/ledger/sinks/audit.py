@@ -47,25 +47,25 @@ def text(item: Item) -> bytes:
     >>> from belljar.ledger.entries import Entry
     >>> from belljar.ledger.sinks.fields import item
     >>> text(item(Entry(1, "end", 5, 0, b"", {"why": "a b"}), "x"))
-    b'op=belljar severity=warning entry=1 ledger="x" kind="end" why=612062 time=5 res=success'
+    b'op=belljar severity=warning entry=1 ledger="x" kind="end" time=5 why=612062 res=success'
     """
     refused = any(
         (name, value) in (("refused", 1), ("verdict", "deny")) for name, value in item.fields
     )
     parts = [b"op=belljar", b"severity=" + item.severity.encode("ascii")]
-    room = LONGEST - 300
-    cut = []
+    room = LONGEST - 400
+    cut, lengths = [], dict(item.cut)
     for name, value in item.fields:
         data = octets(value) if type(value) is str else b""
         word = str(value).encode("ascii") if type(value) is int else encoded(data[:_LONGEST_VALUE])
         part = b"%s=%s" % (_NAMES.get(name, name).encode("ascii"), word)
-        if len(data) > _LONGEST_VALUE or len(part) > room:
-            cut.append(f"{name}:{len(data)}")
+        if name in lengths or len(data) > _LONGEST_VALUE or len(part) > room:
+            cut.append(f"{name}:{lengths.get(name, len(str(value)))}")
         if len(part) <= room:
             parts.append(part)
             room -= len(part) + 1
     if cut:
-        parts.append(b"cut=" + ",".join(cut)[:200].encode("ascii"))
+        parts.append(b"cut=" + ",".join(cut).encode("ascii"))
     parts.append(b"res=failed" if refused else b"res=success")
     return b" ".join(parts)
 

@@ -90,8 +90,8 @@ def parse(text: str, run: bytes = b"") -> Sink:
         raise UsageError(f"sink {_show(text)}: {error}") from None
     if "@" in parts.netloc or parts.fragment:
         raise UsageError(
-            f"sink {_show(text.partition('@')[0])}: no name or password belongs into it; "
-            "otlp+https takes headers=FILE"
+            f"sink {scheme}: no name, password or fragment belongs into it; otlp+https takes "
+            "headers=FILE"
         )
     options = _options(scheme, known, pairs)
     path = unquote(parts.path)
@@ -109,7 +109,7 @@ def parse(text: str, run: bytes = b"") -> Sink:
             raise UsageError(f"sink {_show(text)}: expected the absolute path of a file")
     elif path and scheme != "journald":
         raise UsageError(f"sink {_show(text)}: {scheme} takes no path")
-    rights = tuple(w for w in options.pop("rights", "").split(",") if w)
+    rights = tuple(sorted({w for w in options.pop("rights", "").split(",") if w}))
     severity = options.pop("severity", "debug")
     _check(scheme, rights, severity, options)
     canonical = _canonical(scheme, host, port, path, rights, severity, options)
@@ -168,7 +168,7 @@ def _canonical(
 
     pairs = dict(options)
     if rights:
-        pairs["rights"] = ",".join(sorted(set(rights)))
+        pairs["rights"] = ",".join(rights)
     if severity != "debug":
         pairs["severity"] = severity
     shown = f"[{host}]" if ":" in host else host

@@ -88,8 +88,8 @@ class Feed:
                 self._say("refused", f"{type(error).__name__}: {error}")
             if self._transport is not None:
                 self._transport.close()
-            self.caught_up = False
-            if not self.over:
+            if not self.over and not self._stop.is_set():
+                self.caught_up = False
                 pause = _PAUSE[0] if self.where.next > sent else min(_PAUSE[1], pause * 2)
                 self._stop.wait(pause * uniform(0.75, 1.25))  # noqa: S311 (no secret)
         shutdown = getattr(self._transport, "shutdown", None)
@@ -125,7 +125,7 @@ class Feed:
                         if self._stop.is_set():
                             return self._keep()
                     self._own = record.own.hex()
-                    if selection.ended == self.registered.run and self._is_of_one_run():
+                    if selection.ended and self.registered.sink.descriptor >= 0:
                         self._flush(selection)
                         self.over = True
                         return self._say("ended", "")
@@ -148,9 +148,6 @@ class Feed:
                         beat = time.monotonic()
                 self.caught_up = self.caught_up and not reader.grown()
         return self._keep()
-
-    def _is_of_one_run(self) -> bool:
-        return self.registered.sink.descriptor >= 0
 
     def _check(self) -> None:
         """Refuse to go on in a ledger that is not the one the position is of."""

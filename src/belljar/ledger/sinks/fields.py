@@ -29,7 +29,8 @@ class Item(Value):
     """One entry, ready for a sink: `fields` in order of weight, texts as the guest said them.
 
     `name` is the event's or the entry's kind, `message` one line for a person, `level` the
-    severity. `trace` and `span` are hexadecimal, or empty.
+    severity. `cut` names fields of which only the first `LONGEST` characters are there, and how
+    many there were. `trace` and `span` are hexadecimal, or empty.
     """
 
     entry: Entry
@@ -39,6 +40,7 @@ class Item(Value):
     fields: tuple[tuple[str, str | int], ...]
     trace: str = ""
     span: str = ""
+    cut: tuple[tuple[str, int], ...] = ()
 
     @property
     def severity(self) -> str:
@@ -55,6 +57,7 @@ def item(entry: Entry, ledger: str, trace: str = "", span: str = "") -> Item:
     ('end', 'end: status 3', 'warning', 3)
     """
     fields: dict[str, Any] = {"entry": entry.number, "ledger": ledger, "kind": entry.kind}
+    fields["time"] = entry.time
     if any(entry.run):
         fields["run"] = entry.run.hex()
     if entry.pid:
@@ -67,18 +70,23 @@ def item(entry: Entry, ledger: str, trace: str = "", span: str = "") -> Item:
         name = text(entry.data.get("event")) or "decision"
         _decision(entry.data, fields)
     elif entry.kind == "broken":
-        fields |= {"reason": entry.reason, "bytes": entry.raw[: LONGEST // 2].hex()}
+        fields |= {"reason": entry.reason, "bytes": entry.raw.hex()}
     else:
         _other(entry, fields)
     if trace:
         fields |= {"trace": trace, "span": span}
-    fields["time"] = entry.time
     shown = tuple(
-        (key, value if type(value) is int else str(value)[: LONGEST + 1])
+        (key, value if type(value) is int else str(value)[:LONGEST])
         for key, value in fields.items()
         if value not in (None, "", ())
     )
-    return Item(entry, severity(entry), name, _message(entry, name, fields), shown, trace, span)
+    cut = tuple(
+        (key, len(value))
+        for key, value in fields.items()
+        if type(value) is str and len(value) > LONGEST
+    )
+    line = _message(entry, name, fields)[:LONGEST]
+    return Item(entry, severity(entry), name, line, shown, trace, span, cut)
 
 
 def _event(event: Any, fields: dict[str, Any]) -> None:

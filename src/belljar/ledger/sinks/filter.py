@@ -46,7 +46,7 @@ class Selection:
         }
         self._totals = dict(where.totals)
         self._counted = where.counted
-        self.ended: bytes = b""  # the run whose END was seen last
+        self.ended = False  # whether the END of a run that the sink gets was seen
 
     def items(self, record: Record, start: int) -> Iterator[tuple[int, Item | None]]:
         """(number of the next entry, what is sent or None) for the entries from `start` on."""
@@ -58,7 +58,7 @@ class Selection:
                 yield entry.number + 1, self._one(entry)
         if record.kind == END:
             self._runs.pop(record.run, None)
-            self.ended = record.run
+            self.ended = True
 
     def position(self, where: Position) -> Position:
         """`where` with what must be known to go on from there."""

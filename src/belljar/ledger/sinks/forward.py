@@ -157,6 +157,13 @@ class Feeds:
         """Is there no sink that anything more could be sent to?"""
         return all(feed.over for feed, _, _ in self._feeds.values())
 
+    def forget(self) -> None:
+        """Forget sinks whose receivers have all they will ever get, but not what was lost."""
+        for name, (feed, _stop, _thread) in self._feeds.items():
+            if feed.over and not feed.where.why:
+                store.remove(self._directory, name)
+                os.unlink(os.path.join(self._directory, store.FOLDER, f"{name}.lock"))
+
     def close(self) -> None:
         """Stop, and wait a moment for positions to be kept."""
         from threading import Event, Thread

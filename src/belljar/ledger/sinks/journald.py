@@ -12,7 +12,6 @@ import fcntl
 import os
 import socket
 
-from belljar.ledger.sinks.fields import LONGEST
 from belljar.ledger.sinks.text import octets, safe
 from belljar.ledger.sinks.transport import Down
 
@@ -49,15 +48,10 @@ def datagram(item: Item) -> bytes:
         ("SYSLOG_IDENTIFIER", "belljar"),
         ("SYSLOG_FACILITY", _FACILITY),
     ]
-    cut = []
     for name, value in item.fields:
-        text = value if type(value) is str else str(value)
-        if len(text) > LONGEST:
-            text = text[:LONGEST]
-            cut.append(name)
-        rows.append((_KNOWN.get(name, f"BELLJAR_{name.upper()}"), text))
-    if cut:
-        rows.append(("BELLJAR_CUT", ",".join(cut)))
+        rows.append((_KNOWN.get(name, f"BELLJAR_{name.upper()}"), str(value)))
+    if item.cut:
+        rows.append(("BELLJAR_CUT", ",".join(f"{name}:{size}" for name, size in item.cut)))
     return b"".join(_field(name, octets(text)) for name, text in rows)
 
 

@@ -10,7 +10,6 @@ import os
 import socket
 import stat
 
-from belljar.ledger.sinks.fields import LONGEST
 from belljar.ledger.sinks.severity import OTEL
 from belljar.ledger.sinks.transport import Down
 
@@ -158,7 +157,6 @@ class Otlp:
 def attributes(item: Item) -> dict[str, str | int]:
     """The fields of `item` by OpenTelemetry's names."""
     found: dict[str, str | int] = {}
-    cut = []
     for name, value in item.fields:
         if name in ("trace", "span", "time"):
             continue  # a log record has places of their own for these
@@ -166,12 +164,9 @@ def attributes(item: Item) -> dict[str, str | int]:
         if type(value) is int and -(1 << 63) <= value < 1 << 63:
             found[key] = value
             continue
-        text = str(value)
-        if len(text) > LONGEST:
-            cut.append(name)
-        found[key] = utf8(text[:LONGEST])
-    if cut:
-        found["belljar.cut"] = ",".join(cut)
+        found[key] = utf8(str(value))
+    if item.cut:
+        found["belljar.cut"] = ",".join(f"{name}:{size}" for name, size in item.cut)
     return found
 
 

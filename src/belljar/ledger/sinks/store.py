@@ -32,7 +32,6 @@ class Registered(Value):
     sink: Sink
     first: int = 1
     every_run: bool = True
-    run: bytes = b""  # the one run whose descriptor it is
 
 
 class Position(Value):

@@ -41,7 +41,7 @@ _LONGEST_MSGID: Final = 32
 def message(item: Item, host: str, facility: int, size: int) -> bytes:
     """The RFC 5424 message of `item`, at most `size` bytes (480 or more), without framing.
 
-    Fields that do not fit are cut, and named with their full length in `cut`; `size` bounds what
+    Fields that do not fit are cut, and named with their whole length in `cut`; `size` bounds what
     is in the structured data first, then the text behind it.
     """
     name = _ascii(item.name, _LONGEST_MSGID) or "-"
@@ -51,7 +51,10 @@ def message(item: Item, host: str, facility: int, size: int) -> bytes:
     room = size - len(head) - len(f"[{SD_ID}]  ") - len(BOM)
     text = safe(item.message).encode("utf-8")
     keep = min(len(text), _LEAST_MESSAGE, room // 3)
-    data = _structured(item.fields, room - keep)
+    data = _structured(item, room - keep)
+    if len(head) + len(data) + 1 + len(BOM) > size:  # even the names of what is cut are too much
+        few = b"".join(b' %s="%s"' % (n.encode(), str(v).encode()) for n, v in item.fields[:3])
+        data = b'[%s%s cut="*"]' % (SD_ID.encode("ascii"), few)
     rest = size - len(head) - len(data) - 1 - len(BOM)
     return head + data + b" " + BOM + cut(text, rest)
 
@@ -71,26 +74,29 @@ def hostname() -> str:
     return _ascii(socket.gethostname(), 255) or "-"
 
 
-def _structured(fields: Sequence[tuple[str, str | int]], room: int) -> bytes:
+def _structured(item: Item, room: int) -> bytes:
     """One SD-ELEMENT; `room` is what its parameters may take."""
     parts: list[bytes] = []
     short: list[str] = []
-    reserve = 0  # for the parameter `cut`
-    for name, value in fields:
-        whole = safe(value if type(value) is str else str(value)).encode("utf-8")
+    lengths = dict(item.cut)
+    used = 0
+    for name, value in item.fields:
+        text = value if type(value) is str else str(value)
+        whole = safe(text).encode("utf-8")
         escaped = _escape(whole)
-        left = room - sum(map(len, parts)) - reserve - len(f' {name}=""')
-        if len(escaped) > left:
-            told = f"{name}:{len(whole)}"
-            reserve += len(told) + (1 if short else len(' cut=""'))
+        frame = len(f' {name}=""')
+        if name in lengths or used + frame + len(escaped) > room:
+            told = f"{name}:{lengths.get(name, len(text))}"
+            used += len(told) + (1 if short else len(' cut=""'))
             short.append(told)
-            escaped = _fitting(whole, left - len(told) - (1 if len(short) > 1 else 7))
+            if used + frame + len(escaped) > room:
+                escaped = _fitting(whole, room - used - frame)
             if len(escaped) < _LEAST_VALUE:
                 continue
         parts.append(b' %s="%s"' % (name.encode("ascii"), escaped))
+        used += frame + len(escaped)
     if short:
-        told_all = ",".join(short)
-        parts.append(f' cut="{told_all}"'.encode("ascii"))
+        parts.append(b' cut="%s"' % ",".join(short).encode("ascii"))
     return b"[%s%s]" % (SD_ID.encode("ascii"), b"".join(parts))
 
 
