@@ -135,7 +135,7 @@ def baseline(path: str, lines: list[dict[str, object]]) -> float:
 def signed(directory: str) -> Callable[[], None]:
     """Everything that `belljar log verify` looks at, tree and signatures included."""
     from belljar.cli.log import main
-    from belljar.ledger.whole import examine
+    from belljar.ledger.proof.whole import examine
 
     if main(["checkpoint", directory]) != 0:
         raise SystemExit("no checkpoint could be made")

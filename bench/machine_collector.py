@@ -17,10 +17,10 @@ import time
 import msgspec
 
 from belljar.ledger import END, EVENTS, START, Writer
-from belljar.ledger.collector import Collector
+from belljar.ledger.collect.collector import Collector
+from belljar.ledger.collect.remote import RemoteWriter
+from belljar.ledger.collect.shares import Limits
 from belljar.ledger.reader import verify
-from belljar.ledger.remote import RemoteWriter
-from belljar.ledger.shares import Limits
 
 
 def batch(events: int, first: int) -> bytes:

@@ -127,7 +127,7 @@ def main() -> int:
         original(whole)
         refused = 0
         for number in range(rounds):
-            chance = random.Random(f"{seed}.{number}")
+            chance = random.Random(f"{seed}.{number}")  # noqa: S311 - repeatable
             copy = os.path.join(folder, "copy")
             shutil.copytree(whole, copy)
             try:

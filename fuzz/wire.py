@@ -13,12 +13,12 @@ import socket
 import sys
 from pathlib import Path
 
-from belljar.ledger.begun import Begun
-from belljar.ledger.connection import SMALL, Connection
+from belljar.ledger.collect.begun import Begun
+from belljar.ledger.collect.connection import SMALL, Connection
+from belljar.ledger.collect.identity import of
+from belljar.ledger.collect.shares import Pool, Shares
+from belljar.ledger.collect.wire import MOST_ITEMS, SENDABLE, Malformed
 from belljar.ledger.format import DECISIONS, DEFLATED, EVENTS, MAX_PAYLOAD
-from belljar.ledger.identity import of
-from belljar.ledger.shares import Pool, Shares
-from belljar.ledger.wire import MOST_ITEMS, SENDABLE, Malformed
 
 CORPUS = Path(__file__).parent / "corpus" / "wire"
 

@@ -45,7 +45,7 @@ class Ran:
 @pytest.fixture(autouse=True)
 def no_clerk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Writers of this process call no clerk: those that need one start it themselves."""
-    monkeypatch.setattr("belljar.ledger.summon.summon", lambda _directory: 0)
+    monkeypatch.setattr("belljar.ledger.tree.summon.summon", lambda _directory: 0)
 
 
 @pytest.fixture(scope="session")

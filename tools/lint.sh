@@ -3,8 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 bin=$1
-"$bin/ruff" check --quiet src tests bench demo tools
-"$bin/ruff" format --check --quiet src tests bench demo tools
+"$bin/ruff" check --quiet src tests bench demo tools fuzz
+"$bin/ruff" format --check --quiet src tests bench demo tools fuzz
 "$bin/mypy" --no-error-summary
 warnings="-std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2"
 headers=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')

@@ -26,7 +26,7 @@ os.environ.setdefault("BELLJAR_CLERK", "none")
 import tamper_forge as forge
 
 from belljar.errors import LedgerError
-from belljar.ledger.whole import examine
+from belljar.ledger.proof.whole import examine
 
 Files = dict[str, bytes]
 #: What changes (None: deleted), and words one of which the finding must have.

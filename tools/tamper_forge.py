@@ -7,8 +7,7 @@ import random
 import tempfile
 from hashlib import sha256
 
-from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, epochs, keys
-from belljar.ledger.checkpoint import ours, parse
+from belljar.ledger import DECISIONS, END, EVENTS, START, Writer
 from belljar.ledger.format import (
     EPOCH,
     FILE,
@@ -20,11 +19,13 @@ from belljar.ledger.format import (
     file_header,
 )
 from belljar.ledger.leaf import LEAF
-from belljar.ledger.merkle import Tree, leaf_hash
-from belljar.ledger.notary import Notary
-from belljar.ledger.note import COSIGNATURE, Note, SigningKey, VerifierKey, parse_note, sign
-from belljar.ledger.tilefiles import ENTRIES, WIDTH, path
-from belljar.ledger.tiles import Tiles
+from belljar.ledger.tree import epochs, keys
+from belljar.ledger.tree.checkpoint import ours, parse
+from belljar.ledger.tree.merkle import Tree, leaf_hash
+from belljar.ledger.tree.notary import Notary
+from belljar.ledger.tree.note import COSIGNATURE, Note, SigningKey, VerifierKey, parse_note, sign
+from belljar.ledger.tree.tilefiles import ENTRIES, WIDTH, path
+from belljar.ledger.tree.tiles import Tiles
 
 Files = dict[str, bytes]
 Changes = dict[str, bytes | None]
@@ -78,8 +79,8 @@ def snapshot(directory: str) -> Files:
 
 def cosigned(root: str, directory: str) -> VerifierKey:
     """Let a witness cosign; its key."""
-    from belljar.ledger.cosign import Witness, write_cosigned
-    from belljar.ledger.witness import watch
+    from belljar.ledger.witness.protocol.cosign import Witness, write_cosigned
+    from belljar.ledger.witness.protocol.protocol import watch
 
     key = SigningKey.new("witness.example", COSIGNATURE)
     note, _new = watch(Witness(os.path.join(root, "witness"), key), directory)

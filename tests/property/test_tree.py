@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belljar.errors import LedgerError
-from belljar.ledger.checkpoint import Checkpoint, parse
-from belljar.ledger.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
-from belljar.ledger.note import NoteMalformed, NoteUnverified, SigningKey, open_note, sign
-from belljar.ledger.tilefiles import TileReader
-from belljar.ledger.tiles import Tiles
+from belljar.ledger.tree.checkpoint import Checkpoint, parse
+from belljar.ledger.tree.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
+from belljar.ledger.tree.note import NoteMalformed, NoteUnverified, SigningKey, open_note, sign
+from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.tree.tiles import Tiles
 
 KEY = SigningKey("example.com/log", bytes(32))
 

@@ -22,8 +22,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """0 when a checkpoint covers everything that was in the ledger when this began; else 1."""
-    from belljar.ledger.clerk import Clerk
     from belljar.ledger.reader import Reader
+    from belljar.ledger.tree.clerk import Clerk
 
     with Reader(options.directory) as reader:
         reader.skip_to_last(0)
@@ -56,11 +56,11 @@ def act(options: Namespace) -> int:
 
 def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     """Records, entries and epoch of the clerk's newest checkpoint, once it covers `wanted`."""
-    from belljar.ledger.checkpoint import NAME
-    from belljar.ledger.epochs import peek, read
-    from belljar.ledger.note import MAX_NOTE
-    from belljar.ledger.prove import fields
-    from belljar.ledger.tilefiles import TileReader
+    from belljar.ledger.proof.prove import fields
+    from belljar.ledger.tree.checkpoint import NAME
+    from belljar.ledger.tree.epochs import peek, read
+    from belljar.ledger.tree.note import MAX_NOTE
+    from belljar.ledger.tree.tilefiles import TileReader
 
     data = read(directory, NAME, MAX_NOTE)
     if data is None:

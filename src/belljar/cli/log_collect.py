@@ -46,8 +46,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """0 when it was told to stop."""
-    from belljar.ledger.collector import Collector
-    from belljar.ledger.shares import Limits
+    from belljar.ledger.collect.collector import Collector
+    from belljar.ledger.collect.shares import Limits
     from belljar.ledger.writer import Writer
 
     limits = Limits(connections=_connections(options.connections), rate=options.rate)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from belljar.ledger.checkpoint import Checkpoint
+    from belljar.ledger.tree.checkpoint import Checkpoint
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """0 consistent, 1 not. Of checkpoints in files, signatures and roots are compared, too."""
-    from belljar.ledger import prove
+    from belljar.ledger.proof import prove
 
     sides = [_side(one, options) for one in (options.old, options.new) if one is not None]
     try:
@@ -67,8 +67,8 @@ def act(options: Namespace) -> int:
 
 def _side(text: str, options: Namespace) -> tuple[int, Checkpoint | None]:
     """The size that was asked for, and the checkpoint where it came as a file."""
-    from belljar.ledger.checkpoint import whole
-    from belljar.ledger.epochs import opened
+    from belljar.ledger.tree.checkpoint import whole
+    from belljar.ledger.tree.epochs import opened
 
     size = whole(text)
     if size is not None:

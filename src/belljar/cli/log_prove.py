@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from belljar.ledger.note import VerifierKey
+    from belljar.ledger.tree.note import VerifierKey
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """0 proved, 1 not."""
-    from belljar.ledger import prove
+    from belljar.ledger.proof import prove
 
     if options.check is None:
         if options.number is None:
@@ -72,7 +72,7 @@ def act(options: Namespace) -> int:
 
 def trusted(path: str | None, directory: str) -> list[VerifierKey]:
     """The keys of `--key FILE`, else those that the ledger itself names."""
-    from belljar.ledger.keys import PUBLIC, published
+    from belljar.ledger.tree.keys import PUBLIC, published
 
     found = published(path or os.path.join(directory, PUBLIC))
     if not found:
@@ -82,7 +82,7 @@ def trusted(path: str | None, directory: str) -> list[VerifierKey]:
 
 def read(path: str) -> bytes:
     """A proof's bytes. Raises `LedgerError`."""
-    from belljar.ledger.prove import MAX_FILE
+    from belljar.ledger.proof.prove import MAX_FILE
 
     try:
         with open(path, "rb") as file:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any, Final
 
-    from belljar.ledger.note import VerifierKey
-    from belljar.ledger.whole import Whole
+    from belljar.ledger.proof.whole import Whole
+    from belljar.ledger.tree.note import VerifierKey
 
 _MOST_RUNS: Final = 20
 _TRUST: Final = {
@@ -41,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """0 whole, 1 not. A torn end, which only says that a writer was killed, is still 0."""
-    from belljar.ledger.whole import examine
+    from belljar.ledger.proof.whole import examine
 
     trusted = _keys(options.key) if options.key else None
     witnesses = [key for file in options.witness for key in _keys(file)]
@@ -64,8 +64,8 @@ def act(options: Namespace) -> int:
 
 
 def _plain(found: Whole, directory: str) -> dict[str, Any]:
-    from belljar.ledger.clerk import state
     from belljar.ledger.entries import plain
+    from belljar.ledger.tree.clerk import state
 
     report = found.report
     fields = {name: getattr(report, name) for name in report.__fields__}
@@ -90,7 +90,7 @@ def _plain(found: Whole, directory: str) -> dict[str, Any]:
 
 
 def _tell(found: Whole, options: Namespace) -> None:
-    from belljar.ledger.clerk import state
+    from belljar.ledger.tree.clerk import state
 
     report = found.report
     print(f"whole: {report.records} records, {report.entries} entries, {report.runs} runs")
@@ -143,7 +143,7 @@ def _ago(seconds: float) -> str:
 
 
 def _keys(path: str) -> list[VerifierKey]:
-    from belljar.ledger.keys import published
+    from belljar.ledger.tree.keys import published
 
     found = published(path)
     if not found:
@@ -152,7 +152,7 @@ def _keys(path: str) -> list[VerifierKey]:
 
 
 def _read(path: str) -> bytes:
-    from belljar.ledger.note import MAX_NOTE
+    from belljar.ledger.tree.note import MAX_NOTE
 
     try:
         with open(path, "rb") as file:
@@ -162,7 +162,7 @@ def _read(path: str) -> bytes:
 
 
 def _write_pin(path: str, found: Whole) -> None:
-    from belljar.ledger.notary import replace
+    from belljar.ledger.tree.notary import replace
 
     if not found.note:
         raise LedgerError("there is no checkpoint to pin yet: `belljar log checkpoint` makes one")

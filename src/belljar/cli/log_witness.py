@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
-    from belljar.ledger.cosign import Witness
-    from belljar.ledger.note import Note, SigningKey, VerifierKey
+    from belljar.ledger.tree.note import Note, SigningKey, VerifierKey
+    from belljar.ledger.witness.protocol.cosign import Witness
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _each(ledgers: list[str], act: Callable[[str], None]) -> int:
 
 
 def _watch(witness: Witness, ledger: str, options: Namespace) -> None:
-    from belljar.ledger.witness import watch
+    from belljar.ledger.witness.protocol.protocol import watch
 
     note, new = watch(witness, ledger)
     for key in new:
@@ -82,14 +82,14 @@ def _watch(witness: Witness, ledger: str, options: Namespace) -> None:
 
 
 def _submit(ledger: str, options: Namespace, key: VerifierKey) -> None:
-    from belljar.ledger.witness import submit
+    from belljar.ledger.witness.protocol.protocol import submit
 
     _put(ledger, submit(ledger, options.submit, key), key, options)
 
 
 def _put(ledger: str, note: Note, key: VerifierKey, options: Namespace) -> None:
-    from belljar.ledger.checkpoint import parse
-    from belljar.ledger.cosign import write_cosigned
+    from belljar.ledger.tree.checkpoint import parse
+    from belljar.ledger.witness.protocol.cosign import write_cosigned
 
     if options.stdout:
         sys.stdout.write(note.render().decode())
@@ -100,8 +100,8 @@ def _put(ledger: str, note: Note, key: VerifierKey, options: Namespace) -> None:
 
 
 def _new_key(state: str, path: str, name: str) -> int:
-    from belljar.ledger import keys
-    from belljar.ledger.note import COSIGNATURE, NoteMalformed, SigningKey
+    from belljar.ledger.tree import keys
+    from belljar.ledger.tree.note import COSIGNATURE, NoteMalformed, SigningKey
 
     try:
         key = SigningKey.new(name, COSIGNATURE)
@@ -117,9 +117,9 @@ def _new_key(state: str, path: str, name: str) -> int:
 
 
 def _witness(options: Namespace, path: str) -> Witness:
-    from belljar.ledger import keys
-    from belljar.ledger.cosign import Witness
-    from belljar.ledger.note import COSIGNATURE
+    from belljar.ledger.tree import keys
+    from belljar.ledger.tree.note import COSIGNATURE
+    from belljar.ledger.witness.protocol.cosign import Witness
 
     if not os.path.exists(path):
         raise LedgerError(f"no key at {path}: make one with --new-key NAME")
@@ -135,7 +135,7 @@ def _witness(options: Namespace, path: str) -> Witness:
 
 
 def _listen(witness: Witness, address: str) -> int:
-    from belljar.ledger.witness_server import serve
+    from belljar.ledger.witness.protocol.server import serve
 
     host, colon, port = address.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
@@ -152,8 +152,8 @@ def _listen(witness: Witness, address: str) -> int:
 
 
 def _vkey(given: str) -> VerifierKey:
-    from belljar.ledger.keys import published
-    from belljar.ledger.note import COSIGNATURE, NoteMalformed, parse_vkey
+    from belljar.ledger.tree.keys import published
+    from belljar.ledger.tree.note import COSIGNATURE, NoteMalformed, parse_vkey
 
     try:
         found = [parse_vkey(given)] if "+" in given else published(given)

@@ -12,7 +12,7 @@ from belljar.ledger.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.ledger.remote import RemoteWriter
+    from belljar.ledger.collect.remote import RemoteWriter
 
 __all__ = [
     "DECISIONS",
@@ -35,10 +35,10 @@ def open_writer(place: str, sync: str = "batch") -> Writer | RemoteWriter:
     Raises `LedgerError` when nothing could be recorded there.
 
     >>> open_writer("unix:/run/belljar/collect.sock")  # doctest: +SKIP
-    <belljar.ledger.remote.RemoteWriter object at 0x7f2b6c1d2e90>
+    <belljar.ledger.collect.remote.RemoteWriter object at 0x7f2b6c1d2e90>
     """
     if place.startswith(UNIX):
-        from belljar.ledger.remote import RemoteWriter
+        from belljar.ledger.collect.remote import RemoteWriter
 
         return RemoteWriter(path_of(place))
     return Writer(place, sync=sync)

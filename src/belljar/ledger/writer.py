@@ -357,7 +357,7 @@ class Writer:
         if now < self._look:
             return
         self._look = now + _LOOK_FOR_CLERK
-        from belljar.ledger.summon import summon
+        from belljar.ledger.tree.summon import summon
 
         try:
             if self._use < 0:

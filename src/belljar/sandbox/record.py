@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from belljar.ledger import Writer
-    from belljar.ledger.remote import RemoteWriter
+    from belljar.ledger.collect.remote import RemoteWriter
 
 BULK = 64 << 20
 ALL = 2 * BULK

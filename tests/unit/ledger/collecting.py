@@ -19,11 +19,11 @@ from tests.unit.ledger.conftest import packed
 
 from belljar.errors import LedgerError
 from belljar.ledger import START, Writer
-from belljar.ledger.collector import Collector
+from belljar.ledger.collect.collector import Collector
+from belljar.ledger.collect.shares import Limits
+from belljar.ledger.collect.wire import append, parse_said
 from belljar.ledger.format import SENDER
 from belljar.ledger.reader import read
-from belljar.ledger.shares import Limits
-from belljar.ledger.wire import append, parse_said
 
 LONG = bool(os.environ.get("BELLJAR_LONG"))
 

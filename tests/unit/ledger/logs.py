@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from belljar.ledger.checkpoint import ours
-from belljar.ledger.keys import new_fixed, publish
-from belljar.ledger.note import SigningKey, sign
-from belljar.ledger.tilefiles import TileReader
-from belljar.ledger.tiles import Tiles
+from belljar.ledger.tree.checkpoint import ours
+from belljar.ledger.tree.keys import new_fixed, publish
+from belljar.ledger.tree.note import SigningKey, sign
+from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.tree.tiles import Tiles
 
 
 class Log:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from belljar.ledger.checkpoint import Checkpoint, ours, parse
-from belljar.ledger.note import NoteMalformed
+from belljar.ledger.tree.checkpoint import Checkpoint, ours, parse
+from belljar.ledger.tree.note import NoteMalformed
 
 # C2SP tlog-checkpoint, the example at its beginning.
 SPEC = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"

@@ -18,15 +18,16 @@ import pytest
 
 from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import Writer, keys
-from belljar.ledger import clerk as clerks
-from belljar.ledger.checkpoint import Checkpoint, parse
-from belljar.ledger.clerk import Clerk, state
-from belljar.ledger.notary import Notary
-from belljar.ledger.note import parse_note
+from belljar.ledger import Writer
+from belljar.ledger.proof.whole import examine
 from belljar.ledger.reader import Reader
-from belljar.ledger.summon import taken
-from belljar.ledger.whole import examine
+from belljar.ledger.tree import clerk as clerks
+from belljar.ledger.tree import keys
+from belljar.ledger.tree.checkpoint import Checkpoint, parse
+from belljar.ledger.tree.clerk import Clerk, state
+from belljar.ledger.tree.notary import Notary
+from belljar.ledger.tree.note import parse_note
+from belljar.ledger.tree.summon import taken
 
 from .conftest import OTHER, fill
 
@@ -164,7 +165,7 @@ def test_times_of_checkpoints_never_go_back_though_the_clock_does(
     notary = Notary(ledger)
     notary.round()
     before = checkpoint(ledger).time
-    monkeypatch.setattr("belljar.ledger.notary.time.time_ns", lambda: 5)
+    monkeypatch.setattr("belljar.ledger.tree.notary.time.time_ns", lambda: 5)
     notary.round()
     assert checkpoint(ledger).time == (before or 0) + 1
     notary.end_epoch()
@@ -384,8 +385,8 @@ def test_it_signs_no_records_but_those_it_signed_before(ledger: str) -> None:
 
 
 def test_an_epoch_record_that_no_clerk_wrote_stops_it(ledger: str) -> None:
-    from belljar.ledger.epochs import commitment
     from belljar.ledger.format import EPOCH
+    from belljar.ledger.tree.epochs import commitment
 
     notary = Notary(ledger)
     notary.round()

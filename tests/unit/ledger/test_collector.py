@@ -10,10 +10,10 @@ from tests.unit.ledger.collecting import LONG, Raw, begin, machine, message, num
 from tests.unit.ledger.conftest import packed
 
 from belljar.ledger import END, EVENTS, START
+from belljar.ledger.collect.remote import RemoteWriter
+from belljar.ledger.collect.shares import Limits
+from belljar.ledger.collect.wire import ACK, NO
 from belljar.ledger.reader import read, verify
-from belljar.ledger.remote import RemoteWriter
-from belljar.ledger.shares import Limits
-from belljar.ledger.wire import ACK, NO
 
 PROCESSES, APPENDS = (200, 50) if LONG else (40, 25)
 ACKNOWLEDGED = struct.Struct("<16sQQ")

@@ -16,10 +16,10 @@ from tests.unit.ledger.conftest import packed
 
 from belljar.errors import LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START
+from belljar.ledger.collect.remote import RemoteWriter
+from belljar.ledger.collect.shares import Limits
+from belljar.ledger.collect.wire import ACK, HEAD, ITEM, MOST_BODY, NO
 from belljar.ledger.reader import read, verify
-from belljar.ledger.remote import RemoteWriter
-from belljar.ledger.shares import Limits
-from belljar.ledger.wire import ACK, HEAD, ITEM, MOST_BODY, NO
 
 RUN = bytes(range(16))
 SOON = 1.0  # seconds: what an honest sender may take beside any of these

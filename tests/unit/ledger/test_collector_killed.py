@@ -12,8 +12,8 @@ from tests.unit.ledger.conftest import packed
 
 from belljar.errors import LedgerError
 from belljar.ledger import END, EVENTS, START
+from belljar.ledger.collect.remote import RemoteWriter
 from belljar.ledger.reader import read, verify
-from belljar.ledger.remote import RemoteWriter
 
 KILLS, A_LEDGER, SENDERS = (2000, 100, 4) if LONG else (40, 40, 4)
 #: what, index, number of the entry, run

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belljar.errors import LedgerCorrupt
-from belljar.ledger import epochs, keys
-from belljar.ledger.checkpoint import ours
-from belljar.ledger.note import NoteMalformed, SigningKey, sign
+from belljar.ledger.tree import epochs, keys
+from belljar.ledger.tree.checkpoint import ours
+from belljar.ledger.tree.note import NoteMalformed, SigningKey, sign
 
 FIXED = keys.new_fixed()
 KEY = keys.new_epoch(FIXED.name, 0)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from belljar.errors import LedgerError
-from belljar.ledger import keys
-from belljar.ledger.note import SigningKey, open_note, sign
+from belljar.ledger.tree import keys
+from belljar.ledger.tree.note import SigningKey, open_note, sign
 
 
 def content(path: Path) -> bytes:

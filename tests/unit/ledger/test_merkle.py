@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from belljar.ledger.merkle import (
+from belljar.ledger.tree.merkle import (
     EMPTY,
     Tree,
     leaf_hash,

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from belljar.ledger.note import (
+from belljar.ledger.tree.note import (
     COSIGNATURE,
     MAX_NOTE,
     NoteMalformed,

@@ -11,10 +11,10 @@ import pytest
 from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import Writer
-from belljar.ledger.keys import published
-from belljar.ledger.notary import Notary
-from belljar.ledger.prove import check, check_consistency, prove, prove_consistency
+from belljar.ledger.proof.prove import check, check_consistency, prove, prove_consistency
 from belljar.ledger.reader import read
+from belljar.ledger.tree.keys import published
+from belljar.ledger.tree.notary import Notary
 
 from .conftest import fill
 

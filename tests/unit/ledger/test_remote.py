@@ -16,9 +16,9 @@ from tests.unit.ledger.conftest import fill, packed
 from belljar.cli.log import main as log
 from belljar.errors import LedgerError, PolicyError
 from belljar.ledger import END, EVENTS, START, Writer, open_writer, resolve
+from belljar.ledger.collect.remote import RemoteWriter
+from belljar.ledger.collect.wire import HEAD, ack, hello
 from belljar.ledger.reader import Reader, read, verify
-from belljar.ledger.remote import RemoteWriter
-from belljar.ledger.wire import HEAD, ack, hello
 from belljar.watch.record import Record
 
 RUN = bytes(range(16))

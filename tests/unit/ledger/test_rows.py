@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import msgspec
+from belljar.ledger.query.ask.rows import BODY, Bodies, number, sound, text_of_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belljar.ledger import rows
 from belljar.ledger.entries import expand, plain
 from belljar.ledger.format import EVENTS
+from belljar.ledger.query.ask import rows
 from belljar.ledger.reader import Record
-from belljar.ledger.rows import BODY, Bodies, number, sound, text_of_json
 
 from .everything import event, frames, head
 

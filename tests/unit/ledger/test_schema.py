@@ -7,13 +7,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from belljar.ledger.export.write.schema import VERSION, schema
+from belljar.ledger.export.write.write import jsonl
+from belljar.ledger.query.ask.rows import KINDS as ENTRY_KINDS
 
 from belljar.ledger.entries import Entry, expand
-from belljar.ledger.export import jsonl
 from belljar.ledger.format import KINDS, SINGLE
 from belljar.ledger.reader import Record
-from belljar.ledger.rows import KINDS as ENTRY_KINDS
-from belljar.ledger.schema import VERSION, schema
 
 from .conftest import packed
 from .everything import make

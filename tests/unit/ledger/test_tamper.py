@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from belljar.ledger import custody, epochs
-from belljar.ledger.note import VerifierKey
-from belljar.ledger.walk import Walk
+from belljar.ledger.proof.walk import Walk
+from belljar.ledger.tree import custody, epochs
+from belljar.ledger.tree.note import VerifierKey
 
 TOOLS = Path(__file__).parents[3] / "tools"
 COUNT = 100_000 if os.environ.get("BELLJAR_LONG") else 400

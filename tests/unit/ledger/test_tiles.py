@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import tiles as module
-from belljar.ledger.merkle import Tree, leaf_hash
-from belljar.ledger.tilefiles import TileReader, bundle, path, unbundle
-from belljar.ledger.tiles import Tiles
+from belljar.ledger.tree import tiles as module
+from belljar.ledger.tree.merkle import Tree, leaf_hash
+from belljar.ledger.tree.tilefiles import TileReader, bundle, path, unbundle
+from belljar.ledger.tree.tiles import Tiles
 
 LONG = bool(os.environ.get("BELLJAR_LONG"))
 
@@ -184,7 +184,7 @@ def test_a_writer_killed_after_any_file_leaves_what_the_next_one_goes_on_from(
 def test_sigkill_at_random_moments_loses_nothing_that_was_told(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from belljar.ledger.tiles import Tiles\n"
+        "from belljar.ledger.tree.tiles import Tiles\n"
         "t = Tiles(sys.argv[1])\n"
         "while True:\n"
         "    t.append([b'leaf %d' % i for i in range(t.size, t.size + 1 + t.size % 200)])\n"

@@ -14,10 +14,11 @@ import pytest
 
 from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import EVENTS, Writer, known
-from belljar.ledger.notary import Notary
+from belljar.ledger import EVENTS, Writer
+from belljar.ledger.proof import known
+from belljar.ledger.proof.whole import examine
 from belljar.ledger.prune import prune
-from belljar.ledger.whole import examine
+from belljar.ledger.tree.notary import Notary
 
 from .conftest import OTHER, fill
 
@@ -250,7 +251,7 @@ def test_without_the_notes_of_epochs_or_with_them_in_disorder_it_does_not_verify
     signed: str,
 ) -> None:
     path = Path(signed, "epochs")
-    from belljar.ledger.epochs import split
+    from belljar.ledger.tree.epochs import split
 
     one, two = split(path.read_bytes())
     for data, said in (

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belljar.ledger import DECISIONS, END, EVENTS, START
-from belljar.ledger.format import DEFLATED, MAX_PAYLOAD
-from belljar.ledger.wire import (
+from belljar.ledger.collect.wire import (
     ACK,
     HEAD,
     HELLO,
@@ -29,6 +28,7 @@ from belljar.ledger.wire import (
     parse_head,
     parse_said,
 )
+from belljar.ledger.format import DEFLATED, MAX_PAYLOAD
 
 EXAMPLES = 20_000 if os.environ.get("BELLJAR_LONG") else 300
 PAYLOADS = st.binary(min_size=1, max_size=300)

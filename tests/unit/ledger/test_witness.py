@@ -11,17 +11,24 @@ import time
 from pathlib import Path
 
 import pytest
+from belljar.ledger.witness.protocol.cosign import Refused, Witness
+from belljar.ledger.witness.protocol.protocol import watch
 
 from belljar.cli.log import main
 from belljar.errors import LedgerError
-from belljar.ledger import cosign
-from belljar.ledger.checkpoint import parse
-from belljar.ledger.cosign import Refused, Witness
-from belljar.ledger.keys import load
-from belljar.ledger.merkle import EMPTY
-from belljar.ledger.note import COSIGNATURE, SigningKey, cosigned_at, open_note, parse_vkey, sign
-from belljar.ledger.tilefiles import TileReader
-from belljar.ledger.witness import watch
+from belljar.ledger.tree.checkpoint import parse
+from belljar.ledger.tree.keys import load
+from belljar.ledger.tree.merkle import EMPTY
+from belljar.ledger.tree.note import (
+    COSIGNATURE,
+    SigningKey,
+    cosigned_at,
+    open_note,
+    parse_vkey,
+    sign,
+)
+from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.witness.protocol import cosign
 
 from .logs import Log
 
@@ -190,10 +197,10 @@ def test_a_witness_killed_at_any_moment_remembers_what_it_said(tmp_path: Path, l
     assert main(["witness", "--state", state, "--new-key", "w.example"]) == 0
     code = (
         "import sys\n"
-        "from belljar.ledger.cosign import Witness\n"
-        "from belljar.ledger.keys import load\n"
-        "from belljar.ledger.witness import watch\n"
-        "from belljar.ledger.checkpoint import parse\n"
+        "from belljar.ledger.witness.protocol.cosign import Witness\n"
+        "from belljar.ledger.tree.keys import load\n"
+        "from belljar.ledger.witness.protocol.protocol import watch\n"
+        "from belljar.ledger.tree.checkpoint import parse\n"
         "w = Witness(sys.argv[1], load(sys.argv[1] + '/key'))\n"
         "while True: print(parse(watch(w, sys.argv[2])[0].text).size, flush=True)\n"
     )

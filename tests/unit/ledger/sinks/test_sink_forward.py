@@ -1,4 +1,4 @@
-"""Forwarding as a whole: kills, dead and slow receivers, restarts, ledgers that are not the same."""
+"""Forwarding as a whole: kills, dead and slow receivers, restarts, other ledgers."""
 
 from __future__ import annotations
 

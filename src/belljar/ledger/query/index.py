@@ -17,10 +17,10 @@ import tempfile
 from hashlib import sha256
 
 from belljar.errors import LedgerError
-from belljar.ledger.columns import Columns, extra
 from belljar.ledger.format import PRUNED
+from belljar.ledger.query.ask.columns import Columns, extra
+from belljar.ledger.query.ask.views import TABLES, VERSION, VIEWS
 from belljar.ledger.reader import Reader
-from belljar.ledger.views import TABLES, VERSION, VIEWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ import binascii
 import os
 
 from belljar.errors import LedgerError
-from belljar.ledger import checkpoint, cosign
-from belljar.ledger.cosign import Refused
-from belljar.ledger.keys import PUBLIC, published, read_file
-from belljar.ledger.merkle import MAX_PROOF, SIZE
-from belljar.ledger.note import (
+from belljar.ledger.tree import checkpoint
+from belljar.ledger.tree.keys import PUBLIC, published, read_file
+from belljar.ledger.tree.merkle import MAX_PROOF, SIZE
+from belljar.ledger.tree.note import (
     MAX_NOTE,
     Note,
     NoteMalformed,
@@ -22,14 +21,16 @@ from belljar.ledger.note import (
     parse_note,
     parse_signature,
 )
-from belljar.ledger.tilefiles import TileReader
+from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.witness.protocol import cosign
+from belljar.ledger.witness.protocol.cosign import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.ledger.cosign import Witness
-    from belljar.ledger.note import VerifierKey
+    from belljar.ledger.tree.note import VerifierKey
+    from belljar.ledger.witness.protocol.cosign import Witness
 
 #: A request: a note, at most 63 proof lines of 45 bytes, and the line of the old size.
 MAX_REQUEST: Final = MAX_NOTE + MAX_PROOF * 45 + 32

@@ -11,8 +11,8 @@ import os
 from contextlib import suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger.merkle import SIZE, leaf_hash
-from belljar.ledger.tilefiles import (
+from belljar.ledger.tree.merkle import SIZE, leaf_hash
+from belljar.ledger.tree.tilefiles import (
     CACHED,
     ENTRIES,
     MAX_ENTRY,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-    from belljar.ledger.tilefiles import Level
+    from belljar.ledger.tree.tilefiles import Level
 
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 

@@ -1,6 +1,6 @@
 """A writer whose ledger is a collector's: what is appended goes over a Unix socket.
 
-Imports little, as `Writer` does. The other end is `belljar.ledger.collector`.
+Imports little, as `Writer` does. The other end is `belljar.ledger.collect.collector`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from _socket import socket as _Socket  # noqa: N812
 from _thread import allocate_lock
 
 from belljar.errors import LedgerError
+from belljar.ledger.collect.wire import ACK, HELLO, Malformed, append, parse_said
 from belljar.ledger.deflate import stored
 from belljar.ledger.notes import check
 from belljar.ledger.place import UNIX
-from belljar.ledger.wire import ACK, HELLO, Malformed, append, parse_said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import fcntl
 import os
 
 from belljar.errors import LedgerError
-from belljar.ledger.note import NoteMalformed, VerifierKey, parse_vkey
 from belljar.ledger.place import default_directory
+from belljar.ledger.tree.note import NoteMalformed, VerifierKey, parse_vkey
 from belljar.model import Value
 
 TYPE_CHECKING = False

@@ -13,18 +13,18 @@ import os
 from hashlib import sha256
 
 from belljar.errors import LedgerError
-from belljar.ledger import checkpoint
-from belljar.ledger.keys import published, read_file, sync_directory
-from belljar.ledger.merkle import EMPTY, verify_consistency
-from belljar.ledger.note import MAX_NOTE, Note, NoteUnverified, open_note, parse_note
+from belljar.ledger.tree import checkpoint
+from belljar.ledger.tree.keys import published, read_file, sync_directory
+from belljar.ledger.tree.merkle import EMPTY, verify_consistency
+from belljar.ledger.tree.note import MAX_NOTE, Note, NoteUnverified, open_note, parse_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Final
 
-    from belljar.ledger.checkpoint import Checkpoint
-    from belljar.ledger.note import SigningKey, VerifierKey
+    from belljar.ledger.tree.checkpoint import Checkpoint
+    from belljar.ledger.tree.note import SigningKey, VerifierKey
 
     #: the proof from a size to another, as the log gives it
     Prove = Callable[[int, int], list[bytes]]

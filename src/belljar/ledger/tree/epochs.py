@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import checkpoint as checkpoints
 from belljar.ledger import shelf
-from belljar.ledger.checkpoint import Checkpoint
 from belljar.ledger.format import EPOCH, MAGIC, RECORD, VERSION, sha256
-from belljar.ledger.keys import epoch_name
 from belljar.ledger.leaf import LEAF
-from belljar.ledger.note import (
+from belljar.ledger.tree import checkpoint as checkpoints
+from belljar.ledger.tree.checkpoint import Checkpoint
+from belljar.ledger.tree.keys import epoch_name
+from belljar.ledger.tree.note import (
     MAX_NOTE,
     NoteMalformed,
     NoteUnverified,
@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.ledger.tilefiles import TileReader
+    from belljar.ledger.tree.tilefiles import TileReader
 
     #: key of an epoch, and what else its EPOCH record's hash is made of: seed, previous hash
     Commitment = tuple[VerifierKey, bytes, bytes]
@@ -62,7 +62,7 @@ def committed(payload: bytes | memoryview, origin: str) -> tuple[int, VerifierKe
 
     >>> committed(b"", "belljar.ledger/0")
     Traceback (most recent call last):
-    belljar.ledger.note.NoteMalformed: names no epoch and no key
+    belljar.ledger.tree.note.NoteMalformed: names no epoch and no key
     """
     import msgspec
 

@@ -9,8 +9,8 @@ import os
 from contextlib import suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import merkle
-from belljar.ledger.merkle import SIZE, leaf_hash, parents
+from belljar.ledger.tree import merkle
+from belljar.ledger.tree.merkle import SIZE, leaf_hash, parents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Calling the ledger's clerk (`belljar.ledger.clerk`) when there is none. Costs a starter little.
+"""Calling the ledger's clerk (`ledger.tree.clerk`) when there is none. Costs a starter little.
 
 The clerk is told nothing but the directory. It gets neither a terminal nor a pipe of its starter
 (input and output are the null device), a session of its own and few environment variables; the
@@ -29,7 +29,7 @@ _KEPT: Final = frozenset(
 _KEPT_PREFIXES: Final = ("OTEL_", "BELLJAR_")
 _CODE: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from belljar.ledger.clerk import main; sys.exit(main(sys.argv[2]))"
+    "from belljar.ledger.tree.clerk import main; sys.exit(main(sys.argv[2]))"
 )
 
 

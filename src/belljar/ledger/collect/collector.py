@@ -14,19 +14,19 @@ from collections import deque
 
 from belljar._native import pack
 from belljar.errors import LedgerError
-from belljar.ledger.begun import Begun
-from belljar.ledger.connection import SMALL, Connection, Message, turn_away
+from belljar.ledger.collect.begun import Begun
+from belljar.ledger.collect.connection import SMALL, Connection, Message, turn_away
+from belljar.ledger.collect.identity import of
+from belljar.ledger.collect.shares import Limits, Pool, Users
+from belljar.ledger.collect.wire import Malformed, ack, hello, no
 from belljar.ledger.format import OVERHEAD, SENDER
-from belljar.ledger.identity import of
-from belljar.ledger.shares import Limits, Pool, Users
-from belljar.ledger.wire import Malformed, ack, hello, no
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from belljar.ledger.identity import Sender
+    from belljar.ledger.collect.identity import Sender
     from belljar.ledger.writer import Ready, Writer
 
 _EVENTS: Final = 64  # connections looked at in one round

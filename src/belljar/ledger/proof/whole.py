@@ -10,11 +10,13 @@ import os
 from contextlib import closing
 
 from belljar.errors import LedgerCorrupt
-from belljar.ledger import custody, epochs, keys
-from belljar.ledger.checkpoint import NAME as CHECKPOINT
-from belljar.ledger.checkpoint import Checkpoint
-from belljar.ledger.clerk import state
-from belljar.ledger.note import (
+from belljar.ledger.proof.walk import Signed, Walk
+from belljar.ledger.reader import Report
+from belljar.ledger.tree import custody, epochs, keys
+from belljar.ledger.tree.checkpoint import NAME as CHECKPOINT
+from belljar.ledger.tree.checkpoint import Checkpoint
+from belljar.ledger.tree.clerk import state
+from belljar.ledger.tree.note import (
     MAX_NOTE,
     NoteMalformed,
     NoteUnverified,
@@ -23,8 +25,6 @@ from belljar.ledger.note import (
     open_note,
     parse_note,
 )
-from belljar.ledger.reader import Report
-from belljar.ledger.walk import Signed, Walk
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-    from belljar.ledger.epochs import Commitment
+    from belljar.ledger.tree.epochs import Commitment
 
 _WITNESS: Final = "witness"
 _TRIES: Final = 5

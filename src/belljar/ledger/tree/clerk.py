@@ -1,6 +1,6 @@
 """The ledger's clerk: a background process that signs what writers append, and feeds the sinks.
 
-One for each ledger, called by writers (`belljar.ledger.summon`). It ends 3 seconds after the last
+One for each ledger, called by writers (`ledger.tree.summon`). It ends 3 seconds after the last
 of them. It may be killed at any moment: the next one finds out from the files where it was.
 """
 
@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger.notary import Notary
-from belljar.ledger.summon import LOCK
+from belljar.ledger.tree.notary import Notary
+from belljar.ledger.tree.summon import LOCK
 from belljar.ledger.use import IN_USE
 
 TYPE_CHECKING = False

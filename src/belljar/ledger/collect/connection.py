@@ -9,17 +9,17 @@ import os
 import socket
 import struct
 
+from belljar.ledger.collect.wire import HEAD, Malformed, parse_append, parse_head
 from belljar.ledger.format import END, START
-from belljar.ledger.wire import HEAD, Malformed, parse_append, parse_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from belljar.ledger.identity import Sender
-    from belljar.ledger.shares import Pool, Shares
-    from belljar.ledger.wire import Item
+    from belljar.ledger.collect.identity import Sender
+    from belljar.ledger.collect.shares import Pool, Shares
+    from belljar.ledger.collect.wire import Item
 
 #: Messages up to this size cost no room in the pool: every connection may have one.
 SMALL: Final = 1 << 16

@@ -9,19 +9,19 @@ from __future__ import annotations
 import binascii
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import checkpoint as checkpoints
-from belljar.ledger import epochs
-from belljar.ledger.checkpoint import Checkpoint, whole
 from belljar.ledger.leaf import LEAF, LEAF_SIZE
-from belljar.ledger.merkle import (
+from belljar.ledger.tree import checkpoint as checkpoints
+from belljar.ledger.tree import epochs
+from belljar.ledger.tree.checkpoint import Checkpoint, whole
+from belljar.ledger.tree.merkle import (
     MAX_PROOF,
     SIZE,
     leaf_hash,
     verify_consistency,
     verify_inclusion,
 )
-from belljar.ledger.note import MAX_NOTE, NoteMalformed, NoteUnverified, VerifierKey, open_note
-from belljar.ledger.tilefiles import TileReader
+from belljar.ledger.tree.note import MAX_NOTE, NoteMalformed, NoteUnverified, VerifierKey, open_note
+from belljar.ledger.tree.tilefiles import TileReader
 from belljar.model import Value
 
 TYPE_CHECKING = False

@@ -11,9 +11,9 @@ import os
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger.format import EPOCH, RECOVERED
 from belljar.ledger.leaf import LEAF, LEAF_SIZE
-from belljar.ledger.merkle import EMPTY, SIZE, Tree, leaf_hash, parents, span
 from belljar.ledger.reader import Reader
-from belljar.ledger.tilefiles import ENTRIES, WIDTH, TileReader, path, top
+from belljar.ledger.tree.merkle import EMPTY, SIZE, Tree, leaf_hash, parents, span
+from belljar.ledger.tree.tilefiles import ENTRIES, WIDTH, TileReader, path, top
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.ledger.cursor import Found
-    from belljar.ledger.tilefiles import Level
+    from belljar.ledger.tree.tilefiles import Level
 
     #: `on_epoch(index, first entry, payload; None where it was pruned, leaf)`
     OnEpoch = Callable[[int, int, bytes | None, bytes], None]

@@ -6,14 +6,15 @@ import os
 from hashlib import sha256
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import epochs, keys, known
-from belljar.ledger.keys import epoch_name, origin_of
+from belljar.ledger.proof import known
+from belljar.ledger.tree import epochs, keys
+from belljar.ledger.tree.keys import epoch_name, origin_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.ledger.note import VerifierKey
+    from belljar.ledger.tree.note import VerifierKey
 
 #: Where the keys come from: the caller; what was noted outside at the ledger's creation; or only
 #: the ledger's own files.

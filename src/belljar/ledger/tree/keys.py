@@ -12,7 +12,7 @@ from errno import EINVAL
 from hashlib import sha256
 
 from belljar.errors import LedgerError
-from belljar.ledger.note import (
+from belljar.ledger.tree.note import (
     ED25519,
     NoteMalformed,
     SigningKey,

@@ -11,16 +11,17 @@ import os
 import time
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import epochs, keys, shelf
-from belljar.ledger.checkpoint import NAME as CHECKPOINT
-from belljar.ledger.checkpoint import Checkpoint, ours
+from belljar.ledger import shelf
 from belljar.ledger.format import EPOCH, NAME
-from belljar.ledger.known import note as note_known
 from belljar.ledger.leaf import LEAF, leaf
-from belljar.ledger.merkle import EMPTY, verify_consistency
-from belljar.ledger.note import MAX_NOTE, NoteMalformed, SigningKey, sign
+from belljar.ledger.proof.known import note as note_known
 from belljar.ledger.reader import Reader, Record
-from belljar.ledger.tiles import Tiles
+from belljar.ledger.tree import epochs, keys
+from belljar.ledger.tree.checkpoint import NAME as CHECKPOINT
+from belljar.ledger.tree.checkpoint import Checkpoint, ours
+from belljar.ledger.tree.merkle import EMPTY, verify_consistency
+from belljar.ledger.tree.note import MAX_NOTE, NoteMalformed, SigningKey, sign
+from belljar.ledger.tree.tiles import Tiles
 from belljar.ledger.writer import NO_RUN, Writer
 
 TYPE_CHECKING = False

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import binascii
 
-from belljar.ledger.merkle import MAX_SIZE, SIZE
-from belljar.ledger.note import NoteMalformed
+from belljar.ledger.tree.merkle import MAX_SIZE, SIZE
+from belljar.ledger.tree.note import NoteMalformed
 from belljar.model import Value
 
 TYPE_CHECKING = False

@@ -1,0 +1,1 @@
+"""What shows a ledger whole, or where it is not."""
