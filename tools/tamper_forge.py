@@ -79,8 +79,8 @@ def snapshot(directory: str) -> Files:
 
 def cosigned(root: str, directory: str) -> VerifierKey:
     """Let a witness cosign; its key."""
-    from belljar.ledger.witness.protocol.cosign import Witness, write_cosigned
-    from belljar.ledger.witness.protocol.protocol import watch
+    from belljar.ledger.witness.cosign import Witness, write_cosigned
+    from belljar.ledger.witness.protocol import watch
 
     key = SigningKey.new("witness.example", COSIGNATURE)
     note, _new = watch(Witness(os.path.join(root, "witness"), key), directory)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-    from belljar.ledger.export.write.write import Selection
+    from belljar.ledger.export.write import Selection
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LEAST, _MOST = -(1 << 62), 1 << 62
@@ -22,7 +22,7 @@ _LEAST, _MOST = -(1 << 62), 1 << 62
 
 def arguments(parser: ArgumentParser) -> None:
     """What to export, as what, and where to."""
-    from belljar.ledger.export.write.write import FORMATS
+    from belljar.ledger.export.write import FORMATS
 
     parser.add_argument("directory", nargs="?", metavar="DIR", help="default: your own")
     parser.add_argument("--format", required=True, choices=FORMATS, help="parquet needs -o FILE")
@@ -44,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
 def act(options: Namespace) -> int:
     """Export, 0. Raises `LedgerError`, `UsageError`."""
     from belljar.errors import UsageError
-    from belljar.ledger.export.write.write import Selection, parquet, to_file
+    from belljar.ledger.export.write import Selection, parquet, to_file
 
     wanted = Selection(options.since, options.until, options.run, options.kind)
     output = None if options.output == "-" else options.output
@@ -81,7 +81,7 @@ def _nothing(_rows: int) -> None:
 
 
 def _parts(options: Namespace, wanted: Selection) -> Iterator[str]:
-    from belljar.ledger.export.write.write import jsonl, ocsf_lines, sarif_parts
+    from belljar.ledger.export.write import jsonl, ocsf_lines, sarif_parts
 
     if options.format == "sarif":
         yield from sarif_parts(options.directory, wanted)
@@ -132,7 +132,7 @@ def _run(text: str) -> str:
 
 
 def _kinds(text: str) -> frozenset[str]:
-    from belljar.ledger.query.ask.rows import KINDS
+    from belljar.ledger.query.rows import KINDS
 
     found = frozenset(text.split(","))
     if not found <= set(KINDS):

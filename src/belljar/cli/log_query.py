@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Final
 
-    from belljar.ledger.query.ask.ask import Answer
+    from belljar.ledger.query.ask import Answer
 
 _CELL: Final = 400  # characters of a value in a table
 _AHEAD: Final = 500  # rows that the widths of a table are taken from
@@ -39,7 +39,7 @@ def arguments(parser: ArgumentParser) -> None:
 def act(options: Namespace) -> int:
     """Ask, print, 0. Raises `LedgerError`, `UsageError`."""
     from belljar.errors import UsageError
-    from belljar.ledger.query.ask.ask import ask
+    from belljar.ledger.query.ask import ask
 
     if options.json and options.csv:
         raise UsageError("--json or --csv, not both")

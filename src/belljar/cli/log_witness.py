@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from belljar.ledger.tree.note import Note, SigningKey, VerifierKey
-    from belljar.ledger.witness.protocol.cosign import Witness
+    from belljar.ledger.witness.cosign import Witness
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _each(ledgers: list[str], act: Callable[[str], None]) -> int:
 
 
 def _watch(witness: Witness, ledger: str, options: Namespace) -> None:
-    from belljar.ledger.witness.protocol.protocol import watch
+    from belljar.ledger.witness.protocol import watch
 
     note, new = watch(witness, ledger)
     for key in new:
@@ -82,14 +82,14 @@ def _watch(witness: Witness, ledger: str, options: Namespace) -> None:
 
 
 def _submit(ledger: str, options: Namespace, key: VerifierKey) -> None:
-    from belljar.ledger.witness.protocol.protocol import submit
+    from belljar.ledger.witness.protocol import submit
 
     _put(ledger, submit(ledger, options.submit, key), key, options)
 
 
 def _put(ledger: str, note: Note, key: VerifierKey, options: Namespace) -> None:
     from belljar.ledger.tree.checkpoint import parse
-    from belljar.ledger.witness.protocol.cosign import write_cosigned
+    from belljar.ledger.witness.cosign import write_cosigned
 
     if options.stdout:
         sys.stdout.write(note.render().decode())
@@ -119,7 +119,7 @@ def _new_key(state: str, path: str, name: str) -> int:
 def _witness(options: Namespace, path: str) -> Witness:
     from belljar.ledger.tree import keys
     from belljar.ledger.tree.note import COSIGNATURE
-    from belljar.ledger.witness.protocol.cosign import Witness
+    from belljar.ledger.witness.cosign import Witness
 
     if not os.path.exists(path):
         raise LedgerError(f"no key at {path}: make one with --new-key NAME")
@@ -135,7 +135,7 @@ def _witness(options: Namespace, path: str) -> Witness:
 
 
 def _listen(witness: Witness, address: str) -> int:
-    from belljar.ledger.witness.protocol.server import serve
+    from belljar.ledger.witness.server import serve
 
     host, colon, port = address.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:

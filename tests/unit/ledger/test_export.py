@@ -9,13 +9,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from belljar.ledger.export.write.write import FORMATS, Selection, entries, line, parquet, to_file
 
 from belljar.cli.log import main
 from belljar.cli.log_export import moment
 from belljar.errors import LedgerError
 from belljar.ledger import Writer
 from belljar.ledger.entries import expand
+from belljar.ledger.export.write import FORMATS, Selection, entries, line, parquet, to_file
 from belljar.ledger.reader import read
 
 from .conftest import OTHER, RUN

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from belljar.ledger.query.ask.index import Index, place
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import END, EVENTS, START, Writer
 from belljar.ledger.entries import expand
 from belljar.ledger.format import PRUNED
-from belljar.ledger.query.ask import index as module
+from belljar.ledger.query import index as module
+from belljar.ledger.query.index import Index, place
 from belljar.ledger.reader import read
 
 from .conftest import OTHER, RUN, fill, packed
@@ -212,7 +212,7 @@ def test_what_is_pruned_goes_from_the_index_too(ledger: str, monkeypatch) -> Non
 
 def test_queries_at_once_share_one_index_while_the_ledger_grows(ledger: str) -> None:
     code = (
-        "import sys; from belljar.ledger.query.ask.ask import ask\n"
+        "import sys; from belljar.ledger.query.ask import ask\n"
         "seen = 0\n"
         "for _ in range(6):\n"
         "    with ask(sys.argv[1], 'SELECT count(*), max(entry) FROM entries') as found:\n"

@@ -15,16 +15,16 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
-from belljar.ledger.export.write.ocsf import ocsf
-from belljar.ledger.export.write.write import entries
-from belljar.ledger.query.ask.rows import KINDS
 
 from belljar.events import table
 from belljar.events.decode import decode
 from belljar.events.syscalls import KINDS as CALLS
 from belljar.events.syscalls import Syscall
 from belljar.ledger.entries import Entry
-from belljar.ledger.export.write import ocsf_table
+from belljar.ledger.export import ocsf_table
+from belljar.ledger.export.ocsf import ocsf
+from belljar.ledger.export.write import entries
+from belljar.ledger.query.rows import KINDS
 from belljar.model import Event
 
 from .everything import NASTY, event, make

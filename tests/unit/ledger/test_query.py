@@ -14,12 +14,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from belljar.ledger.query.ask.ask import ask, connect
-from belljar.ledger.query.ask.index import Index
 
 from belljar.cli.log import main
 from belljar.errors import LedgerError, UsageError
 from belljar.ledger import EVENTS, Writer
+from belljar.ledger.query.ask import ask, connect
+from belljar.ledger.query.index import Index
 from belljar.report.text import printable
 
 from .conftest import RUN

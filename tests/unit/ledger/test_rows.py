@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import msgspec
-from belljar.ledger.query.ask.rows import BODY, Bodies, number, sound, text_of_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belljar.ledger.entries import expand, plain
 from belljar.ledger.format import EVENTS
-from belljar.ledger.query.ask import rows
+from belljar.ledger.query import rows
+from belljar.ledger.query.rows import BODY, Bodies, number, sound, text_of_json
 from belljar.ledger.reader import Record
 
 from .everything import event, frames, head

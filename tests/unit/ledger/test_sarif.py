@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 import jsonschema
 import pytest
-from belljar.ledger.export.write.sarif import sarif
-from belljar.ledger.export.write.write import sarif_parts
 
 from belljar.ledger.entries import Entry
+from belljar.ledger.export.sarif import sarif
+from belljar.ledger.export.write import sarif_parts
 
 from .everything import NASTY, decisions, make
 
@@ -162,7 +162,7 @@ def test_what_is_no_line_is_no_region(line: object) -> None:
 
 
 def test_rules_are_bounded_and_results_beyond_still_name_theirs(monkeypatch) -> None:
-    monkeypatch.setattr("belljar.ledger.export.write.sarif._MOST_RULES", 2)
+    monkeypatch.setattr("belljar.ledger.export.sarif._MOST_RULES", 2)
     log = of(*({"id": f"rule-{number}"} for number in range(4)))["runs"][0]
     assert [rule["id"] for rule in log["tool"]["driver"]["rules"]] == ["rule-0", "rule-1"]
     assert [result["ruleId"] for result in log["results"]] == [f"rule-{n}" for n in range(4)]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from belljar.ledger.export.write.schema import VERSION, schema
-from belljar.ledger.export.write.write import jsonl
-from belljar.ledger.query.ask.rows import KINDS as ENTRY_KINDS
 
 from belljar.ledger.entries import Entry, expand
+from belljar.ledger.export.schema import VERSION, schema
+from belljar.ledger.export.write import jsonl
 from belljar.ledger.format import KINDS, SINGLE
+from belljar.ledger.query.rows import KINDS as ENTRY_KINDS
 from belljar.ledger.reader import Record
 
 from .conftest import packed

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from belljar.ledger.witness.protocol.cosign import Refused, Witness
-from belljar.ledger.witness.protocol.protocol import watch
 
 from belljar.cli.log import main
 from belljar.errors import LedgerError
@@ -28,7 +26,9 @@ from belljar.ledger.tree.note import (
     sign,
 )
 from belljar.ledger.tree.tilefiles import TileReader
-from belljar.ledger.witness.protocol import cosign
+from belljar.ledger.witness import cosign
+from belljar.ledger.witness.cosign import Refused, Witness
+from belljar.ledger.witness.protocol import watch
 
 from .logs import Log
 
@@ -197,9 +197,9 @@ def test_a_witness_killed_at_any_moment_remembers_what_it_said(tmp_path: Path, l
     assert main(["witness", "--state", state, "--new-key", "w.example"]) == 0
     code = (
         "import sys\n"
-        "from belljar.ledger.witness.protocol.cosign import Witness\n"
+        "from belljar.ledger.witness.cosign import Witness\n"
         "from belljar.ledger.tree.keys import load\n"
-        "from belljar.ledger.witness.protocol.protocol import watch\n"
+        "from belljar.ledger.witness.protocol import watch\n"
         "from belljar.ledger.tree.checkpoint import parse\n"
         "w = Witness(sys.argv[1], load(sys.argv[1] + '/key'))\n"
         "while True: print(parse(watch(w, sys.argv[2])[0].text).size, flush=True)\n"

@@ -16,13 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from belljar.ledger.witness.protocol.protocol import MAX_REQUEST, parse_request, request
 
 from belljar.cli.log import main
 from belljar.ledger.tree.keys import load
 from belljar.ledger.tree.merkle import EMPTY
 from belljar.ledger.tree.note import NoteMalformed, open_note, sign
 from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.witness.protocol import MAX_REQUEST, parse_request, request
 
 from .logs import Log
 

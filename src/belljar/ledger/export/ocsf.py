@@ -10,8 +10,8 @@ from belljar import __version__
 from belljar.events.catalogue import category
 from belljar.events.syscalls import Syscall
 from belljar.ledger.entries import plain
-from belljar.ledger.export.write import ocsf_table as t
-from belljar.ledger.query.ask.rows import sound
+from belljar.ledger.export import ocsf_table as t
+from belljar.ledger.query.rows import sound
 from belljar.model import Event
 
 TYPE_CHECKING = False

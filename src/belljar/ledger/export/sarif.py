@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from belljar import __version__
 from belljar.ledger.entries import plain
-from belljar.ledger.query.ask.rows import sound
+from belljar.ledger.query.rows import sound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import os
 
 from belljar.errors import LedgerError
 from belljar.ledger.entries import expand
-from belljar.ledger.query.ask.rows import sound
+from belljar.ledger.query.rows import sound
 from belljar.ledger.reader import Reader
 from belljar.model import Value
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from belljar.ledger.entries import Entry
-    from belljar.ledger.query.ask.index import Progress
+    from belljar.ledger.query.index import Progress
     from belljar.ledger.reader import Record
 
 FORMATS: Final = ("jsonl", "parquet", "ocsf", "sarif")
@@ -80,7 +80,7 @@ def jsonl(directory: str, selection: Selection | None = None) -> Iterator[str]:
     >>> next(jsonl("/tmp/example"))
     '{"kind":"schema","schema":"belljar.ledger.entry","version":1}'
     """
-    from belljar.ledger.export.write.schema import NAME, VERSION
+    from belljar.ledger.export.schema import NAME, VERSION
 
     yield line({"kind": "schema", "schema": NAME, "version": VERSION})
     for entry in entries(directory, selection):
@@ -88,8 +88,8 @@ def jsonl(directory: str, selection: Selection | None = None) -> Iterator[str]:
 
 
 def ocsf_lines(directory: str, host: str, selection: Selection | None = None) -> Iterator[str]:
-    """One OCSF event a line; see `belljar.ledger.export.write.ocsf`."""
-    from belljar.ledger.export.write.ocsf import ocsf
+    """One OCSF event a line; see `belljar.ledger.export.ocsf`."""
+    from belljar.ledger.export.ocsf import ocsf
 
     for entry in entries(directory, selection):
         yield line(ocsf(entry, host))
@@ -97,9 +97,9 @@ def ocsf_lines(directory: str, host: str, selection: Selection | None = None) ->
 
 def sarif_parts(directory: str, selection: Selection | None = None) -> Iterator[str]:
     """One SARIF log of the denials and alerts, and of what does not decode, in parts; see
-    `belljar.ledger.export.write.sarif`.
+    `belljar.ledger.export.sarif`.
     """
-    from belljar.ledger.export.write.sarif import sarif
+    from belljar.ledger.export.sarif import sarif
 
     wanted = selection or Selection()
     if not wanted.kinds:
@@ -128,8 +128,8 @@ def parquet(
 
     Needs the extra `query`. Raises `LedgerError` also where the file cannot be written.
     """
-    from belljar.ledger.query.ask.columns import extra
-    from belljar.ledger.query.ask.index import Index
+    from belljar.ledger.query.columns import extra
+    from belljar.ledger.query.index import Index
 
     duckdb = extra()[0]
     wanted = selection or Selection()

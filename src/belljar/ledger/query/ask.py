@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 
 from belljar.errors import LedgerError, UsageError
-from belljar.ledger.query.ask.columns import extra
-from belljar.ledger.query.ask.index import Index
+from belljar.ledger.query.columns import extra
+from belljar.ledger.query.index import Index
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Final
 
-    from belljar.ledger.query.ask.index import Progress
+    from belljar.ledger.query.index import Progress
 
 #: No files, no network, no extensions, no variables of this process; and none of it can be undone.
 LOCKED: Final = {

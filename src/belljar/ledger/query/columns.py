@@ -5,15 +5,15 @@ from __future__ import annotations
 from belljar.errors import LedgerError
 from belljar.ledger.entries import expand
 from belljar.ledger.format import EVENTS
-from belljar.ledger.query.ask.rows import BODY, Bodies, code, number, text, text_of_json
-from belljar.ledger.query.ask.views import DECISIONS, ENDS, STARTS
+from belljar.ledger.query.rows import BODY, Bodies, code, number, text, text_of_json
+from belljar.ledger.query.views import DECISIONS, ENDS, STARTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
     from belljar.ledger.entries import Entry
-    from belljar.ledger.query.ask.rows import Numbers
+    from belljar.ledger.query.rows import Numbers
     from belljar.ledger.reader import Record
 
 _NO_TIME: Final = 1 << 63  # numpy's NaT: times that no column can hold

@@ -18,8 +18,8 @@ from hashlib import sha256
 
 from belljar.errors import LedgerError
 from belljar.ledger.format import PRUNED
-from belljar.ledger.query.ask.columns import Columns, extra
-from belljar.ledger.query.ask.views import TABLES, VERSION, VIEWS
+from belljar.ledger.query.columns import Columns, extra
+from belljar.ledger.query.views import TABLES, VERSION, VIEWS
 from belljar.ledger.reader import Reader
 
 TYPE_CHECKING = False

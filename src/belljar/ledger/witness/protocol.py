@@ -22,15 +22,15 @@ from belljar.ledger.tree.note import (
     parse_signature,
 )
 from belljar.ledger.tree.tilefiles import TileReader
-from belljar.ledger.witness.protocol import cosign
-from belljar.ledger.witness.protocol.cosign import Refused
+from belljar.ledger.witness import cosign
+from belljar.ledger.witness.cosign import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
     from belljar.ledger.tree.note import VerifierKey
-    from belljar.ledger.witness.protocol.cosign import Witness
+    from belljar.ledger.witness.cosign import Witness
 
 #: A request: a note, at most 63 proof lines of 45 bytes, and the line of the old size.
 MAX_REQUEST: Final = MAX_NOTE + MAX_PROOF * 45 + 32

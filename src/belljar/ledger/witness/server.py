@@ -12,7 +12,7 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from belljar.errors import LedgerError
-from belljar.ledger.witness.protocol.protocol import MAX_REQUEST, SECONDS, answer
+from belljar.ledger.witness.protocol import MAX_REQUEST, SECONDS, answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from belljar.ledger.witness.protocol.cosign import Witness
+    from belljar.ledger.witness.cosign import Witness
 
     Answer = tuple[int, str, bytes]
 
