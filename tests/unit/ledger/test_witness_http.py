@@ -225,10 +225,11 @@ def test_connections_that_say_nothing_do_not_keep_others_out_for_long(
     assert main(["witness", "--state", state, "--new-key", "w"]) == 0
     code = (
         "import sys\n"
-        "from belljar.ledger import keys, cosign, witness_server\n"
+        "from belljar.ledger.tree import keys\n"
+            "from belljar.ledger.witness import cosign, server\n"
         "w = cosign.Witness(sys.argv[1], keys.load(sys.argv[1] + '/key'))\n"
         "ready = lambda host, port: print(port, flush=True)\n"
-        "witness_server.serve(w, '127.0.0.1', 0, ready, lambda *told: None, 1.0)\n"
+        "server.serve(w, '127.0.0.1', 0, ready, lambda *told: None, 1.0)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code, state], stdout=subprocess.PIPE)
     assert child.stdout is not None

@@ -45,7 +45,9 @@ def summon(directory: str) -> int:
     """
     if os.environ.get(SETTING) == "none" or not sys.executable or taken(directory):
         return 0
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.abspath(__file__)
+    for _ in __name__.split("."):
+        root = os.path.dirname(root)
     # Neither the starter's directory nor its PYTHON* variables decide what the clerk imports.
     argv = [sys.executable, "-P", "-E", "-c", _CODE, root, os.path.abspath(directory)]
     kept = {
