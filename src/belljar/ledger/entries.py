@@ -24,6 +24,18 @@ _FRAME: Final = struct.Struct("<HHBBHIIQQ")
 _FRAME_MAGIC: Final = 0x4A42
 _FRAME_KINDS: Final = {1: "hello", 2: "event", 3: "bye", 4: "loss", 5: "syscall"}
 _DEEPEST: Final = 32
+#: A payload of maps that is longer than this many bytes has at most that many values.
+_FEW: Final = 1 << 16
+_MOST_VALUES: Final = 1 << 18
+#: What MessagePack's longer forms begin with: bytes of the size, bytes besides, values an item.
+_SIZED: Final = {
+    0xC4: (1, 0, 0), 0xC5: (2, 0, 0), 0xC6: (4, 0, 0), 0xC7: (1, 1, 0), 0xC8: (2, 1, 0),
+    0xC9: (4, 1, 0), 0xCA: (0, 4, 0), 0xCB: (0, 8, 0), 0xCC: (0, 1, 0), 0xCD: (0, 2, 0),
+    0xCE: (0, 4, 0), 0xCF: (0, 8, 0), 0xD0: (0, 1, 0), 0xD1: (0, 2, 0), 0xD2: (0, 4, 0),
+    0xD3: (0, 8, 0), 0xD4: (0, 2, 0), 0xD5: (0, 3, 0), 0xD6: (0, 5, 0), 0xD7: (0, 9, 0),
+    0xD8: (0, 17, 0), 0xD9: (1, 0, 0), 0xDA: (2, 0, 0), 0xDB: (4, 0, 0), 0xDC: (2, 0, 1),
+    0xDD: (4, 0, 1), 0xDE: (2, 0, 2), 0xDF: (4, 0, 2),
+}  # fmt: skip
 
 
 class Entry(Value):
@@ -137,7 +149,10 @@ def _broken(record: Record, number: int, raw: bytes, reason: str) -> Entry:
 
 
 def _maps(record: Record) -> Iterator[Entry]:
-    """START, END, RECOVERED: one map. DECISIONS: an array of maps."""
+    """START, END, RECOVERED: one map. DECISIONS: an array of maps.
+
+    What is broken comes with its own bytes, each byte once: never more than the record has.
+    """
     kind = "decision" if record.kind == DECISIONS else KINDS[record.kind]
     found, reason = _unpack(record.payload)
     if record.kind != DECISIONS and not reason:
@@ -149,20 +164,57 @@ def _maps(record: Record) -> Iterator[Entry]:
         for number in range(record.first + 1, record.first + record.count):
             yield _broken(record, number, b"", reason)
         return
-    for number, item in enumerate(found, record.first):
+    pieces: list[bytes] = []
+    for place, item in enumerate(found):
         if type(item) is dict:
+            number = record.first + place
             yield Entry(number, kind, record.time, record.time, record.run, item)
-        else:
-            yield _broken(record, number, record.payload, "not a map")
+            continue
+        pieces = pieces or _pieces(record)
+        yield _broken(record, record.first + place, pieces[place], "not a map")
+
+
+def _pieces(record: Record) -> list[bytes]:
+    """The bytes of each item of a DECISIONS record that decodes; of any other its payload."""
+    import msgspec
+
+    if record.kind != DECISIONS:
+        return [record.payload]
+    return list(map(bytes, msgspec.msgpack.decode(record.payload, type=list[msgspec.Raw])))
 
 
 def _unpack(payload: bytes) -> tuple[Any, str]:
     import msgspec
 
+    if len(payload) > _FEW and _values(payload, _MOST_VALUES) > _MOST_VALUES:
+        return None, f"more than {_MOST_VALUES} values"
     try:
         return msgspec.msgpack.decode(payload, strict=True), ""
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         return None, f"not MessagePack: {error}"
+
+
+def _values(payload: bytes, most: int) -> int:
+    """How many values there are in `payload`; where that is over `most`, some number over it.
+
+    A byte can be an empty map, which takes 70 in memory: it is counted before it is decoded. What
+    is no MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) ends the count.
+    """
+    at, left, seen, end = 0, 1, 0, len(payload)
+    while left and at < end and seen + left <= most:
+        byte = payload[at]
+        left, seen, at = left - 1, seen + 1, at + 1
+        if 0x80 <= byte < 0xC0:
+            if byte >= 0xA0:
+                at += byte & 31
+            else:
+                left += (byte & 15) * (1 if byte >= 0x90 else 2)
+        elif byte in _SIZED:
+            width, extra, items = _SIZED[byte]
+            size = int.from_bytes(payload[at : at + width], "big")
+            at += width + extra + (0 if items else size)
+            left += size * items
+    return seen + left
 
 
 def _frames(record: Record) -> Iterator[Entry]:

@@ -93,7 +93,7 @@ class Bodies:
         end, at = len(payload), 0
         heads: list[bytes] = []
         bodies: list[int] = []
-        other: list[int] = []
+        other: list[tuple[int, int]] = []
         last, known = b"", self._known.setdefault(b"", {})
         while at < end:
             behind = at + int.from_bytes(payload[at + 2 : at + 4], "little")
@@ -110,7 +110,7 @@ class Bodies:
             if number is None:
                 number = self._new(known, what, body, payload[at:behind])
                 if number < 0:
-                    other.append(len(bodies))
+                    other.append((len(bodies), at))
             bodies.append(number)
             at = behind
         joined = b"".join(heads)
@@ -118,18 +118,15 @@ class Bodies:
             return None
         if joined[1::32].count(b"J") != record.count:
             return None
-        return Numbers(record, joined, bodies, [self._other(record, n, payload) for n in other])
+        return Numbers(record, joined, bodies, [self._other(record, *where) for where in other])
 
     def entry(self, entry: Entry) -> int:
         """The number of the body of one entry, however it was found."""
         return self._add(_row(entry))
 
-    def _other(self, record: Record, place: int, payload: bytes) -> tuple[int, Entry]:
-        at = 0
-        for _ in range(place):
-            at += int.from_bytes(payload[at + 2 : at + 4], "little")
+    def _other(self, record: Record, place: int, at: int) -> tuple[int, Entry]:
+        payload, number = record.payload, record.first + place
         frame = payload[at : at + int.from_bytes(payload[at + 2 : at + 4], "little")]
-        number = record.first + place
         one = Record(record.offset, EVENTS, record.run, number, 1, record.time, frame)
         return place, next(expand(one))
 
