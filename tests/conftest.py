@@ -44,8 +44,9 @@ class Ran:
 
 @pytest.fixture(autouse=True)
 def no_clerk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writers of this process call no clerk: those that need one start it themselves."""
-    monkeypatch.setattr("belljar.ledger.tree.summon.summon", lambda _directory: 0)
+    """Writers of this process and its children call no clerk: it would outlive the test that
+    removes its ledger. Tests about the clerk delete the variable."""
+    monkeypatch.setenv("BELLJAR_CLERK", "none")
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +68,7 @@ def clean_env(private_home: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         "XDG_STATE_HOME": str(private_home / "state"),
         "XDG_CACHE_HOME": str(private_home / "cache"),
+        "BELLJAR_CLERK": "none",
     }
 
 

@@ -62,6 +62,7 @@ class Tier:
             "LANG": "C.UTF-8",
             "PYTHONPATH": os.pathsep.join(self.path),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "BELLJAR_CLERK": "none",  # it outlives the run on purpose: no survivor of a guest
         }
 
     @property
