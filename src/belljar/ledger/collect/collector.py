@@ -16,8 +16,9 @@ from belljar._native import pack
 from belljar.errors import LedgerError
 from belljar.ledger.collect.begun import Begun
 from belljar.ledger.collect.connection import SMALL, Connection, Message, turn_away
+from belljar.ledger.collect.crowd import Crowd
 from belljar.ledger.collect.identity import of
-from belljar.ledger.collect.shares import Limits, Pool, Users
+from belljar.ledger.collect.shares import Limits, Pool
 from belljar.ledger.collect.wire import Malformed, ack, hello, no
 from belljar.ledger.format import OVERHEAD, SENDER
 
@@ -69,8 +70,7 @@ class Collector:
         self.flaw = self._begun.flaw  # why it does not know all runs that have begun, or ""
         self._pool = Pool(self.limits.pool)
         self._scratch = memoryview(bytearray(SMALL))
-        self._by_fd: dict[int, Connection] = {}
-        self._users = Users(self.limits.rate)
+        self._crowd = Crowd(self.limits)
         self._again: list[Connection] = []
         self._group: list[tuple[Connection, Message]] = []
         self._gathered = 0
@@ -110,12 +110,13 @@ class Collector:
                 os.read(self._wake, 4096)
             elif fd == self._listener.fileno():
                 self._accept(now)
-            elif (connection := self._by_fd.get(fd)) is not None:
+            elif (connection := self._crowd.get(fd)) is not None:
                 self._serve(connection, what, now)
         work, self._again = self._again, []
         for connection in work:
             connection.again = False
-            self._take(connection, now)
+            if connection.sock.fileno() >= 0:
+                self._take(connection, now)
             if self._gathered >= _GROUP:
                 self._commit()
         self._commit()
@@ -142,17 +143,16 @@ class Collector:
             except LedgerError as error:
                 turn_away(sock, no(0, str(error)))
                 continue
-            shares = self._users.of(sender.uid, now)
-            if len(self._by_fd) >= self.limits.connections:
-                turn_away(sock, no(0, "the collector has no room for one more connection"))
+            shares = self._crowd.of(sender.uid, now)
+            full, goes = self._crowd.place(shares)
+            if full:
+                turn_away(sock, no(0, full))
                 continue
-            if shares.connections >= self.limits.of_one_user:
-                turn_away(sock, no(0, "this user has too many connections to the collector"))
-                continue
+            if goes is not None:
+                self._end(goes, "the collector is full, and this user has most of its connections")
             self.connections += 1
-            shares.connections += 1
-            connection = Connection(sock, self.connections, sender, shares)
-            self._by_fd[sock.fileno()] = connection
+            connection = Connection(sock, self.connections, sender, shares, now)
+            self._crowd.enter(connection)
             connection.out += hello(connection.number)
             self._flush(connection)
 
@@ -176,8 +176,7 @@ class Collector:
             connection.eof = True
             got = 0
         connection.shares.bucket.take(got, now)
-        if connection.held:
-            connection.since = connection.since or now
+        connection.heard = now
         self._later(connection)
 
     def _take(self, connection: Connection, now: float) -> None:
@@ -195,11 +194,13 @@ class Collector:
             elif connection.eof:
                 self._end(connection, "")
                 return
-            if connection.held and not connection.since:
+            if connection.amid and not connection.since:
                 connection.since = now
+                self._crowd.expect(connection)
             self._mask(connection, now)
             return
         connection.since = 0.0
+        connection.looked = False
         if message.begins:
             self._begun.add(message.run)
         self._gathered += message.size
@@ -221,10 +222,9 @@ class Collector:
         if connection.mask:
             self._epoll.unregister(fd)
             connection.mask = 0
-        del self._by_fd[fd]
+        self._crowd.leave(connection)
         connection.sock.close()
         connection.release(self._pool)
-        connection.shares.connections -= 1
         note: dict[str, object] = {"ended": fault or "closed"}
         self._note(connection, note, bool(fault))
         connection.open.clear()
@@ -336,25 +336,29 @@ class Collector:
             connection.mask = mask
 
     def _wake_up(self, now: float) -> None:
-        """Look again at who had to wait, and end who keeps the pool's memory waiting."""
+        """Look again at who had to wait, and end who is late."""
         if self._deaf_until and now >= self._deaf_until:
             self._deaf_until = 0.0
             self._epoll.register(self._listener.fileno(), _IN)
         waiting, self._throttled = self._throttled, []
         for connection in waiting:
             connection.throttled = False
-            if connection.held:
-                connection.since = now
+            connection.restart(now)
             self._mask(connection, now)
-        if self._pool.free < self._pool.most:
-            for connection in list(self._by_fd.values()):
-                if connection.since and now - connection.since > self.limits.patience:
-                    self._end(connection, "a message took too long to arrive")
+        for connection, why in self._crowd.late(now):
+            if connection.looked or not connection.mask & _IN:
+                self._end(connection, why)
+            else:
+                # It may have said it while we were busy with others, or waited for the disk.
+                connection.looked = True
+                self._serve(connection, _IN, now)
         for _ in range(len(self._pooled)):
             connection = self._pooled.popleft()
             connection.pooled, connection.wants = False, 0
             if connection.sock.fileno() >= 0:
                 self._take(connection, now)
+                if connection.held:
+                    connection.restart(now)
 
     def _until(self) -> float:
         """Seconds until somebody has waited long enough."""
@@ -362,8 +366,8 @@ class Collector:
         waits = [c.shares.bucket.wait(now) for c in self._throttled]
         if self._deaf_until:
             waits.append(self._deaf_until - now)
-        if self._pool.free < self._pool.most:
-            waits.append(1.0)
+        if (late := self._crowd.until(now)) is not None:
+            waits.append(late)
         return max(0.001, min(waits, default=60.0))
 
     # -- the end
@@ -376,14 +380,14 @@ class Collector:
         end = self._clock() + _LAST
         while self.step(0.0) and self._clock() < end:
             continue
-        for connection in list(self._by_fd.values()):
+        for connection in self._crowd:
             self._note(connection, {"ended": "the collector stopped"}, fault=False)
         self._commit()
 
     def _close(self) -> None:
-        for connection in self._by_fd.values():
+        for connection in self._crowd:
+            self._crowd.leave(connection)
             connection.sock.close()
-        self._by_fd.clear()
         self._epoll.close()
         for fd in (self._wake, self._waker):
             os.close(fd)

@@ -53,12 +53,14 @@ class Connection:
     """
 
     __slots__ = (
-        "_at", "_big", "_filled", "_head", "_last", "_rest", "again", "eof", "held", "mask",
-        "number", "open", "out", "pooled", "sender", "shares", "since", "sock", "throttled",
-        "wants",
+        "_at", "_big", "_filled", "_head", "_last", "_rest", "again", "came", "eof", "fresh",
+        "heard", "held", "looked", "mask", "number", "open", "out", "pooled", "sender", "shares",
+        "since", "sock", "throttled", "wants",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, number: int, sender: Sender, shares: Shares) -> None:
+    def __init__(
+        self, sock: socket.socket, number: int, sender: Sender, shares: Shares, now: float = 0.0
+    ) -> None:
         sock.setblocking(False)
         # Not all kernels hand this on from the listening socket. What was sent before it was
         # accepted carries credentials all the same.
@@ -72,7 +74,10 @@ class Connection:
         self.eof = self.again = self.throttled = self.pooled = False
         self.mask = 0
         self.held = self.wants = 0  # bytes of the pool
-        self.since = 0.0  # when the long message began to arrive
+        self.since = 0.0  # when the message that is not whole began to arrive
+        self.came = self.heard = now  # when it connected, or was read from again; said something
+        self.fresh = True  # no run was begun yet
+        self.looked = False  # whether something was there when it was late
         self._rest = b""
         self._at = 0
         self._big: bytearray | None = None
@@ -165,9 +170,16 @@ class Connection:
         """`message` is in the ledger."""
         if message.begins:
             self.open.add(message.run)
+            self.fresh = False
         if message.ends:
             self.open.discard(message.run)
         self.release(pool)
+
+    def restart(self, now: float) -> None:
+        """What it had to wait for is not held against it: its deadlines begin anew."""
+        self.came = now
+        self.since = now if self.since else 0.0
+        self.looked = False
 
     def release(self, pool: Pool) -> None:
         """Give back what the last message held of the pool."""

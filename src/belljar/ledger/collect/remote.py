@@ -11,6 +11,7 @@ import time
 from _socket import (
     AF_UNIX,
     MSG_NOSIGNAL,
+    MSG_PEEK,
     SO_SNDTIMEO,
     SOCK_CLOEXEC,
     SOCK_STREAM,
@@ -60,6 +61,7 @@ class RemoteWriter:
         self.connection = 0  # its number, as SENDER records have it
         self._deadline = deadline
         self._why = ""
+        self._mutex = allocate_lock()
         self._open()
 
     def __enter__(self) -> RemoteWriter:
@@ -89,8 +91,12 @@ class RemoteWriter:
                 parts = append(self._number + 1, run, ready)
             except Malformed as error:
                 raise ValueError(f"the collector would not take this: {error}") from None
-            self._number += 1
             until = time.monotonic() + self._deadline
+            if not self._number and self._gone():
+                # A collector does not wait long for a first START. Nothing was said: say it anew.
+                self._hang_up()
+                self._open()
+            self._number += 1
             self._send(parts, until)
             kind, number, values, reason = self._hear(until)
             if kind == ACK and number == self._number and len(values) == len(items):
@@ -109,7 +115,6 @@ class RemoteWriter:
             self._hang_up()
 
     def _open(self) -> None:
-        self._mutex = allocate_lock()
         self._pid = os.getpid()
         self._number = 0
         self._rest = b""
@@ -130,6 +135,18 @@ class RemoteWriter:
             self._fail(reason or "it does not greet")
         self.connection = values[0]
 
+    def _gone(self) -> bool:
+        """Whether the collector hung up before anything was said. (Now it has nothing to say.)"""
+        assert self._socket is not None
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
     def _connect(self, sock: _Socket, until: float) -> None:
         """Wait for a place in the collector's queue, which a flood, or a collector that starts
         again, may have filled. The kernel queues those who block; others would have to race.
@@ -144,6 +161,7 @@ class RemoteWriter:
 
     def _leave_parent(self) -> None:
         """After `fork`: the parent's connection is the parent's word."""
+        self._mutex = allocate_lock()
         self._hang_up()
         self._open()
 

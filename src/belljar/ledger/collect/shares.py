@@ -18,17 +18,24 @@ _MOST_USERS: Final = 4096
 
 class Limits(Value):
     """The bounds of a collector. `rate` is bytes a second of one user, `pool` bytes of memory for
-    messages longer than `SMALL`, `patience` seconds that such a message may take to arrive."""
+    messages longer than `SMALL`; seconds: `patience` is what a message may take to arrive,
+    `greeting` what a connection has to begin its first run."""
 
     connections: int = 1024
     rate: int = 256 << 20
     pool: int = 96 << 20
     patience: float = 30.0
+    greeting: float = 5.0
 
     @property
     def of_one_user(self) -> int:
         """Connections that one user may have: never all of them."""
         return max(1, self.connections // 2)
+
+    @property
+    def few(self) -> int:
+        """Connections that nobody loses to make room for others."""
+        return max(1, self.connections // 64)
 
 
 class Bucket:
