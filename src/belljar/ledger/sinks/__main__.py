@@ -13,7 +13,7 @@ from belljar.ledger.sinks.forward import LINGER, Feeds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, NoReturn
 
 _LOOK: Final = 1.0
 _NICE: Final = 5
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     try:
         feeds = _alone(argv[-1], only)
     except (LedgerError, OSError):
-        return 1
+        return 1  # the clerk says so, and tries again
     _quiet()
     last = 0.0
     try:
@@ -80,6 +80,10 @@ def _quiet() -> None:
     logging.disable(logging.CRITICAL)
 
 
+def leave(argv: list[str]) -> NoReturn:
+    """`main`, and the end of this process: a thread may wait for a receiver, nobody for it."""
+    os._exit(main(argv))
+
+
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    os._exit(status)  # a thread may wait for a receiver: nobody waits for it
+    leave(sys.argv[1:])

@@ -17,7 +17,7 @@ from belljar.ledger.sinks.transport import Down
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from belljar.ledger.sinks.config import Sink
@@ -96,6 +96,7 @@ class Audit:
     """The kernel's audit socket."""
 
     overlap = 0.0
+    stopped: Callable[[], bool] = bool
 
     def __init__(self, _sink: Sink) -> None:
         self._socket: socket.socket | None = None

@@ -105,7 +105,7 @@ def parse(text: str, run: bytes = b"") -> Sink:
     if scheme == "jsonl" and path.startswith("fd/"):
         descriptor = _descriptor(path)
     elif scheme in ("jsonl", "syslog"):
-        if not path.startswith("/") or path.endswith("/"):
+        if not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
             raise UsageError(f"sink {_show(text)}: expected the absolute path of a file")
     elif path and scheme != "journald":
         raise UsageError(f"sink {_show(text)}: {scheme} takes no path")

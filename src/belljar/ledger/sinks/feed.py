@@ -45,7 +45,7 @@ class Feed:
     def __init__(self, directory: str, registered: Registered, ledger: str, stop: Event) -> None:
         self.directory, self.registered = directory, registered
         self._ledger, self._stop = ledger, stop
-        self.where = store.position(directory, registered)
+        self.where = store.position(directory, registered, ours=True)
         self.caught_up = False
         self.over = False
         self._transport: Transport | None = None
@@ -55,6 +55,9 @@ class Feed:
         self._batch: list[Item] = []
         self._next = self.where.next
         self._passed = 0  # entries since the position that are not for this sink
+        self._gone = 0  # and those that were pruned
+        self._weight = 0  # bytes that what is in the batch came of
+        self._settled = self.where
         self._own = ""
         self._reached = 0
 
@@ -83,7 +86,7 @@ class Feed:
             except BelljarError as error:
                 self._say("waiting", str(error))
             except OSError as error:
-                self._say("waiting", f"its position: {error.strerror}")
+                self._say("waiting", f"the ledger: {error.strerror}")
             except Exception as error:  # noqa: BLE001 (a defect of ours, or of a library's: told)
                 self._say("refused", f"{type(error).__name__}: {error}")
             if self._transport is not None:
@@ -97,12 +100,15 @@ class Feed:
             shutdown()
 
     def _follow(self) -> None:
-        self._batch.clear()
-        self._next, self._passed = self.where.next, 0
+        self._empty()
+        self._next = self.where.next
         selection = Selection(self.registered, self.where, self._ledger)
         with Reader(self.directory) as reader:
             self._check()
             self._transport = self._transport or connect(self.registered.sink)
+            self._transport.stopped = self._stop.is_set
+            if self._transport.overlap and not self._marks:
+                self._marks.append((time.monotonic(), self.where))
             meter = getattr(self._transport, "meter", None)
             if meter is not None:
                 meter(lambda: (self.where, selection.totals, self.lag))
@@ -112,16 +118,15 @@ class Feed:
                 for record in reader.records(start):
                     self._missing(record.first)
                     self._reached = record.time
-                    size = 0
+                    self._weight += len(record.payload)
                     for number, item in selection.items(record, self._next):
+                        self._passed += number - self._next if item is None else 0
                         self._next = number
-                        self._passed += item is None
                         if item is not None:
                             self._batch.append(item)
-                            size += sum(len(v) for _, v in item.fields if type(v) is str)
-                        if len(self._batch) >= _MOST_ITEMS or size > _MOST_BYTES:
+                            self._weight += sum(len(v) for _, v in item.fields if type(v) is str)
+                        if len(self._batch) >= _MOST_ITEMS or self._weight > _MOST_BYTES:
                             self._flush(selection)
-                            size = 0
                         if self._stop.is_set():
                             return self._keep()
                     self._own = record.own.hex()
@@ -175,7 +180,7 @@ class Feed:
     def _missing(self, first: int) -> None:
         """Entries that were pruned before the receiver had them are lost, and counted."""
         if first > self._next:
-            self.where = self.where.replace(lost=self.where.lost + first - self._next)
+            self._gone += first - self._next
             self._next = first
 
     def _flush(self, selection: Selection) -> None:
@@ -187,23 +192,37 @@ class Feed:
             self.where = selection.position(
                 where.replace(
                     next=self._next, own="", state="going", why="", sent=where.sent + done,
-                    filtered=where.filtered + self._passed, lost=where.lost + refused,
+                    filtered=where.filtered + self._passed,
+                    lost=where.lost + refused + self._gone,
                 )
             )  # fmt: skip
-        self._batch.clear()
-        self._passed = 0
+        self._empty()
         if time.monotonic() - self._kept_at > _KEEP:
             self._keep()
 
+    def _empty(self) -> None:
+        self._batch.clear()
+        self._passed = self._gone = self._weight = 0
+
     def _keep(self) -> None:
+        """Have the disk have the position. Where it is full or read-only, sending goes on: after a
+        restart more is sent twice, that is all. Raises `Down`."""
         now = time.monotonic()
+        settle = getattr(self._transport, "settle", None)
+        if settle is not None:
+            settle()
+            self._settled = self.where
         overlap = self._transport.overlap if self._transport is not None else 0.0
         if overlap:
             self._marks.append((now, self.where))
             while len(self._marks) > 1 and self._marks[1][0] < now - overlap:
                 self._marks.popleft()
-        store.save(self.directory, self.registered.sink.id, self._told())
-        self._kept, self._kept_at = self.where, now
+        self._kept_at = now
+        try:
+            store.save(self.directory, self.registered.sink.id, self._told())
+        except OSError:
+            return  # `_kept` is older: it is tried again
+        self._kept = self.where
 
     def _told(self) -> Position:
         return self.where.replace(time=time.time_ns(), why=self.where.why[:300])
@@ -214,27 +233,29 @@ class Feed:
             self.where = self.where.replace(own=self._own)
         if self.where.state != "going" or self.where.why:
             self.where = self.where.replace(state="going", why="")
-        if self.where != self._kept or time.monotonic() - self._kept_at > _BEATS:
+        rest = time.monotonic() - self._kept_at
+        if (self.where != self._kept and rest > _KEEP) or rest > _BEATS:
             self._keep()
 
     def _back(self) -> None:
-        """What a broken connection may have swallowed is sent again."""
-        if self._marks and self._transport is not None:
-            now = self.where
-            old = self._marks[0][1]
-            self.where = old.replace(
-                counted=now.counted, totals=now.totals, lost=now.lost, sent=old.sent
-            )
-            self._marks.clear()
+        """What a broken connection, or a disk, may have swallowed is sent again."""
+        old = self._marks[0][1] if self._marks else self.where
+        if hasattr(self._transport, "settle"):
+            old = self._settled
+        self._marks.clear()
+        if old.next < self.where.next:
+            self.where = old.replace(counted=self.where.counted, totals=self.where.totals)
 
     def _say(self, state: str, why: str) -> None:
-        self._batch.clear()
+        self._empty()
         self.where = self.where.replace(state=state, why=why[:300])
         try:
             store.save(self.directory, self.registered.sink.id, self._told())
         except OSError as error:
             # The ledger's disk is full: going on from an older position is what that means.
             self.where = self.where.replace(why=f"{why}; its position: {error.strerror}"[:300])
+        else:
+            self._kept = self.where
 
 
 def behind(directory: str, where: Position) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The longest text that is handed to a sink; of what is longer, its beginning and its length.
 LONGEST: Final = 1 << 18
+#: Digits of bytes that are no entry: a record of many may give the same ones for each.
+_MOST_BROKEN: Final = 8192
 #: Keys of a START, END or other map that have a name of their own below.
 _MAPS: Final = {
     "ended-by": "ended", "status": "status", "signal": "signal", "events": "events",
@@ -70,7 +72,7 @@ def item(entry: Entry, ledger: str, trace: str = "", span: str = "") -> Item:
         name = text(entry.data.get("event")) or "decision"
         _decision(entry.data, fields)
     elif entry.kind == "broken":
-        fields |= {"reason": entry.reason, "bytes": entry.raw.hex()}
+        fields |= {"reason": entry.reason, "bytes": entry.raw[: _MOST_BROKEN // 2].hex()}
     else:
         _other(entry, fields)
     if trace:
@@ -85,6 +87,8 @@ def item(entry: Entry, ledger: str, trace: str = "", span: str = "") -> Item:
         for key, value in fields.items()
         if type(value) is str and len(value) > LONGEST
     )
+    if len(entry.raw) > _MOST_BROKEN // 2:
+        cut = (("bytes", 2 * len(entry.raw)),)
     line = _message(entry, name, fields)[:LONGEST]
     return Item(entry, severity(entry), name, line, shown, trace, span, cut)
 

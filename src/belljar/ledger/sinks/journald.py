@@ -12,12 +12,13 @@ import fcntl
 import os
 import socket
 
+from belljar.ledger.sinks import walk
 from belljar.ledger.sinks.text import octets, safe
 from belljar.ledger.sinks.transport import Down
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from belljar.ledger.sinks.config import Sink
@@ -65,6 +66,7 @@ class Journal:
     """journald's socket. What it took, its process has; it keeps it as its own settings say."""
 
     overlap = 0.0
+    stopped: Callable[[], bool] = bool
 
     def __init__(self, sink: Sink) -> None:
         self._path = sink.path
@@ -91,13 +93,8 @@ class Journal:
             self._socket = None
 
     def _connect(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            made.connect(self._path)
-            made.settimeout(_TIMEOUT)
-        except BaseException:
-            made.close()
-            raise
+        made = walk.connect(self._path, socket.SOCK_DGRAM)
+        made.settimeout(_TIMEOUT)
         self._socket = made
         return made
 

@@ -1,5 +1,6 @@
 """JSON lines to a file or a descriptor: each entry as `belljar log show --json` has it, and its
-severity. Pure ASCII, nothing is cut; the line is complete when its newline is there."""
+severity. Pure ASCII; nothing of what could be decoded is cut. A line is complete when its newline
+is there."""
 
 from __future__ import annotations
 
@@ -7,27 +8,23 @@ import json
 import os
 import select
 import stat
+import time
 
+from belljar.ledger.sinks import walk
 from belljar.ledger.sinks.transport import Down, Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from belljar.ledger.sinks.config import Sink
     from belljar.ledger.sinks.fields import Item
 
-_OPEN: Final = (
-    os.O_RDWR
-    | os.O_CREAT
-    | os.O_APPEND
-    | os.O_CLOEXEC
-    | os.O_NOFOLLOW
-    | os.O_NONBLOCK
-    | os.O_NOCTTY
-)
-_PATIENCE: Final = 10_000  # milliseconds a full pipe may take
+_PATIENCE: Final = 10.0  # seconds that a full pipe may take nothing
+_SLICE: Final = 100  # milliseconds between looks at whether to stop
+#: Of bytes that are no entry, only the beginning: a record may name the same ones often.
+_MOST_BROKEN: Final = 4096
 
 
 class JsonLines:
@@ -40,6 +37,7 @@ class JsonLines:
         self._path, self._fd = sink.path, sink.descriptor
         self._own = sink.descriptor < 0
         self._torn = False
+        self.stopped: Callable[[], bool] = bool
 
     def send(self, items: Sequence[Item]) -> int:
         """Write `items`, whole lines. Raises `Down`, or `Gone` when a descriptor has no reader."""
@@ -59,6 +57,14 @@ class JsonLines:
     def idle(self) -> None:
         """Nothing has to be done in between."""
 
+    def settle(self) -> None:
+        """Have the disk have the lines before it has the position. Raises `Down`."""
+        try:
+            if self._fd >= 0 and stat.S_ISREG(os.fstat(self._fd).st_mode):
+                os.fdatasync(self._fd)
+        except OSError as error:
+            raise Down(f"{self._path}: {error.strerror}") from error
+
     def close(self) -> None:
         """Let go of the file."""
         if self._own and self._fd >= 0:
@@ -68,13 +74,11 @@ class JsonLines:
     def _ready(self) -> None:
         if not self._own:
             return
-        if self._fd >= 0:
-            here, there = os.fstat(self._fd), _stat(self._path)
-            if there is None or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-                self.close()
+        if self._fd >= 0 and not walk.same(self._path, self._fd):
+            self.close()
         if self._fd < 0:
             try:
-                self._fd = os.open(self._path, _OPEN, 0o600)
+                self._fd = walk.append_to(self._path)
             except OSError as error:
                 if error.errno != 6:  # ENXIO: a FIFO that nobody reads
                     raise
@@ -97,8 +101,10 @@ class JsonLines:
                 except BlockingIOError:
                     poll = select.poll()
                     poll.register(self._fd, select.POLLOUT)
-                    if not poll.poll(_PATIENCE):
-                        raise OSError(11, "its reader is too slow") from None
+                    end = time.monotonic() + _PATIENCE
+                    while not poll.poll(_SLICE):
+                        if time.monotonic() > end or self.stopped():
+                            raise OSError(11, "its reader is too slow") from None
         except OSError:
             self._torn = self._torn or len(view) < whole
             mine = regular and self._own and self._torn
@@ -111,17 +117,15 @@ class JsonLines:
 
 def line(item: Item) -> bytes:
     """One entry as one line of JSON, `severity` (and `trace`, `span`) added."""
-    whole = item.entry.plain()
+    entry = item.entry
+    if len(entry.raw) > _MOST_BROKEN:
+        entry = entry.replace(raw=entry.raw[:_MOST_BROKEN])
+    whole = entry.plain()
+    if entry is not item.entry:
+        whole["length"] = len(item.entry.raw)
     whole["severity"] = item.severity
     whole["ledger"] = dict(item.fields)["ledger"]
     if item.trace:
         whole |= {"trace": item.trace, "span": item.span}
     text = json.dumps(whole, separators=(",", ":")).replace("\x7f", "\\u007f")
     return text.encode("ascii") + b"\n"
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

@@ -37,6 +37,7 @@ class Otlp:
     """The receiver of `sink`. Raises `Down` where the SDK is not installed."""
 
     overlap = 0.0
+    stopped: Callable[[], bool] = bool
 
     def __init__(self, sink: Sink) -> None:
         try:

@@ -2,8 +2,8 @@
 local socket. What is where in a message is in `docs/sinks.md`.
 
 UDP has no acknowledgement: what the network drops is lost and nobody can count it. Over TCP and TLS
-a message counts as sent when the receiver's kernel has acknowledged it, and what was sent in the
-five seconds before a connection broke is sent again.
+a message counts as sent when the receiver's kernel has acknowledged it. What was sent in the five
+seconds before a connection broke, or a socket refused, is sent again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import os
 import socket
 import time
 
+from belljar.ledger.sinks import walk
 from belljar.ledger.sinks.config import FACILITIES
 from belljar.ledger.sinks.text import cut, safe
 from belljar.ledger.sinks.transport import Down
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from belljar.ledger.sinks.config import Sink
@@ -31,8 +32,11 @@ SD_ID: Final = "belljar@32473"
 BOM: Final = b"\xef\xbb\xbf"
 _TIMEOUT: Final = 10.0
 _SIOCOUTQ: Final = 0x5411
+_EPROTOTYPE: Final = 91
 #: What receivers should be able to take: RFC 5424 section 6.1, RFC 5425 section 4.3.1.
 _SIZES: Final = {"syslog+udp": 2048, "syslog": 8192, "syslog+tcp": 8192, "syslog+tls": 8192}
+_BURST: Final = 16  # datagrams before UDP pauses: a receiver's buffer holds 200 KB on Linux
+_SLICE: Final = 0.2  # seconds between looks at whether to stop
 _LEAST_MESSAGE: Final = 160  # bytes kept for the text where the fields are long
 _LEAST_VALUE: Final = 16
 _LONGEST_MSGID: Final = 32
@@ -133,7 +137,8 @@ class Syslog:
         self._socket: socket.socket | None = None
         self._stream = sink.scheme in ("syslog+tcp", "syslog+tls")
         self._where = sink.path or f"{sink.host} port {sink.port}"
-        self.overlap = 5.0 if self._stream else 0.0
+        self.overlap = 5.0
+        self.stopped: Callable[[], bool] = bool
 
     def send(self, items: Sequence[Item]) -> int:
         """Send one message for each item. Raises `Down`."""
@@ -142,12 +147,13 @@ class Syslog:
             there = self._socket or self._connect()
             if self._stream:
                 self._alive(there)
-                there.sendall(b"".join(b"%d %s" % (len(m), m) for m in messages))
+                self._all(there, b"".join(b"%d %s" % (len(m), m) for m in messages))
                 self._acknowledged(there)
             else:
-                for one in messages:
-                    self._datagram(there, one)
-                self._refused(there)
+                for at in range(0, len(messages), _BURST if self._udp else len(messages)):
+                    for one in messages[at : at + _BURST] if self._udp else messages:
+                        self._datagram(there, one)
+                    self._refused(there)
         except OSError as error:
             self.close()
             raise Down(f"{self._where}: {_reason(error)}") from error
@@ -188,20 +194,15 @@ class Syslog:
         return made
 
     def _local(self, path: str) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        """A datagram socket, or one of a stream with octet counting."""
         try:
-            made.connect(path)
+            made = walk.connect(path, socket.SOCK_DGRAM)
+            self._stream = False
         except OSError as error:
-            made.close()
-            if error.errno != 91:  # EPROTOTYPE: a stream socket, with octet counting
+            if error.errno != _EPROTOTYPE:
                 raise
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made = walk.connect(path, socket.SOCK_STREAM)
             self._stream = True
-            try:
-                made.connect(path)
-            except OSError:
-                made.close()
-                raise
         return made
 
     def _udp_socket(self, sink: Sink) -> socket.socket:
@@ -218,6 +219,19 @@ class Syslog:
             else:
                 return made
         raise failed
+
+    def _all(self, there: socket.socket, data: bytes) -> None:
+        """`sendall`, ten seconds at most without any progress."""
+        view, end = memoryview(data), time.monotonic() + _TIMEOUT
+        there.settimeout(_SLICE)
+        while view:
+            try:
+                view = view[there.send(view) :]
+                end = time.monotonic() + _TIMEOUT
+            except TimeoutError:
+                if time.monotonic() > end or self.stopped():
+                    raise OSError(110, "the receiver takes nothing") from None
+        there.settimeout(_TIMEOUT)
 
     def _datagram(self, there: socket.socket, data: bytes) -> None:
         size = len(data)
@@ -260,7 +274,7 @@ class Syslog:
             if not queued[0]:
                 self._alive(there)
                 return
-            if time.monotonic() > end:
+            if time.monotonic() > end or self.stopped():
                 raise OSError(110, "the receiver takes nothing")
             time.sleep(0.001)
 

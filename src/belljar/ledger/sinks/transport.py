@@ -8,7 +8,7 @@ from belljar.errors import BelljarError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final, Protocol
 
     from belljar.ledger.sinks.config import Sink
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
         """A connection to a receiver, made when it is first needed.
 
         `overlap` is how many seconds before a broken connection are sent again, because what the
-        receiver's kernel had is not yet what the receiver kept.
+        receiver's kernel had is not yet what the receiver kept. `stopped` is asked while it waits.
+        One that has a `settle` is called before a position is kept on the disk.
         """
 
         overlap: float
+        stopped: Callable[[], bool]
 
         def send(self, items: Sequence[Item]) -> int:
             """Send all of `items`, wait until they are as safe as the protocol can tell, and say

@@ -56,6 +56,12 @@ def target(name: str) -> str:
     return HOSTILE[name].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def fill(writer: Writer, count: int, batch: int = 50) -> None:
+    for at in range(0, count, batch):
+        frames = [frame("open", f"/f/{at + n}", "r", 0, seq=at + n + 1) for n in range(batch)]
+        writer.append([(EVENTS, batch, b"".join(frames))], RUN)
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> str:
     """A directory for a ledger."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +18,7 @@ from belljar.ledger.sinks import store
 from belljar.ledger.sinks.config import parse
 from belljar.ledger.sinks.forward import Forwarder, flush
 
-from .conftest import END, EVENTS, OTHER, RUN, START, Feeding, eventually, frame, packed
-
-LONG = os.environ.get("BELLJAR_LONG") == "1"
-KILLS = 500 if LONG else 12
+from .conftest import END, EVENTS, OTHER, RUN, START, Feeding, eventually, fill, frame, packed
 
 
 def numbers(path: Path) -> list[int]:
@@ -37,68 +31,6 @@ def numbers(path: Path) -> list[int]:
         except ValueError:
             continue  # what a killed forwarder left of a line
     return found
-
-
-def fill(writer: Writer, count: int, batch: int = 50) -> None:
-    for at in range(0, count, batch):
-        frames = [frame("open", f"/f/{at + n}", "r", 0, seq=at + n + 1) for n in range(batch)]
-        writer.append([(EVENTS, batch, b"".join(frames))], RUN)
-
-
-def forwarding(directory: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "belljar.ledger.sinks", "--clerk", directory]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def test_a_forwarder_killed_at_random_moments_delivers_every_entry_at_least_once(
-    directory: str, tmp_path: Path
-) -> None:
-    out, inbox = tmp_path / "out.jsonl", tmp_path / "sock"
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    receiver.bind(str(inbox))
-    receiver.setblocking(False)
-    got: set[int] = set()
-
-    def drain() -> None:
-        while True:
-            try:
-                data = receiver.recv(1 << 16)
-            except BlockingIOError:
-                return
-            got.add(int(data.partition(b'entry="')[2].partition(b'"')[0]))
-
-    dice = random.Random(4)
-    with Writer(directory) as writer:
-        for text in (f"jsonl:{out}", f"syslog://{inbox}"):
-            store.add(directory, parse(text), every_run=True, first=1)
-        total = 0
-        for _kill in range(KILLS):
-            fill(writer, 300)
-            total += 300
-            process = forwarding(directory)
-            end = time.monotonic() + dice.uniform(0.15, 0.6)
-            while time.monotonic() < end:
-                drain()
-                time.sleep(0.002)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-        process = forwarding(directory)
-        eventually(lambda: drain() or (len(got) >= total and len(set(numbers(out))) >= total), 60)
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(20) == 0
-    receiver.close()
-    assert got == set(range(1, total + 1))
-    found = numbers(out)
-    assert set(found) == set(range(1, total + 1))
-    for name in store.names(directory):
-        known = store.load(directory, name)
-        assert known is not None
-        assert store.position(directory, known).next == total + 1
-        assert store.position(directory, known).lost == 0
 
 
 def test_dead_and_slow_receivers_delay_nobody(
