@@ -70,6 +70,7 @@ def _plain(found: Whole, directory: str) -> dict[str, Any]:
     report = found.report
     fields = {name: getattr(report, name) for name in report.__fields__}
     fields["unfinished"] = [run.hex() for run in report.unfinished]
+    fields["again"] = [run.hex() for run in report.again]
     fields["head"] = report.head.hex()
     last = found.checkpoint
     fields |= {
@@ -123,6 +124,10 @@ def _tell(found: Whole, options: Namespace) -> None:
         print(f"recovered: {report.recovered} torn ends of the past, kept in side files")
     for name in found.gone[:_MOST_RUNS]:
         print(f"gone: {safe(name)}, a torn end of the past; it held no entry")
+    for run in report.again[:_MOST_RUNS]:
+        print(f"again: run {run.hex()} began more than once: its records are not of one run")
+    if len(report.again) > _MOST_RUNS:
+        print(f"again: {len(report.again) - _MOST_RUNS} more runs")
     for run in report.unfinished[:_MOST_RUNS]:
         print(f"unfinished: run {run.hex()} is still going on or was killed")
     if len(report.unfinished) > _MOST_RUNS:

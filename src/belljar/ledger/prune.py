@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import shelf
+from belljar.ledger import former, shelf
 from belljar.ledger.books import FOLDER, closed, name
 from belljar.ledger.cursor import Torn
 from belljar.ledger.format import NAME, PRUNED, hasher
@@ -53,6 +53,8 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
         _delete(folder, gone)
         while old := _old(directory, before):
             _check_covered(directory, old, covered(directory) if tree is None else tree)
+            for one in old:
+                former.keep(directory, one.book)
             with Writer(directory, sync="always") as writer:
                 writer.append([(PRUNED, 1, pack(before, old))], NO_RUN)
             _delete(folder, old)

@@ -64,6 +64,7 @@ class Report(Value):
     left (`why` says how far it got). `unfinished` are runs that began and have no end: still
     running, or killed; `recovered` counts torn ends of the past that were kept in side files.
     `books` were read; the `pruned` entries before them were deleted, as a PRUNED record says.
+    `again` are runs that began more than once: what has their id is not of one run.
     """
 
     records: int
@@ -77,6 +78,7 @@ class Report(Value):
     head: bytes  # hash of the last whole record: pins everything before it
     books: int = 1
     pruned: int = 0
+    again: tuple[bytes, ...] = ()
 
 
 class Reader:
@@ -230,6 +232,9 @@ class Reader:
 
     def verify(self) -> Report:
         """Walk everything from here; see `verify`."""
+        from belljar.ledger.former import Seen
+
+        seen = Seen(self.directory)
         records = entries = runs = recovered = 0
         unfinished: dict[bytes, None] = {}
         covered = self.first == 1
@@ -238,6 +243,7 @@ class Reader:
             entries += count
             if kind == START:
                 runs += 1
+                seen.add(run)
                 if len(unfinished) < MOST_UNFINISHED:
                     unfinished[run] = None
             elif kind == END:
@@ -264,6 +270,7 @@ class Reader:
             cursor.chain if cursor else b"",
             self.books,
             self.first - 1,
+            tuple(seen.again),
         )
 
     def _covers(self, body: memoryview) -> bool:

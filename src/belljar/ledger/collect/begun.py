@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 
 from belljar.errors import LedgerError
+from belljar.ledger import former
 from belljar.ledger.format import START
 from belljar.ledger.reader import Reader
 
 
 class Begun:
-    """The runs that the ledger in `directory` holds the START of, and those added.
+    """The runs that the ledger in `directory` holds the START of, or held until that was pruned,
+    and those added.
 
     Eight bytes a run: run ids are random, and a collector's have to be kept for as long as it
     lives. Reads headers only. `flaw` says why it could not read to the end, if it could not.
@@ -28,29 +29,23 @@ class Begun:
         self.flaw = ""
         try:
             with Reader(directory) as reader:
+                found.extend(former.runs(directory))
                 for step in reader.found(whole=False):
                     if step[1] == START:
-                        found.append(_short(step[2]))
+                        found.append(former.short(step[2]))
         except LedgerError as error:
             self.flaw = str(error)
         self._old = array("Q", sorted(found))
         self._new: set[int] = set()
 
     def __contains__(self, run: bytes) -> bool:
-        short = _short(run)
-        if short in self._new:
-            return True
-        at = bisect_left(self._old, short)
-        return at < len(self._old) and self._old[at] == short
+        short = former.short(run)
+        return short in self._new or former.holds(self._old, short)
 
     def add(self, run: bytes) -> None:
         """`run` begins now."""
-        self._new.add(_short(run))
+        self._new.add(former.short(run))
 
     def discard(self, run: bytes) -> None:
         """`run` was added and could not be recorded after all."""
-        self._new.discard(_short(run))
-
-
-def _short(run: bytes) -> int:
-    return int.from_bytes(run[:8], "little")
+        self._new.discard(former.short(run))

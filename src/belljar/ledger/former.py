@@ -1,0 +1,125 @@
+"""Which runs there were in books that `prune` deleted, so that nobody begins one of them again.
+
+For each deleted book `books/<first entry>.runs` stays: the magic `BJruns1` and a newline, of each
+run that began in the book the first 8 bytes of its id, the SHA-256 of all that. It is written
+before the book goes; one beside a book that is still there says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_left
+
+from belljar.errors import LedgerCorrupt
+from belljar.ledger import folders, shelf
+from belljar.ledger.books import FOLDER, first_of, name
+from belljar.ledger.format import START, sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_MAGIC: Final = b"BJruns1\n"
+_SHORT: Final = 8
+_DIGEST: Final = 32
+_ENDING: Final = ".runs"
+_MOST: Final = 1 << 24  # bytes: a book of the longest, full of nothing but beginnings, has fewer
+#: Runs that `Seen` tells apart, and those that it names.
+MOST_RUNS: Final = 1_000_000
+_MOST_AGAIN: Final = 1000
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def short(run: bytes) -> int:
+    """What is kept of a run's id: ids are random, so that 8 bytes tell them apart.
+
+    >>> short(bytes([1]) + bytes(15))
+    1
+    """
+    return int.from_bytes(run[:_SHORT], "little")
+
+
+def keep(directory: str, first: int) -> None:
+    """Note the runs of the book that begins with entry `first`: it is about to be deleted.
+
+    Raises `OSError`, `LedgerError`.
+    """
+    book = shelf.load(directory, name(first))
+    parts = [_MAGIC]
+    try:
+        cursor = book.cursor
+        while cursor is not None and (step := cursor.step(book.size, whole=False)) is not None:
+            if step[1] == START:
+                parts.append(step[2][:_SHORT])
+    finally:
+        os.close(book.fd)
+    data = b"".join(parts)
+    folder = folders.enter(directory, FOLDER)
+    try:
+        target = os.path.basename(name(first)).removesuffix(".blj") + _ENDING
+        fd = os.open(target + ".tmp", _NEW, 0o600, dir_fd=folder)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data + sha256(data).digest())
+            file.flush()
+            os.fsync(fd)
+        os.rename(target + ".tmp", target, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def runs(directory: str) -> array[int]:
+    """`short` of the runs that began in deleted books. Raises `LedgerError`, and `LedgerCorrupt`
+    for a file of them that is not as it was written.
+    """
+    found = array("Q")
+    there = set(folders.names(directory, FOLDER))
+    for file in sorted(there):
+        book = file.removesuffix(_ENDING) + ".blj"
+        if not file.endswith(_ENDING) or not first_of(book) or book in there:
+            continue
+        data = folders.read(directory, f"{FOLDER}/{file}", _MOST + 1)
+        if data is not None:
+            found.frombytes(_parsed(data, f"{FOLDER}/{file}"))
+    return found
+
+
+def _parsed(data: bytes, where: str) -> bytes:
+    body, digest = data[:-_DIGEST], data[-_DIGEST:]
+    sound = body.startswith(_MAGIC) and len(data) <= _MOST and not len(body) % _SHORT
+    if not sound or sha256(body).digest() != digest:
+        raise LedgerCorrupt(f"{where}, the runs of a deleted book, is not as it was written", 0)
+    return body[len(_MAGIC) :]
+
+
+class Seen:
+    """The runs that a reader has seen begin; `again` are those that did so more than once.
+
+    Remembers a million runs: of more, and of those before, it finds only some.
+
+    >>> seen = Seen("/no/such/ledger")
+    >>> seen.add(bytes(16)), seen.add(bytes(16)), list(seen.again) == [bytes(16)]
+    (None, None, True)
+    """
+
+    __slots__ = ("_here", "_old", "again")
+
+    def __init__(self, directory: str) -> None:
+        self._old = array("Q", sorted(runs(directory)))
+        self._here: set[bytes] = set()
+        self.again: dict[bytes, None] = {}
+
+    def add(self, run: bytes) -> None:
+        """`run` begins."""
+        if run in self._here or holds(self._old, short(run)):
+            if len(self.again) < _MOST_AGAIN:
+                self.again[run] = None
+        elif len(self._here) < MOST_RUNS:
+            self._here.add(run)
+
+
+def holds(ordered: array[int], number: int) -> bool:
+    """Whether `number` is in `ordered`, which is sorted."""
+    at = bisect_left(ordered, number)
+    return at < len(ordered) and ordered[at] == number
