@@ -1,6 +1,7 @@
 """`belljar log sinks`: where the ledger goes besides, how far each sink is, and what it lost.
 
-Exit status: 0; 1 no ledger, no such sink, or `--flush` could not deliver all; 2 usage.
+Exit status: 0; 1 no ledger, no such sink, a ledger of another user, an entry that it does not have,
+or `--flush` could not deliver all; 2 usage.
 """
 
 from __future__ import annotations
@@ -8,12 +9,37 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from typing import Any
+    from typing import Any, Final
+
+_EXAMPLES = """\
+examples:
+  belljar log sinks                                          how far each one is
+  belljar log sinks --add syslog:///dev/log                  every run from now on
+  belljar log sinks --add 'syslog+tls://logs.example?severity=warning'
+  belljar log sinks --reset syslog-tls-1f0c9d3e --from 412   send from #412 on again
+  belljar log sinks --flush 10                               send what is there, 10 s at most
+
+kinds: syslog+udp://HOST:514  syslog+tcp://HOST:514  syslog+tls://HOST:6514  syslog:///dev/log
+       journald:  audit:  otlp+http://HOST:4318  otlp+https://HOST:4318  jsonl:/FILE
+options: ?severity=WORD&rights=RIGHT,RIGHT and others; see docs/sinks.md
+"""
+#: What a column is called, and whether it holds numbers.
+_COLUMNS: Final = (
+    ("id", False), ("state", False), ("sent", True), ("behind", True), ("filtered", True),
+    ("lost", True), ("runs", False), ("sink", False),
+)  # fmt: skip
+_COLOURS: Final = {"going": "green", "waiting": "yellow", "refused": "red", "unreadable": "red"}
 
 
 def arguments(parser: ArgumentParser) -> None:
     """The command line."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="default: your own")
+    from argparse import RawDescriptionHelpFormatter
+
+    from belljar.cli.log_text import with_directory
+
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    with_directory(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--add", metavar="URL", help="forward every run to it, from now on")
     what.add_argument("--remove", metavar="ID", help="forget a sink and its position")
@@ -24,40 +50,51 @@ def arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--from", dest="first", type=_number, default=0, metavar="N",
         help="with --add or --reset: from entry N on")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def act(options: Namespace) -> int:
     """Do what the command line asks for; the exit status."""
-    from belljar.errors import LedgerError
+    from belljar.errors import LedgerError, UsageError
+    from belljar.ledger.reader import Reader
     from belljar.ledger.sinks import store
 
     directory = options.directory
+    if options.first and options.add is None and options.reset is None:
+        raise UsageError("--from goes with --add or --reset")
+    with Reader(directory) as reader:  # says where there is no ledger
+        end = max(1, reader.skip_to_last(0))
+    if options.first > end:
+        raise LedgerError(
+            f"the ledger in {directory} ends with #{end - 1}: --from is {end} at most"
+        )
     if options.add is not None:
         _add(directory, options.add, options.first)
     elif options.remove is not None:
-        if not store.remove(directory, _known(directory, options.remove)):
-            raise LedgerError(f"the ledger in {directory} has no sink {options.remove}")
+        store.remove(directory, _known(directory, options.remove))
     elif options.reset is not None:
-        _reset(directory, _known(directory, options.reset), options.first)
+        store.reset(directory, _known(directory, options.reset), options.first)
     done = True
     if options.flush is not None:
         from belljar.ledger.sinks.forward import flush
 
         done = flush(directory, options.flush)
-    _show(directory, json=options.json)
+    _show(directory, end, json=options.json)
     return 0 if done else 1
 
 
 def _add(directory: str, text: str, first: int) -> None:
-    from belljar.errors import UsageError
+    from belljar.errors import LedgerError, UsageError
     from belljar.ledger.sinks import store
     from belljar.ledger.sinks.config import parse
 
     sink = parse(text)
     if sink.descriptor >= 0:
         raise UsageError("a descriptor belongs to one run: give it to belljar run --sinks")
-    store.end(directory)  # refuses what is no ledger
+    if first and sink.id in store.names(directory):
+        raise LedgerError(
+            f"{sink.id} is registered already and goes on where it is; "
+            f"belljar log sinks --reset {sink.id} --from {first}"
+        )
     store.add(directory, sink, every_run=True, first=first)
 
 
@@ -70,78 +107,87 @@ def _known(directory: str, name: str) -> str:
     return name
 
 
-def _reset(directory: str, name: str, first: int) -> None:
+def _show(directory: str, end: int, *, json: bool) -> None:
+    from belljar.cli.log_text import print_json
+    from belljar.ledger.sinks import store
+
+    rows = [_row(directory, name, end) for name in store.names(directory)]
+    if json:
+        for row in rows:
+            print_json(row)
+    elif not rows:
+        print("no sinks: belljar log sinks --add URL registers one (--help has examples)")
+    else:
+        _table(rows)
+        if any(row.get("behind") for row in rows) and _nobody(directory):
+            print("\nnobody feeds them now: the next run does, or belljar log sinks --flush")
+
+
+def _row(directory: str, name: str, end: int) -> dict[str, Any]:
     from belljar.errors import LedgerError
     from belljar.ledger.sinks import store
 
-    known = store.load(directory, name)
-    if known is None:
-        raise LedgerError(f"the sink {name} cannot be read; remove it and add it again")
-    old = store.position(directory, known)
-    begin = first or store.end(directory)
+    why = "its file says nothing that is understood: remove it and add it again"
     try:
-        store.save(
-            directory, name,
-            old.replace(next=begin, counted=max(old.counted, begin), own="", state="new", why=""),
-        )  # fmt: skip
-    except OSError as error:
-        raise LedgerError(f"cannot keep the position of {name}: {error.strerror}") from error
-
-
-def _show(directory: str, *, json: bool) -> None:
-    from belljar.ledger.sinks import store
-
-    last = store.end(directory)
-    rows: list[dict[str, Any]] = []
-    for name in store.names(directory):
         known = store.load(directory, name)
-        if known is None:
-            rows.append({"id": name, "state": "unreadable"})
-            continue
-        where = store.position(directory, known)
-        rows.append(
-            {
-                "id": name, "sink": known.sink.text,
-                "runs": "all" if known.every_run else "that name it",
-                "state": where.state, "next": where.next, "behind": max(0, last - where.next),
-                "sent": where.sent, "filtered": where.filtered, "lost": where.lost,
-                "why": where.why, "time": where.time,
-            }
-        )  # fmt: skip
-    for row in rows:
-        _print(row, json)
-    if not rows and not json:
-        print("no sinks: belljar log sinks --add URL registers one")
+    except LedgerError as error:
+        known, why = None, str(error)
+    if known is None:
+        return {"id": name, "state": "unreadable", "why": why}
+    where = store.position(directory, known)
+    return {
+        "id": name, "sink": known.sink.text, "runs": "all" if known.every_run else "named",
+        "state": where.state, "next": where.next, "behind": max(0, end - where.next),
+        "sent": where.sent, "filtered": where.filtered, "lost": where.lost,
+        "why": where.why, "time": where.time,
+    }  # fmt: skip
 
 
-def _print(row: dict[str, Any], json: bool) -> None:
+def _table(rows: list[dict[str, Any]]) -> None:
+    import sys
+
     from belljar.cli.log_text import safe
+    from belljar.report.text import paint, wants_colour
 
-    if json:
-        from belljar.ledger.sinks.fields import compact
+    coloured = wants_colour(sys.stdout)
+    texts = [{name: safe(str(row.get(name, ""))) for name, _ in _COLUMNS} for row in rows]
+    heads = {name: "to" if name == "sink" else name for name, _ in _COLUMNS}
+    widths = {n: max(len(line[n]) for line in [heads, *texts]) for n, _ in _COLUMNS}
+    for line, row in zip([heads, *texts], [{}, *rows], strict=True):
+        cells = []
+        for name, number in _COLUMNS:
+            width = widths[name] if name != "sink" else 0
+            text = line[name].rjust(width) if number else line[name].ljust(width)
+            colour = _COLOURS.get(row.get("state", "")) if name == "state" else None
+            cells.append(paint(text, colour, coloured) if colour else text)
+        print("  ".join(cells).rstrip())
+        if row.get("why"):
+            print(f"    {safe(row['why'])}")
 
-        print(compact(row))
-        return
-    print(f"{safe(row['id'])}  {safe(str(row.get('sink', '')))}")
-    if "next" in row:
-        print(
-            f"  {safe(row['state'])}: {row['sent']} sent, {row['behind']} behind "
-            f"(next #{row['next']}), {row['filtered']} filtered, {row['lost']} lost; "
-            f"runs: {row['runs']}"
-        )
-        if row["why"]:
-            print(f"  {safe(row['why'])}")
-    else:
-        print("  its file cannot be read: remove it and add it again")
+
+def _nobody(directory: str) -> bool:
+    """Whether no process feeds the sinks, as far as this user can tell."""
+    import os
+
+    from belljar.errors import LedgerError
+    from belljar.ledger.sinks.folder import Folder
+
+    try:
+        with Folder(directory, ours=True) as folder:
+            os.close(folder.lock("lock"))
+    except (OSError, LedgerError):
+        return False
+    return True
 
 
 def _number(text: str) -> int:
     from argparse import ArgumentTypeError
 
-    word = text.removeprefix("#")
-    if not word.isascii() or not word.isdigit() or not 0 < len(word) < 19 or not int(word):
-        raise ArgumentTypeError("expected the number of an entry, such as 412")
-    return int(word)
+    from belljar.cli.log_text import entry_number
+
+    if not (number := entry_number(text)):
+        raise ArgumentTypeError("the first entry is 1")
+    return number
 
 
 def _seconds(text: str) -> float:

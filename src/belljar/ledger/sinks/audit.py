@@ -116,7 +116,8 @@ class Audit:
         return 0
 
     def idle(self) -> None:
-        """Nothing has to be done in between."""
+        """Find out now whether there is an audit subsystem. Raises `Down`."""
+        self.send([])
 
     def close(self) -> None:
         """Close the socket."""

@@ -79,20 +79,20 @@ class Feed:
                 self.over = True
                 self._say("ended", str(error))
             except Down as error:
-                self._back()
+                self.caught_up = not self._back() and self.caught_up
                 self._say("waiting", str(error))
             except LedgerCorrupt as error:
+                self.caught_up = False
                 self._say("refused", str(error))
-            except BelljarError as error:
-                self._say("waiting", str(error))
-            except OSError as error:
-                self._say("waiting", f"the ledger: {error.strerror}")
+            except (BelljarError, OSError) as error:
+                self.caught_up = False
+                self._say("waiting", f"the ledger: {getattr(error, 'strerror', error)}")
             except Exception as error:  # noqa: BLE001 (a defect of ours, or of a library's: told)
+                self.caught_up = False
                 self._say("refused", f"{type(error).__name__}: {error}")
             if self._transport is not None:
                 self._transport.close()
             if not self.over and not self._stop.is_set():
-                self.caught_up = False
                 pause = _PAUSE[0] if self.where.next > sent else min(_PAUSE[1], pause * 2)
                 self._stop.wait(pause * uniform(0.75, 1.25))  # noqa: S311 (no secret)
         shutdown = getattr(self._transport, "shutdown", None)
@@ -136,7 +136,6 @@ class Feed:
                         return self._say("ended", "")
                 self._flush(selection)
                 self.caught_up = True
-                self._state_going()
                 if self._next == before:
                     wait = min(_LOOK[1], wait * 1.5)
                     if time.monotonic() - beat > _IDLE:
@@ -144,6 +143,7 @@ class Feed:
                         beat = time.monotonic()
                 else:
                     wait = _LOOK[0]
+                self._state_going()
                 start = self._next
                 while not reader.grown() and not self._stop.wait(wait):
                     wait = min(_LOOK[1], wait * 1.2)
@@ -237,14 +237,17 @@ class Feed:
         if (self.where != self._kept and rest > _KEEP) or rest > _BEATS:
             self._keep()
 
-    def _back(self) -> None:
-        """What a broken connection, or a disk, may have swallowed is sent again."""
+    def _back(self) -> bool:
+        """What a broken connection, or a disk, may have swallowed is sent again; False where
+        that is nothing."""
         old = self._marks[0][1] if self._marks else self.where
         if hasattr(self._transport, "settle"):
             old = self._settled
         self._marks.clear()
-        if old.next < self.where.next:
-            self.where = old.replace(counted=self.where.counted, totals=self.where.totals)
+        if old.next >= self.where.next:
+            return False
+        self.where = old.replace(counted=self.where.counted, totals=self.where.totals)
+        return True
 
     def _say(self, state: str, why: str) -> None:
         self._empty()

@@ -84,7 +84,8 @@ class Journal:
         return 0
 
     def idle(self) -> None:
-        """Nothing has to be done in between."""
+        """Find out now whether there is a receiver. Raises `Down`."""
+        self.send([])
 
     def close(self) -> None:
         """Close the socket."""

@@ -55,7 +55,8 @@ class JsonLines:
         return 0
 
     def idle(self) -> None:
-        """Nothing has to be done in between."""
+        """Find out now whether the file can be written to. Raises `Down`."""
+        self.send([])
 
     def settle(self) -> None:
         """Have the disk have the lines before it has the position. Raises `Down`."""

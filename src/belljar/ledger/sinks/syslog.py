@@ -160,10 +160,12 @@ class Syslog:
         return 0
 
     def idle(self) -> None:
-        """Find out now whether the connection still stands. Raises `Down`."""
-        if self._stream and self._socket is not None:
+        """Find out now whether there is a receiver. Raises `Down`."""
+        if self._stream or self._socket is None:
             try:
-                self._alive(self._socket)
+                there = self._socket or self._connect()
+                if self._stream:
+                    self._alive(there)
             except OSError as error:
                 self.close()
                 raise Down(f"{self._where}: {_reason(error)}") from error
