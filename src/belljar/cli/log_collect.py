@@ -76,7 +76,8 @@ def act(options: Namespace) -> int:
     finally:
         if given is None:
             _remove(path)
-    print(f"belljar: {collector.connections} connections were served", file=sys.stderr)
+    served = f"{collector.connections} connection{'s' * (collector.connections != 1)}"
+    print(f"belljar: {served} served", file=sys.stderr)
     return 0
 
 
@@ -112,7 +113,7 @@ def _listen(path: str, mode: int) -> socket.socket:
     """A socket at `path`, in the place of one that nobody listens on any more."""
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        _folder(os.path.dirname(path))
         if _is_socket(path):
             if found.connect_ex(path) == 0:
                 raise LedgerError(f"cannot listen at {path}: another collector does")
@@ -132,6 +133,23 @@ def _listen(path: str, mode: int) -> socket.socket:
         found.close()
         raise
     return found
+
+
+def _folder(path: str) -> None:
+    """Make the directory of the socket, and say so; not those it lies in: a name with a slip in it
+    must not become a tree. Raises `LedgerError`, `OSError`.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        raise LedgerError(
+            f"cannot listen in {path}: {os.path.dirname(path)} does not exist; make it first, or "
+            "name another place with --socket"
+        ) from None
+    os.chmod(path, 0o755)  # whatever the umask: senders have to come through
+    print(f"belljar: made {safe(path)}", file=sys.stderr)
 
 
 def _is_socket(path: str) -> bool:

@@ -32,12 +32,14 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def start(*words: str, **more: object) -> subprocess.Popen[str]:
+def start(*words: str, made: str = "") -> subprocess.Popen[str]:
     environment = {**os.environ, "BELLJAR_CLERK": "none"}
     collector = subprocess.Popen(
         [*COMMAND, *words], stderr=subprocess.PIPE, text=True, env=environment
     )
     assert collector.stderr is not None
+    if made:
+        assert collector.stderr.readline() == f"belljar: made {made}\n"
     first = collector.stderr.readline()
     assert first.startswith("belljar: collecting at "), first
     return collector
@@ -51,15 +53,36 @@ def end(collector: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
 
 
 def test_a_collector_started_by_hand_listens_and_takes_its_socket_away(home: Path) -> None:
-    path, ledger = str(home / "run" / "s"), str(home / "ledger")
+    path, ledger = str(home / "s"), str(home / "ledger")
     for number in (signal.SIGTERM, signal.SIGINT):
         collector = start("--socket", path, "--mode", "666", "--sync", "always", ledger)
         assert os.stat(path).st_mode & 0o777 == 0o666
         with open_writer("unix:" + path) as writer:
             fill(writer, os.urandom(16))
-        assert end(collector, number) == "belljar: 1 connections were served\n"
+        assert end(collector, number) == "belljar: 1 connection served\n"
         assert not os.path.exists(path)
     assert verify(ledger).runs == 2
+    assert end(start("--socket", path, ledger)) == "belljar: 0 connections served\n"
+
+
+def test_only_the_last_directory_of_the_socket_is_made_and_that_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = home / "no" / "run" / "s"
+    assert log(["collect", "--socket", str(missing), str(home / "ledger")]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{home / 'no'} does not exist" in said
+    assert not (home / "no").exists()
+    path = home / "run" / "s"
+    before = os.umask(0o077)
+    try:
+        collector = start("--socket", str(path), str(home / "ledger"), made=str(path.parent))
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o755
+    end(collector)
+    end(start("--socket", str(path), str(home / "ledger")))  # nothing to make, nothing said
 
 
 def test_a_socket_that_a_killed_collector_left_is_taken_over_and_one_in_use_is_not(
