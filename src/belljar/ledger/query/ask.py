@@ -28,9 +28,9 @@ LOCKED: Final = {
     "allow_community_extensions": "false",
     "allow_unsigned_extensions": "false",
     "python_enable_replacements": "false",
-    "lock_configuration": "true",
 }
 _SOME: Final = 1024
+_ZONED: Final = "TIMESTAMP WITH TIME ZONE"
 
 
 class Answer(Value):
@@ -63,11 +63,13 @@ def ask(
         )  # fmt: skip
         base = connect(made.path)
         try:
-            result = base.execute(sql)  # None where there is no statement in it
-            described = (result.description or []) if result else []
+            result = _execute(base, sql)
+            described = result.description or []
             names = tuple(column[0] for column in described)
             types = tuple(str(column[1]) for column in described)
-            yield Answer(names, types, _rows(result) if described else iter(()))
+            if any(_ZONED in kind for kind in types):
+                result = base.execute(_in_utc(sql, types))
+            yield Answer(names, types, _rows(result, _some(result)) if described else iter(()))
         except wrong as error:
             raise UsageError(f"this query cannot be asked: {_said(error)}") from error
         except duckdb.Error as error:
@@ -77,13 +79,56 @@ def ask(
 
 
 def connect(path: str) -> Any:
-    """A locked, reading connection to the index at `path`."""
-    return extra()[0].connect(path, read_only=True, config=LOCKED)
+    """A locked, reading connection to the index at `path`. Its time zone is UTC."""
+    duckdb = extra()[0]
+    base = duckdb.connect(path, read_only=True, config=LOCKED)
+    with contextlib.suppress(duckdb.CatalogException):  # built without zones: all is UTC
+        base.execute("SET TimeZone = 'UTC'")
+    # Only now: the configuration that a connection begins with knows no time zone.
+    base.execute("SET lock_configuration = true")
+    return base
 
 
-def _rows(result: Any) -> Iterator[tuple[Any, ...]]:
-    while some := result.fetchmany(_SOME):
+def _execute(base: Any, sql: str) -> Any:
+    """The result of the one statement in `sql`."""
+    if not sql.isascii() and sql != sql.encode("utf-8", "replace").decode():
+        raise UsageError("this query cannot be asked: it is no UTF-8")
+    statements = base.extract_statements(sql)
+    if len(statements) != 1:
+        what = "there is no SQL in it" if not statements else "only one statement, please"
+        raise UsageError(f"this query cannot be asked: {what}")
+    return base.execute(statements[0])
+
+
+def _in_utc(sql: str, types: tuple[str, ...]) -> str:
+    """The same rows, with times that have a zone as times of UTC: DuckDB's module needs another
+    one (pytz) to hand out the former."""
+    text = sql.encode()
+    for at, kind in reversed(extra()[0].tokenize(sql)):
+        if kind.name != "comment" and sql.encode()[at : at + 1] != b";":
+            break
+        text = text[:at]
+    columns = [f"c{at}::{kind.replace(_ZONED, 'TIMESTAMP')}" if _ZONED in kind else f"c{at}"
+               for at, kind in enumerate(types)]  # fmt: skip
+    names = ", ".join(f"c{at}" for at in range(len(types)))
+    return f"SELECT {', '.join(columns)} FROM (\n{text.decode()}\n) AS t({names})"  # noqa: S608
+
+
+def _rows(result: Any, some: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows, of which the first are there: what fails at once fails before anything is out."""
+    while some:
         yield from some
+        some = _some(result)
+
+
+def _some(result: Any) -> list[tuple[Any, ...]]:
+    try:
+        found: list[tuple[Any, ...]] = result.fetchmany(_SOME)
+    except (OverflowError, ValueError) as error:
+        raise LedgerError(
+            f"a value of the answer has no form here ({error}): cast it to VARCHAR"
+        ) from error
+    return found
 
 
 def _said(error: Exception) -> str:
