@@ -330,11 +330,12 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 
 int bj_channel_fd(void) { return channel; }
 
-void bj_channel_move(void)
+int bj_channel_move(void)
 {
     pthread_mutex_lock(&lock);
     int other = fcntl(channel, F_DUPFD_CLOEXEC, 3);
     if (other >= 0)
         channel = move_high(other);
     pthread_mutex_unlock(&lock);
+    return other >= 0;
 }

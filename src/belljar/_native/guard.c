@@ -30,6 +30,13 @@ __attribute__((constructor(101))) static void resolve(void)
 
 static int guarded(int fd) { return fd >= 0 && fd == bj_channel_fd() && bj_channel_is_ours(); }
 
+/* Ours makes way for the program's own; with none free it stays, as if the limit were lower. */
+static int taken(void)
+{
+    errno = EBADF;
+    return -1;
+}
+
 EXPORT int close(int fd)
 {
     bj_silence_look();
@@ -43,15 +50,15 @@ EXPORT int close(int fd)
 EXPORT int dup2(int old, int new)
 {
     bj_silence_look();
-    if (old != new && guarded(new))
-        bj_channel_move(); /* nothing is in the way of the program */
+    if (old != new && guarded(new) && !bj_channel_move())
+        return taken();
     return real_dup2 != NULL ? real_dup2(old, new) : (int)syscall(SYS_dup3, old, new, 0);
 }
 
 EXPORT int dup3(int old, int new, int flags)
 {
-    if (old != new && guarded(new))
-        bj_channel_move(); /* nothing is in the way of the program */
+    if (old != new && guarded(new) && !bj_channel_move())
+        return taken();
     return real_dup3 != NULL ? real_dup3(old, new, flags) : (int)syscall(SYS_dup3, old, new, flags);
 }
 

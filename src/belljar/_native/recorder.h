@@ -40,7 +40,7 @@ enum { BJ_LATE = 0, BJ_ALLOW = 1, BJ_DENY = 2, BJ_KILL = 3 }; /* LATE: nobody an
 int bj_channel_ask(unsigned char *frame, size_t body, int flags);
 int bj_channel_is_heard(void); /* does anyone read it? */
 int bj_channel_fd(void);
-void bj_channel_move(void); /* someone wants our descriptor's number */
+int bj_channel_move(void); /* someone wants our descriptor's number; 0: none is free */
 
 /* page.c: where bulk events pend. All but open and forget under the channel's lock. */
 enum { BJ_PAGE = 8192 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 
@@ -152,7 +153,8 @@ def test_what_comes_right_before_a_crash_is_recorded_and_the_end_is_a_finding(de
     ]
 
 
-def test_the_program_cannot_take_the_record_down_with_it():
+@pytest.mark.parametrize("limit", [300, 1024, 4096])  # 1024 is what most shells give
+def test_the_program_cannot_take_the_record_down_with_it(limit):
     source = (
         "import gc, os, sys\n"
         "audit, osclose, closerange, dup2 = sys.audit, os.close, os.closerange, os.dup2\n"
@@ -175,7 +177,12 @@ def test_the_program_cannot_take_the_record_down_with_it():
         "audit('mark', 7)\n"
         "sys.modules.clear(); gc.collect(); audit('mark', 8)\n"
     )
-    found = record(source, "-S")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+    try:
+        found = record(source, "-S")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert found.marks() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert whole(found)
     assert found.findings == []
