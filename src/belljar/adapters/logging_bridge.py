@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from threading import Event as Flag
-from threading import Thread, local
+from threading import Thread, get_native_id, local
 
 from belljar.ledger.entries import Entry
 from belljar.ledger.sinks.fields import item
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from belljar.watch.here import Watching
 
 _LONGEST: Final = 4096  # characters of a message; a frame of the recorder has 64 KiB
+_NAME: Final = 256
 _EVERY: Final = 0.5
 
 
@@ -56,7 +58,7 @@ class RecordHandler(logging.Handler):
             text = record.getMessage()
             if record.exc_info and record.exc_info[0] is not None:
                 text += f" ({record.exc_info[0].__name__})"
-            sys.audit(LOGGED, int(record.levelno), str(record.name), text[:_LONGEST])
+            sys.audit(LOGGED, int(record.levelno), str(record.name)[:_NAME], text[:_LONGEST])
         except Exception:  # noqa: BLE001 - as every handler: logging must not end the program
             self.handleError(record)
         finally:
@@ -69,6 +71,8 @@ class Findings:
     With `rules` only events for which one fires, and no event at all for a rule that says
     `record`; without, every event of at least `least` (a word of `belljar.ledger.sinks`, such as
     notice). Each record has the fields of `docs/sinks.md` as `belljar`, and the event's own time.
+    What the logger's handlers do meanwhile is not told: telling it would never end. Below a level
+    that was set on the logger itself nothing is told.
 
     >>> import belljar
     >>> with belljar.watching() as events, Findings(events, least="warning"):
@@ -84,6 +88,7 @@ class Findings:
         self._rules = rules
         self._least = LEVELS.index(least)
         self._stop = Flag()
+        self._told = 0, 0, 0  # the thread and the time of what was told last
         self._thread = Thread(target=self._run, name="belljar-findings", daemon=True)
 
     def __enter__(self) -> Self:
@@ -99,11 +104,15 @@ class Findings:
         """Give what has come so far to the logger; how many records that were."""
         told = 0
         _busy.now = True
+        events = self._watching.take()
+        begin = time.time_ns()
         try:
-            for event in self._watching.take():
+            for event in events:
                 told += self._one(event)
         finally:
             _busy.now = False
+            if told:
+                self._told = get_native_id(), begin, time.time_ns()
         return told
 
     def _run(self) -> None:
@@ -111,8 +120,11 @@ class Findings:
             self.pump()
 
     def _one(self, event: Event) -> bool:
+        thread, begin, end = self._told
         if event.name == LOGGED or event.thread == self._thread.native_id:
             return False  # it is in the log already, or it is ours
+        if event.thread == thread and begin <= event.time <= end:
+            return False  # what the handlers did
         entry = Entry(
             event.seq, "event", event.time, event.time, b"", event, event.pid, event.thread,
             event.seq,
@@ -126,6 +138,8 @@ class Findings:
             level = LEVELS.index("error")
             text = f"[{rule.id or rule.event}] {text}" + (f": {rule.text}" if rule.text else "")
         elif level > self._least:
+            return False
+        if self._logger.level > to_level(level):
             return False
         self._logger.handle(self._record(event, to_level(level), text, dict(found.fields)))
         return True

@@ -111,7 +111,8 @@ class Feed:
                 self._marks.append((time.monotonic(), self.where))
             meter = getattr(self._transport, "meter", None)
             if meter is not None:
-                meter(lambda: (self.where, selection.totals, self.lag))
+                own = {"belljar.ledger": self._ledger, "belljar.sink": self.registered.sink.id}
+                meter(lambda: (self.where, selection.totals, self.lag), own)
             start, wait, beat = self.where.next, _LOOK[0], 0.0
             while not self._stop.is_set():
                 before = self._next

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 10.0  # seconds that a full pipe may take nothing
 _SLICE: Final = 100  # milliseconds between looks at whether to stop
 #: Of bytes that are no entry, only the beginning: a record may name the same ones often.
-_MOST_BROKEN: Final = 4096
+_MOST_BROKEN: Final = 1 << 16
 
 
 class JsonLines:

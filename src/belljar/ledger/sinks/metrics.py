@@ -1,4 +1,5 @@
-"""Metrics over OTLP: events, denials, alerts, drops, and how far a sink is behind.
+"""Metrics over OTLP, for one ledger and sink: events, denials, alerts, drops, and how far it is
+behind.
 
 The counters are those that are kept with the sink's position, so they go on over restarts and count
 every entry once, also where entries are sent twice.
@@ -23,7 +24,9 @@ _TIMEOUT: Final = 5_000
 class Meter:
     """Reports what `told` gives, every ten seconds, in a thread of the SDK's own."""
 
-    def __init__(self, endpoint: str, resource: Any, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, endpoint: str, resource: Any, settings: dict[str, Any], own: dict[str, str]
+    ) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -34,6 +37,7 @@ class Meter:
         self.provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         meter = self.provider.get_meter("belljar.ledger")
         counter = meter.create_observable_counter
+        self._own = own
         counter("belljar.events", [self._events], "{event}", "recorded events, by right")
         for name, unit, text in (
             ("denials", "{denial}", "what was denied"),
@@ -56,14 +60,16 @@ class Meter:
         now = self._now()
         for name, value in list(now[1].items()) if now else []:
             if name.startswith("events:"):
-                yield Observation(value, {"belljar.right": name.removeprefix("events:")})
+                yield Observation(
+                    value, {**self._own, "belljar.right": name.removeprefix("events:")}
+                )
 
     def _of(self, name: str) -> Callable[[Any], Iterable[Any]]:
         from opentelemetry.metrics import Observation
 
         def observe(_options: Any) -> Iterable[Any]:
             now = self._now()
-            return [Observation(now[1].get(name, 0))] if now else []
+            return [Observation(now[1].get(name, 0), self._own)] if now else []
 
         return observe
 
@@ -71,10 +77,10 @@ class Meter:
         from opentelemetry.metrics import Observation
 
         now = self._now()
-        return [Observation(now[0].lost)] if now else []
+        return [Observation(now[0].lost, self._own)] if now else []
 
     def _lag(self, _options: Any) -> Iterable[Any]:
         from opentelemetry.metrics import Observation
 
         now = self._now()
-        return [Observation(now[2])] if now else []
+        return [Observation(now[2], self._own)] if now else []

@@ -78,12 +78,13 @@ class Otlp:
         """Export all items; how many the receiver refused for good. Raises `Down`."""
         return 0 if self._only_metrics else self._export([self._record(item) for item in items])
 
-    def meter(self, told: Callable[[], Told]) -> None:
-        """Report metrics, from here on, of what `told` gives."""
+    def meter(self, told: Callable[[], Told], own: dict[str, str]) -> None:
+        """Report metrics, from here on, of what `told` gives; all of them have the attributes
+        `own`."""
         if self._metrics_wanted and self._meter is None:
             from belljar.ledger.sinks.metrics import Meter
 
-            self._meter = Meter(f"{self._base}/v1/metrics", self._resource, self._settings)
+            self._meter = Meter(f"{self._base}/v1/metrics", self._resource, self._settings, own)
         if self._meter is not None:
             self._meter.told = told
 

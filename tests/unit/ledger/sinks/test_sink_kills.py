@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
+
 from belljar.ledger import Writer
 from belljar.ledger.sinks import store
 from belljar.ledger.sinks.config import parse
@@ -94,6 +96,7 @@ def exact(directory: str, total: int) -> dict[str, store.Position]:
     return found
 
 
+@pytest.mark.timeout(2400 if LONG else 120)
 def test_a_forwarder_killed_at_random_moments_delivers_every_entry_at_least_once(
     directory: str, tmp_path: Path
 ) -> None:
@@ -129,6 +132,7 @@ def test_a_forwarder_killed_at_random_moments_delivers_every_entry_at_least_once
     assert found[texts[1]].filtered == total - KILLS
 
 
+@pytest.mark.timeout(600 if LONG else 120)
 def test_what_a_receiver_refuses_is_counted_once_however_often_the_forwarder_is_killed(
     directory: str,
 ) -> None:
