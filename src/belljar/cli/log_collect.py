@@ -148,7 +148,7 @@ def _folder(path: str) -> None:
             f"cannot listen in {path}: {os.path.dirname(path)} does not exist; make it first, or "
             "name another place with --socket"
         ) from None
-    os.chmod(path, 0o755)  # whatever the umask: senders have to come through
+    os.chmod(path, 0o755)  # noqa: S103 - whatever the umask: senders have to come through
     print(f"belljar: made {safe(path)}", file=sys.stderr)
 
 
