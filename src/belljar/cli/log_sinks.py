@@ -11,14 +11,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any, Final
 
-_EXAMPLES = """\
-examples:
-  belljar log sinks                                          how far each one is
-  belljar log sinks --add syslog:///dev/log                  every run from now on
-  belljar log sinks --add 'syslog+tls://logs.example?severity=warning'
-  belljar log sinks --reset syslog-tls-1f0c9d3e --from 412   send from #412 on again
-  belljar log sinks --flush 10                               send what is there, 10 s at most
-
+_KINDS = """
 kinds: syslog+udp://HOST:514  syslog+tcp://HOST:514  syslog+tls://HOST:6514  syslog:///dev/log
        journald:  audit:  otlp+http://HOST:4318  otlp+https://HOST:4318  jsonl:/FILE
 options: ?severity=WORD&rights=RIGHT,RIGHT and others; see docs/sinks.md
@@ -33,12 +26,10 @@ _COLOURS: Final = {"going": "green", "waiting": "yellow", "refused": "red", "unr
 
 def arguments(parser: ArgumentParser) -> None:
     """The command line."""
-    from argparse import RawDescriptionHelpFormatter
 
     from belljar.cli.log_text import with_directory
 
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
+    parser.epilog = f"{parser.epilog or ''}\n{_KINDS}"
     with_directory(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--add", metavar="URL", help="forward every run to it, from now on")
@@ -167,17 +158,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 def _nobody(directory: str) -> bool:
     """Whether no process feeds the sinks, as far as this user can tell."""
-    import os
-
     from belljar.errors import LedgerError
     from belljar.ledger.sinks.folder import Folder
 
     try:
         with Folder(directory, ours=True) as folder:
-            os.close(folder.lock("lock"))
+            return not folder.locked("lock")
     except (OSError, LedgerError):
         return False
-    return True
 
 
 def _number(text: str) -> int:

@@ -134,6 +134,20 @@ class Folder:
             raise
         return fd
 
+    def locked(self, name: str) -> bool:
+        """Whether a process holds the lock `name`. Raises `OSError`."""
+        try:
+            fd = os.open(name, os.O_RDONLY | _FLAGS, dir_fd=self._fd)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def sweep(self) -> None:
         """Remove what processes that were killed left half written."""
         now = time.time()

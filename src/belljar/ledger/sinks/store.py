@@ -100,6 +100,8 @@ def reset(directory: str, name: str, first: int = 0) -> Registered:
             known = _registered(folder, name)
             if known is None:
                 raise LedgerError(f"the sink {name} cannot be read; remove it and add it again")
+            begin = Position(next=known.first, counted=known.first, turn=known.turn)
+            folder.once(f"{name}.at", _row(begin))  # what is skipped is counted from somewhere
             made = known.replace(first=first or end(directory), turn=_turn())
             _keep(folder, made)
             return made
@@ -171,12 +173,11 @@ def position(directory: str, registered: Registered, *, ours: bool = False) -> P
 def save(directory: str, name: str, where: Position) -> None:
     """Keep a position; when this returns, the disk has it. Nothing is kept for a sink that was
     removed. Raises `OSError`."""
-    row = {field: getattr(where, field) for field in Position.__fields__}
     try:
         with Folder(directory, ours=True) as folder:
             known = _registered(folder, name)
             if known is not None and known.turn == where.turn:
-                folder.put(f"{name}.at", json.dumps(row).encode())
+                folder.put(f"{name}.at", _row(where))
     except LedgerError as error:
         raise OSError(1, str(error)) from error
 
@@ -216,6 +217,10 @@ def _keep(folder: Folder, made: Registered) -> None:
     if made.sink.descriptor >= 0:
         row["descriptor"] = made.sink.id
     folder.put(f"{made.sink.id}.json", json.dumps(row).encode())
+
+
+def _row(where: Position) -> bytes:
+    return json.dumps({field: getattr(where, field) for field in Position.__fields__}).encode()
 
 
 def _turn() -> str:
