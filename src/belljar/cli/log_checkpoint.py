@@ -56,9 +56,8 @@ def act(options: Namespace) -> int:
 
 def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     """Records, entries and epoch of the clerk's newest checkpoint, once it covers `wanted`."""
-    from belljar.ledger.proof.prove import fields
     from belljar.ledger.tree.checkpoint import NAME
-    from belljar.ledger.tree.epochs import peek, read
+    from belljar.ledger.tree.epochs import peek, read, unpacked
     from belljar.ledger.tree.note import MAX_NOTE
     from belljar.ledger.tree.tilefiles import TileReader
 
@@ -68,6 +67,6 @@ def _signed(directory: str, wanted: int) -> tuple[int, int, int] | None:
     found = peek(data, NAME)
     entries = 0
     if found.size:
-        first, count, *_rest = fields(TileReader(directory, found.size).leaf(found.size - 1))
+        first, count, *_rest = unpacked(TileReader(directory, found.size).leaf(found.size - 1))
         entries = first + count - 1
     return (found.size, entries, found.epoch or 0) if entries >= wanted else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from belljar.errors import LedgerError
+from belljar.ledger import folders
 from belljar.ledger.cursor import Cursor, Torn
 from belljar.ledger.format import NAME
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "books"
 _NEXT: Final = "ledger.next"
 _MOST_DIGITS: Final = 18
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -39,14 +40,7 @@ def closed(directory: str) -> list[int]:
     The one that is being closed may be among them and be the open one as well.
     Raises `LedgerError` when the directory cannot be read.
     """
-    try:
-        names = os.listdir(os.path.join(directory, FOLDER))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        where = os.path.join(directory, FOLDER)
-        raise LedgerError(f"cannot read the ledger {where}: {error.strerror}") from error
-    return sorted(filter(None, map(first_of, names)))
+    return sorted(filter(None, map(first_of, folders.names(directory, FOLDER))))
 
 
 def first_of(file: str) -> int:
@@ -83,13 +77,17 @@ def settle(folder: int, first: int) -> None:
     """
     if FOLDER not in os.listdir(folder):
         os.mkdir(FOLDER, 0o700, dir_fd=folder)
+    books = os.open(FOLDER, _FOLDER, dir_fd=folder)
+    file = os.path.basename(name(first))
     try:
-        os.link(NAME, name(first), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(NAME, file, src_dir_fd=folder, dst_dir_fd=books, follow_symlinks=False)
     except FileExistsError:
         here = os.stat(NAME, dir_fd=folder, follow_symlinks=False)
-        there = os.stat(name(first), dir_fd=folder, follow_symlinks=False)
+        there = os.stat(file, dir_fd=books, follow_symlinks=False)
         if not os.path.samestat(here, there):
             raise
+    finally:
+        os.close(books)
 
 
 def prepare(folder: int, header: bytes) -> None:
@@ -107,7 +105,7 @@ def prepare(folder: int, header: bytes) -> None:
 def replace(folder: int, fd: int) -> None:
     """Put the next book in the place of the one open at `fd`, once the disk has that one."""
     os.fsync(fd)
-    books = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    books = os.open(FOLDER, _FOLDER, dir_fd=folder)
     try:
         os.fsync(books)
     finally:

@@ -8,7 +8,9 @@ RECOVERED record names yet, `torn-*.bin` one that is named. The caller holds the
 from __future__ import annotations
 
 import os
+import stat
 
+from belljar.ledger.folders import open_at
 from belljar.ledger.format import sha256
 
 TYPE_CHECKING = False
@@ -48,7 +50,7 @@ def untold(folder: int) -> Iterator[tuple[str, int, int, str]]:
             continue
         if name.endswith(".tmp"):
             os.unlink(name, dir_fd=folder)
-        elif name.endswith(".part"):
+        elif name.endswith(".part") and _regular(folder, name):
             offset = name.split("-")[1]
             if offset.isascii() and offset.isdigit() and len(offset) < 20:
                 length, digest = _digest(folder, name)
@@ -60,8 +62,13 @@ def told(folder: int, name: str) -> None:
     os.rename(name[:-4] + ".part", name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
+def _regular(folder: int, name: str) -> bool:
+    """A pipe of that name must not hold up a writer."""
+    return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
 def _digest(folder: int, name: str) -> tuple[int, str]:
-    side = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
+    side = open_at(folder, name)
     try:
         state, length = sha256(b""), 0
         while part := os.read(side, _CHUNK):

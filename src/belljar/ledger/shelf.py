@@ -8,6 +8,7 @@ import fcntl
 import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import folders
 from belljar.ledger.books import closed, name
 from belljar.ledger.cursor import Cursor
 from belljar.ledger.format import FILE_SIZE, NAME
@@ -17,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TRIES: Final = 50
 
 
@@ -38,11 +38,18 @@ class Book(Value):
 def load(directory: str, file: str) -> Book:
     """Open the book in `file`. Raises `FileNotFoundError`, `LedgerError`, `LedgerCorrupt`."""
     path = os.path.join(directory, file)
+    folder, _, base = file.rpartition("/")
     try:
-        fd = os.open(path, _FLAGS)
+        inside = folders.enter(directory, folder)
+        try:
+            fd = folders.open_at(inside, base)
+        finally:
+            os.close(inside)
     except FileNotFoundError:
         raise
     except OSError as error:
+        if folder:
+            raise folders.cannot(directory, file, error) from error
         raise _cannot(path, error) from error
     try:
         size = locked_size(fd, path)

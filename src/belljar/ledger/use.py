@@ -14,26 +14,69 @@ if TYPE_CHECKING:
     from typing import Final
 
 IN_USE: Final = "ledger.use"
+#: Folders of a ledger in which something is written or deleted.
+FOLDERS: Final = ("books", "keys", "sinks", "tile")
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_TOP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES: Final = 20
 
 
 def check_owner(fd: int, folder: int, path: str) -> None:
-    """Refuse a ledger that someone else can write: it would record nothing. `LedgerError`."""
-    mine = (0, os.geteuid())
+    """Refuse to write a ledger that someone else can write, or that is somebody else's.
+
+    It would record nothing, or do that other's work with our rights: root is no exception. `fd` is
+    the open book at `path`, `folder` the directory. Raises `LedgerError`.
+    """
+    check_folders(folder, os.path.dirname(path))
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(f"cannot open the ledger {path}: not a regular file")
-    if (found.st_uid not in mine and mine[1] != 0) or found.st_mode & 0o022:
+    _check(found, f"ledger {path}", "chmod 600 it")
+
+
+def check_folders(folder: int, directory: str) -> None:
+    """`check_owner` of the directory open at `folder` and of the folders in it that are written."""
+    _check(os.fstat(folder), f"ledger directory {directory}", "chmod 700 it")
+    for name in FOLDERS:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        where = os.path.join(directory, name)
+        if not stat.S_ISDIR(found.st_mode):
+            raise LedgerError(
+                f"cannot trust the ledger directory {directory}: {name} is a link or a file, not a "
+                "folder of its own; find out who put it there, or use another directory"
+            )
+        _check(found, f"ledger directory {where}", "chmod 700 it")
+
+
+def check_directory(directory: str) -> None:
+    """`check_folders` of the ledger at this path. Raises `OSError` where it is none."""
+    link = os.lstat(directory)
+    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid()):
         raise LedgerError(
-            f"cannot trust the ledger {path}: others can write it; "
-            "use another directory or chmod 600 it"
+            f"cannot trust the ledger directory {directory}: it is a link that user {link.st_uid} "
+            "made; name the directory itself"
         )
-    mode = os.fstat(folder).st_mode
-    if mode & 0o002 and not mode & stat.S_ISVTX:
+    folder = os.open(directory, _TOP)
+    try:
+        check_folders(folder, directory)
+    finally:
+        os.close(folder)
+
+
+def _check(found: os.stat_result, what: str, remedy: str) -> None:
+    me = os.geteuid()
+    if found.st_uid != me:
         raise LedgerError(
-            f"cannot trust the ledger directory {os.path.dirname(path)}: anyone can write it; "
-            "use another or chmod 700 it"
+            f"cannot trust the {what}: it belongs to user {found.st_uid}, and user {me} would "
+            "write it; do it as that user, or use another directory"
+        )
+    if found.st_mode & 0o022:
+        who = "anyone" if found.st_mode & 0o002 and stat.S_ISDIR(found.st_mode) else "others"
+        raise LedgerError(
+            f"cannot trust the {what}: {who} can write it; use another directory or {remedy}"
         )
 
 

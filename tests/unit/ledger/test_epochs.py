@@ -41,14 +41,19 @@ def test_no_bytes_make_splitting_fail_or_lose_any(data: bytes) -> None:
 
 def test_only_a_beginning_of_the_newest_note_is_a_killed_clerks(tmp_path: Path) -> None:
     directory = str(tmp_path)
-    assert epochs.history(directory, None) == ([], 0)
+
+    def history(current: bytes | None) -> tuple[list[bytes], int]:
+        found = epochs.History(directory, current)
+        return list(found), found.torn
+
+    assert history(None) == ([], 0)
     one, two, other = note(1), note(2, 2), note(3, 3)
     epochs.append(directory, epochs.NAME, one)
     epochs.append(directory, epochs.NAME, two[:50])
-    assert epochs.history(directory, two) == ([one], 50)
-    assert epochs.history(directory, other) == ([one, two[:50]], 0)
+    assert history(two) == ([one], 50)
+    assert history(other) == ([one, two[:50]], 0)
     epochs.append(directory, epochs.NAME, two, torn=50)
-    assert epochs.history(directory, two) == ([one, two], 0)
+    assert history(two) == ([one, two], 0)
 
 
 def test_an_epoch_record_names_the_next_epoch_and_a_key_of_this_ledger() -> None:

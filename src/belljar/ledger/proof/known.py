@@ -10,6 +10,7 @@ import fcntl
 import os
 
 from belljar.errors import LedgerError
+from belljar.ledger.folders import read_at
 from belljar.ledger.place import default_directory
 from belljar.ledger.tree.note import NoteMalformed, VerifierKey, parse_vkey
 from belljar.model import Value
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "known-ledgers"
 MAX_FILE: Final = 4 << 20
+_MOST_LINKS: Final = 40
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -41,19 +43,19 @@ def path() -> str:
 def find(directory: str, origin: str) -> Known | None:
     """What was noted first of the ledger in `directory`; else of the ledger `origin`, wherever.
 
-    So a ledger that was put into another's place does not pass, and one that was moved does.
+    So a ledger that was put into another's place does not pass, and one that was moved does. A
+    place is every name on the way: a link that took the place of a known ledger counts as it.
     Raises `LedgerError` when there is such a file and it cannot be read.
 
     >>> find("/no/such/directory", "belljar.ledger/0")  # doctest: +SKIP
     """
-    place = os.path.realpath(directory)
+    noted: dict[str, Known] = {}
     moved = None
     for one in _read():
-        if one.directory == place:
-            return one
+        noted.setdefault(one.directory, one)
         if one.origin == origin and moved is None:
             moved = one
-    return moved
+    return next((noted[place] for place in _places(directory) if place in noted), moved)
 
 
 def note(directory: str, fixed: VerifierKey, genesis: VerifierKey) -> bool:
@@ -88,11 +90,26 @@ def note(directory: str, fixed: VerifierKey, genesis: VerifierKey) -> bool:
     return True
 
 
+def _places(directory: str) -> list[str]:
+    """The names that a directory has while its links are followed, one link after the other."""
+    path = os.path.abspath(directory)
+    found = [path]
+    for _ in range(_MOST_LINKS):
+        parts = path.split("/")
+        heads = ("/".join(parts[:end]) for end in range(2, len(parts) + 1))
+        link = next((head for head in heads if os.path.islink(head)), None)
+        if link is None:
+            break
+        there = os.path.join(os.path.dirname(link), os.readlink(link))
+        path = os.path.abspath(there + path[len(link) :])
+        found.append(path)
+    return [*found, os.path.realpath(directory)]
+
+
 def _read() -> list[Known]:
     where = path()
     try:
-        with open(where, "rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_at(None, where, MAX_FILE + 1)
     except FileNotFoundError:
         return []
     except OSError as error:

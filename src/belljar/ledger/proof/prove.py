@@ -143,20 +143,12 @@ def check_consistency(proof: bytes) -> tuple[tuple[int, bytes], tuple[int, bytes
     return sides[0], sides[1]
 
 
-def fields(data: bytes) -> tuple[int, int, int, int, bytes]:
-    """First entry, entries, payload's length, time and hash of a leaf. Raises `LedgerCorrupt`."""
-    if len(data) != LEAF_SIZE:
-        raise LedgerCorrupt(f"a leaf of the tree has {len(data)} bytes, expected {LEAF_SIZE}", 0)
-    first, count, length, time, own = LEAF.unpack(data)
-    return first, count, length, time, own
-
-
 def _holding(tiles: TileReader, entry: int) -> int | None:
     """The index of the record that holds `entry`, by halving."""
     low, high = 0, tiles.size
     while low < high:
         middle = (low + high) // 2
-        first, count, *_rest = fields(tiles.leaf(middle))
+        first, count, *_rest = epochs.unpacked(tiles.leaf(middle))
         if first <= entry < first + count:
             return middle
         if entry < first:

@@ -6,14 +6,13 @@ the records make of it. So a difference is named by its record, or by the file t
 
 from __future__ import annotations
 
-import os
-
-from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.errors import LedgerCorrupt
+from belljar.ledger import folders
 from belljar.ledger.format import EPOCH, RECOVERED
 from belljar.ledger.leaf import LEAF, LEAF_SIZE
 from belljar.ledger.reader import Reader
 from belljar.ledger.tree.merkle import EMPTY, SIZE, Tree, leaf_hash, parents, span
-from belljar.ledger.tree.tilefiles import ENTRIES, WIDTH, TileReader, path, top
+from belljar.ledger.tree.tilefiles import ENTRIES, WIDTH, TileReader, partial, path, top
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 _LENGTH: Final = LEAF_SIZE.to_bytes(2, "big")
 _MOST_SIDES: Final = 10_000
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LONGEST_SIDE: Final = 4096  # bytes of a RECOVERED record: ours have 150
 
 
 class Signed(Value):
@@ -93,7 +92,7 @@ class Walk(Reader):
                     self._on_epoch(self.size - 1, first, bytes(body), data)
             elif kind == EPOCH:
                 self._on_epoch(self.size - 1, first, bytes(body), b"")
-            if kind == RECOVERED and len(self.sides) < _MOST_SIDES:
+            if kind == RECOVERED and len(body) <= _LONGEST_SIDE and len(self.sides) < _MOST_SIDES:
                 self.sides.append((first, bytes(body)))
             yield step
 
@@ -204,19 +203,22 @@ class Walk(Reader):
     def _compare(self, level: Level, number: int, want: bytes, unit: int, width: int) -> None:
         """Every file of a tile, the narrower ones before it, too, with `want`."""
         full = path(level, number)
-        names = {int(n): f"{full}.p/{n}" for n in self._partial(full)}
-        if self._exists(full):
-            names[WIDTH] = full
+        narrow = filter(None, map(partial, folders.names(self.directory, f"{full}.p")))
+        # The full one last: narrower ones go only after it is there.
+        names = {one: f"{full}.p/{one}" for one in narrow} | {WIDTH: full}
+        files = {
+            one: data
+            for one, where in names.items()
+            if (data := folders.read(self.directory, where, WIDTH * unit + 1)) is not None
+        }
         count = len(want) // unit
         base = number * WIDTH
         step = 1 if isinstance(level, str) else 1 << 8 * level
         complete = min(WIDTH, self._signed // step - base)
-        if width >= complete and complete not in names and WIDTH not in names:
+        if width >= complete and complete not in files and WIDTH not in files:
             self._note(base, False, f"{path(level, number, complete)} is missing")
-        for has, where in sorted(names.items()):
-            data = self._load(where, WIDTH * unit + 1)
-            if data is None:
-                continue  # a wider one took its place just now
+        for has, data in sorted(files.items()):
+            where = names[has]
             known = min(has, count) * unit
             if data[:known] == want[:known] and len(data) == has * unit:
                 continue
@@ -234,23 +236,3 @@ class Walk(Reader):
     def _note(self, index: int, exact: bool, what: str) -> None:
         if len(self._odd) < WIDTH:
             self._odd.append((index, exact, what))
-
-    def _partial(self, full: str) -> list[str]:
-        try:
-            names = os.listdir(os.path.join(self.directory, f"{full}.p"))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [n for n in names if n.isascii() and n.isdigit() and 0 < int(n[:4]) < WIDTH]
-
-    def _exists(self, where: str) -> bool:
-        return os.path.lexists(os.path.join(self.directory, where))
-
-    def _load(self, where: str, most: int) -> bytes | None:
-        try:
-            fd = os.open(os.path.join(self.directory, where), _READ)
-            with os.fdopen(fd, "rb") as file:
-                return file.read(most)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LedgerError(f"cannot read {where}: {error.strerror}") from error

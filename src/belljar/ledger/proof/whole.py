@@ -10,6 +10,7 @@ import os
 from contextlib import closing
 
 from belljar.errors import LedgerCorrupt
+from belljar.ledger import folders
 from belljar.ledger.proof.walk import Signed, Walk
 from belljar.ledger.reader import Report
 from belljar.ledger.tree import custody, epochs, keys
@@ -46,7 +47,9 @@ class Whole(Value):
     are `note`, and `unsigned` are not; `ended` epochs have their last checkpoint. `trust` says
     where the keys come from: `given`, `noted` (outside, at creation) or `own` (only the ledger's
     own files say so). `witnessed`: name, size and time (s) of each cosignature that was verified.
-    `pinned` is the size of the pin, None without one. `gone` names side files that are missing.
+    `pinned` is the size of the pin, None without one. `gone` names side files that are missing,
+    `unread` those that are too long to be read all. The clerk once said that it had signed `missed`
+    more records than are: its word proves nothing, and yet.
     """
 
     report: Report
@@ -59,6 +62,8 @@ class Whole(Value):
     witnessed: tuple[tuple[str, int, int], ...]
     pinned: int | None
     gone: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    missed: int = 0
 
 
 def examine(
@@ -100,15 +105,17 @@ class _Examination:
         witnesses: list[VerifierKey],
     ) -> None:
         self.directory = directory
-        self.note, self.notes, self.torn = self._snapshot()
-        self.lines = epochs.read(directory, epochs.KEYS, epochs.MAX_FILE)
+        said = state(directory).get("records")
+        self.said = said if type(said) is int else 0  # before anything else: it only grows
+        self.note, self.notes = self._snapshot()
+        self.lines: bytes | None = None
         self.roots: list[Signed] = []
         self.witnessed: list[tuple[str, int, int]] = []
         self.last: Checkpoint | None = None
         self.signed = 0
         self.epoch = 0  # that the record reached belongs to
         self.time = 0
-        self.ended: list[Checkpoint] = []
+        self.ended: list[Signed] = []
         self.remembered: list[Commitment] = []
         self.commitments: list[VerifierKey] = []
         self.pin: Checkpoint | None = None
@@ -118,11 +125,15 @@ class _Examination:
 
     def outdated(self) -> bool:
         """Whether the notes are others by now."""
-        if self._snapshot() != (self.note, self.notes, self.torn):
-            return True
-        return epochs.read(self.directory, epochs.KEYS, epochs.MAX_FILE) != self.lines
+        return self._snapshot() != (self.note, self.notes) or self._lines() != self.lines
+
+    def _lines(self) -> bytes | None:
+        """`keys/epochs`, which never has more lines than there are epochs."""
+        most = (len(self.notes) + 2) * epochs.MAX_LINE
+        return epochs.read(self.directory, epochs.KEYS, most)
 
     def run(self) -> Whole:
+        self.lines = self._lines()
         self._begin()
         ends = {one.size for one in self.ended}
         walk = Walk(self.directory, self.signed, self.roots, ends, self._on_epoch)
@@ -140,10 +151,11 @@ class _Examination:
             ended = len(self.ended)
             now, before = self.commitments[ended], self.commitments[max(0, ended - 1)]
             custody.check_private(self.directory, self.fixed, now, before)
-        gone = custody.check_sides(self.directory, walk.sides)
+        gone, unread = custody.check_sides(self.directory, walk.sides)
         return Whole(
             report, self.last, self.signed, walk.size - self.signed, len(self.ended), self.trust,
             self.note or b"", tuple(self.witnessed), self.pin.size if self.pin else None, gone,
+            unread, max(0, self.said - self.signed),
         )  # fmt: skip
 
     def _begin(self) -> None:
@@ -162,14 +174,14 @@ class _Examination:
 
     # -- before the walk: notes and keys
 
-    def _snapshot(self) -> tuple[bytes | None, list[bytes], int]:
+    def _snapshot(self) -> tuple[bytes | None, epochs.History]:
         """`checkpoint` and `epochs` as they were at one moment."""
         for _ in range(_TRIES):
             current = epochs.read(self.directory, CHECKPOINT, MAX_NOTE)
-            notes, torn = epochs.history(self.directory, current)
-            if current is None or not notes or self._ended_by(current) >= len(notes):
+            notes = epochs.History(self.directory, current)
+            if current is None or not len(notes) or self._ended_by(current) >= len(notes):
                 break
-        return current, notes, torn
+        return current, notes
 
     def _ended_by(self, note: bytes) -> int:
         """How many epochs can have ended when this checkpoint was signed."""
@@ -189,10 +201,10 @@ class _Examination:
             where = f"note {number} of {epochs.NAME}"
             one = epochs.opened(note, [self.fixed], where)
             self._check_order(one, number - 1, where)
-            self.ended.append(one)
-            self.roots.append(Signed(one.size, one.root, where))
+            self.ended.append(Signed(one.size, one.root, where))
+        self.roots.extend(self.ended)
         if self.note is None:
-            if self.notes or self._signed_before():
+            if len(self.notes) or self._signed_before():
                 raise LedgerCorrupt(f"{CHECKPOINT} is missing, and there was one", 0)
             return
         last = self.last = epochs.opened(self.note, [self.fixed], CHECKPOINT)
@@ -215,11 +227,10 @@ class _Examination:
 
     def _signed_before(self) -> bool:
         """Whether more was done than a clerk does before its first checkpoint."""
-        records = state(self.directory).get("records")
         later = any(
             os.path.lexists(os.path.join(self.directory, name)) for name in (epochs.KEYS, _WITNESS)
         )
-        return later or (type(records) is int and records > 0)
+        return later or self.said > 0
 
     def _check_order(self, one: Checkpoint, epoch: int, where: str) -> None:
         """Sizes and times never go back, and epochs count."""
@@ -230,8 +241,7 @@ class _Examination:
 
     def _open_witnesses(self, wanted: list[VerifierKey]) -> None:
         """Cosigned checkpoints in `witness/` are no newer than ours; with a key, they verify."""
-        folder = os.path.join(self.directory, _WITNESS)
-        names = sorted(os.listdir(folder))[:_MOST_WITNESSES] if os.path.isdir(folder) else []
+        names = sorted(folders.names(self.directory, _WITNESS))[:_MOST_WITNESSES]
         by_id = {key.id.hex(): key for key in wanted}
         for name in names:
             if len(name) != 8 or name.endswith(".tmp"):
@@ -320,7 +330,10 @@ class _Examination:
                 f"{where} covers {self.ended[number - 1].size} records, but {what} ended the epoch",
                 0,
             )
-        epochs.opened(self.notes[number - 1], [self.fixed, self.commitments[number - 1]], where)
+        signers = [self.fixed, self.commitments[number - 1]]
+        again = epochs.opened(self.notes[number - 1], signers, where)
+        if (again.size, again.root) != (index + 1, self.ended[number - 1].root):
+            raise LedgerCorrupt(f"{where} changed while it was read", 0)
 
     # -- behind it
 

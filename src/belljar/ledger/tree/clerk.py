@@ -15,10 +15,11 @@ import threading
 import time
 from contextlib import suppress
 
-from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.errors import LedgerError
+from belljar.ledger import folders
 from belljar.ledger.tree.notary import Notary
 from belljar.ledger.tree.summon import LOCK
-from belljar.ledger.use import IN_USE
+from belljar.ledger.use import IN_USE, check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Clerk:
         self._fed = False  # whether the sinks have nothing more to do at once
 
     def start(self, patience: float = 0.2) -> bool:
-        """Become the clerk. Raises `OSError`."""
+        """Become the clerk. Raises `OSError`, `LedgerError` where others can write the ledger."""
+        check_directory(self.directory)
         self._lock = os.open(os.path.join(self.directory, LOCK), _FLAGS, 0o600)
         deadline = time.monotonic() + patience
         while True:
@@ -263,10 +265,8 @@ def state(directory: str) -> dict[str, Any]:
     {}
     """
     try:
-        fd = os.open(os.path.join(directory, STATE), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(fd, "rb") as file:
-            found = json.loads(file.read(_STATE_SIZE))
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(folders.read(directory, STATE, _STATE_SIZE) or b"")
+    except (LedgerError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -290,8 +290,8 @@ def main(directory: str) -> int:
         if not clerk.start():
             return 0
         clerk.work()
-    except (OSError, LedgerCorrupt):
-        return 1  # the ledger is gone, or its disk lets nobody lock
+    except (OSError, LedgerError):
+        return 1  # the ledger is gone or not ours alone, or its disk lets nobody lock
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 from hashlib import sha256
 
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import folders
 from belljar.ledger.proof import known
 from belljar.ledger.tree import epochs, keys
 from belljar.ledger.tree.keys import epoch_name, origin_of
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 GIVEN: Final = "given"
 NOTED: Final = "noted"
 OWN: Final = "own"
-_SIDE_FILE: Final = 64 << 20
+#: Torn ends are looked into up to this many bytes: 0.2 s, however many there are said to be.
+MOST_OF_SIDES: Final = 256 << 20
 
 
 def keys_of(
@@ -83,7 +85,7 @@ def check_private(
         if not os.access(path, os.R_OK):
             continue
         try:
-            found = keys.load(path)
+            found = keys.load(path, mine=False)
         except LedgerError as error:
             if ending and name == keys.EPOCH:
                 continue  # just being erased
@@ -99,7 +101,7 @@ def delivered(directory: str) -> tuple[str, int]:
     Sinks are given entries before anything signs them: so it is a word about the ledger's end.
     """
     furthest = "", 0
-    if os.path.isdir(os.path.join(directory, "sinks")):
+    if folders.names(directory, "sinks"):
         from belljar.ledger.sinks import store
 
         for name in store.names(directory):
@@ -110,25 +112,74 @@ def delivered(directory: str) -> tuple[str, int]:
     return furthest
 
 
-def check_sides(directory: str, told: list[tuple[int, bytes]]) -> tuple[str, ...]:
-    """Check the torn ends that RECOVERED records (entry, payload) name; those that are missing.
+def check_sides(
+    directory: str, told: list[tuple[int, bytes]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Check the torn ends that RECOVERED records (entry, payload) name: those that are missing, and
+    those that are not looked into because there is too much of them (`MOST_OF_SIDES` in all).
 
     They hold no entry. Raises `LedgerCorrupt` for one that is another.
     """
+    gone: dict[str, None] = {}
+    unread: dict[str, None] = {}
+    digests: dict[str, str] = {}  # each is read once, however many records name it
+    left = MOST_OF_SIDES
+    for first, payload in told:
+        name, length, digest = _side(payload)
+        if not name or name in unread or name in gone:
+            continue
+        if name not in digests:
+            try:
+                size, digests[name] = _hashed(directory, name, length, left)
+            except FileNotFoundError:
+                gone[name] = None
+                continue
+            if not digests[name]:
+                unread[name] = None
+                continue
+            left -= size if size == length else 0
+        if digests[name] != digest:
+            raise LedgerCorrupt(f"{name} is not what entry {first} says of it", 0)
+    return tuple(gone), tuple(unread)
+
+
+def _side(payload: bytes) -> tuple[str, int, str]:
+    """Name, length and digest by a RECOVERED record; no name where nothing rests on it."""
     import msgspec
 
-    gone = []
-    for first, payload in told:
-        try:
-            found = msgspec.msgpack.decode(payload)
-            name, digest = found["file"], found["sha256"]
-            if not name.startswith("torn-") or "/" in name:
-                raise ValueError("no side file")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue  # nothing rests on it
-        data = epochs.read(directory, name, _SIDE_FILE)
-        if data is None:
-            gone.append(name)
-        elif sha256(data).hexdigest() != digest:
-            raise LedgerCorrupt(f"{name} is not what entry {first} says of it", 0)
-    return tuple(gone)
+    try:
+        found = msgspec.msgpack.decode(payload)
+        name, length, digest = found["file"], found["length"], found["sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", 0, ""
+    fits = type(name) is str and name.startswith("torn-") and "/" not in name and "\0" not in name
+    if not fits or type(length) is not int or type(digest) is not str:
+        return "", 0, ""
+    return name, length, digest
+
+
+def _hashed(directory: str, name: str, length: int, left: int) -> tuple[int, str]:
+    """Size and SHA-256 of a side file; it is only read when it has `length` bytes and no more than
+    `left`. Raises `FileNotFoundError`, `LedgerCorrupt`."""
+    folder = fd = -1
+    try:
+        folder = folders.enter(directory)
+        fd = folders.open_at(folder, name)
+        size = os.fstat(fd).st_size
+        if size != length:
+            return size, "another length"
+        if size > left:
+            return size, ""
+        state = sha256()
+        while left > 0 and (part := os.read(fd, min(left, 1 << 20))):
+            state.update(part)
+            left -= len(part)
+        return size, state.hexdigest()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise folders.cannot(directory, name, error) from error
+    finally:
+        for one in (folder, fd):
+            if one >= 0:
+                os.close(one)

@@ -9,11 +9,14 @@ signed for good, by keys that nobody has any more.
 from __future__ import annotations
 
 import os
+from array import array
+from io import BytesIO
+from itertools import pairwise
 
-from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import shelf
+from belljar.errors import LedgerCorrupt
+from belljar.ledger import folders, shelf
 from belljar.ledger.format import EPOCH, MAGIC, RECORD, VERSION, sha256
-from belljar.ledger.leaf import LEAF
+from belljar.ledger.leaf import LEAF, LEAF_SIZE
 from belljar.ledger.tree import checkpoint as checkpoints
 from belljar.ledger.tree.checkpoint import Checkpoint
 from belljar.ledger.tree.keys import epoch_name
@@ -29,7 +32,8 @@ from belljar.ledger.tree.note import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from collections.abc import Iterator
+    from typing import BinaryIO, Final
 
     from belljar.ledger.tree.tilefiles import TileReader
 
@@ -38,13 +42,16 @@ if TYPE_CHECKING:
 
 NAME: Final = checkpoints.EPOCHS
 #: Half a million epochs: nine years of a clerk that never rests.
+MAX_EPOCHS: Final = 1 << 19
 MAX_FILE: Final = 1 << 28
+#: One of our own notes is 450 bytes long, a line of `KEYS` 240.
+MAX_KEPT: Final = 4096
+MAX_LINE: Final = 512
 #: One line for each epoch but the first: vkey, seed and previous hash of its EPOCH record (hex).
 #: So the record can still be proved to have been that one when its book was pruned.
 KEYS: Final = "keys/epochs"
 _MAX_PAYLOAD: Final = 4096
 _DASH: Final = "\u2014 ".encode()
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _APPEND: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 )
@@ -83,15 +90,8 @@ def committed(payload: bytes | memoryview, origin: str) -> tuple[int, VerifierKe
 
 def read(directory: str, name: str, most: int) -> bytes | None:
     """A small file of the ledger, None when there is none. Raises `LedgerError`."""
-    path = os.path.join(directory, name)
-    try:
-        with os.fdopen(os.open(path, _READ), "rb") as file:
-            data = file.read(most + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LedgerError(f"cannot read {name} in {directory}: {error.strerror}") from error
-    if len(data) > most:
+    data = folders.read(directory, name, most + 1)
+    if data is not None and len(data) > most:
         raise LedgerCorrupt(f"{name} is longer than {most} bytes", most)
     return data
 
@@ -101,33 +101,95 @@ def split(data: bytes) -> list[bytes]:
 
     A note goes from a line that is no signature to the last signature line before another such.
     """
-    notes: list[bytes] = []
-    begin = at = 0
-    signed = False
-    while at < len(data):
-        end = data.find(b"\n", at) + 1 or len(data)
-        signature = data.startswith(_DASH, at)
-        if signed and not signature:
-            notes.append(data[begin:at])
-            begin = at
-        signed = signature
-        at = end
-    if begin < len(data):
-        notes.append(data[begin:])
-    return notes
+    ends = _ends(BytesIO(data), len(data))
+    return [data[begin:end] for begin, end in pairwise(ends)]
 
 
-def history(directory: str, current: bytes | None) -> tuple[list[bytes], int]:
-    """The notes in `epochs`, and how many bytes at its end a killed clerk left.
+class History:
+    """The notes in the `epochs` of a ledger at one moment: where each lies, 8 bytes a note.
 
-    It writes `checkpoint` (`current`) before it appends the same note to `epochs`: what is a
-    beginning of that note is no damage. Raises `LedgerError`.
+    `torn` bytes at the end of the file a killed clerk left: it writes `checkpoint` (`current`)
+    before it appends the same note to `epochs`, so what is a beginning of that note is no damage.
+    Raises `LedgerError`, `LedgerCorrupt` at the first note that is longer than any, or too many.
+
+    >>> len(History("/no/such/directory", None))
+    0
     """
-    data = read(directory, NAME, MAX_FILE) or b""
-    notes = split(data)
-    if notes and current and notes[-1] != current and current.startswith(notes[-1]):
-        return notes[:-1], len(notes.pop())
-    return notes, 0
+
+    def __init__(self, directory: str, current: bytes | None) -> None:
+        self._directory = directory
+        self._ends = array("Q", (0,))
+        self.torn = 0
+        try:
+            fd = self._open()
+        except FileNotFoundError:
+            return
+        with os.fdopen(fd, "rb") as file:
+            self._ends = _ends(file, MAX_KEPT)
+        if len(self) and current:
+            last = self[-1]
+            if last != current and current.startswith(last):
+                self._ends.pop()
+                self.torn = len(last)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        """The bytes of a note, as they are now; -1 for the last. Raises `LedgerError`."""
+        number += len(self) if number < 0 else 0
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        begin, end = self._ends[number : number + 2]
+        fd = self._open()
+        try:
+            return os.pread(fd, end - begin, begin)
+        finally:
+            os.close(fd)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether no note came or went between the two."""
+        if not isinstance(other, History):
+            return NotImplemented
+        return (self._ends, self.torn) == (other._ends, other.torn)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _open(self) -> int:
+        folder = -1
+        try:
+            folder = folders.enter(self._directory)
+            return folders.open_at(folder, NAME)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise folders.cannot(self._directory, NAME, error) from error
+        finally:
+            if folder >= 0:
+                os.close(folder)
+
+
+def _ends(file: BinaryIO, most: int) -> array[int]:
+    """Where the notes in a file end, 0 before them. Raises `LedgerCorrupt` for one longer than
+    `most`, so that nobody has to read the rest."""
+    ends = array("Q", (0,))
+    at = 0
+    signed = False
+    while line := file.readline(most + 1):
+        signature = line.startswith(_DASH)
+        if signed and not signature:
+            ends.append(at)
+        signed = signature
+        at += len(line)
+        if at - ends[-1] > most or len(ends) > MAX_EPOCHS:
+            what = f"is longer than {most} bytes" if at - ends[-1] > most else "is one too many"
+            raise LedgerCorrupt(f"note {len(ends)} of {NAME} {what}", at)
+    if at > ends[-1]:
+        ends.append(at)
+    return ends
 
 
 def opened(note: bytes, keys: list[VerifierKey], where: str) -> Checkpoint:
@@ -154,9 +216,17 @@ def peek(note: bytes, where: str) -> Checkpoint:
         raise LedgerCorrupt(f"{where} cannot be read: {error}", 0) from error
 
 
+def unpacked(data: bytes) -> tuple[int, int, int, int, bytes]:
+    """First entry, entries, payload's length, time and hash of a leaf. Raises `LedgerCorrupt`."""
+    if len(data) != LEAF_SIZE:
+        raise LedgerCorrupt(f"a leaf of the tree has {len(data)} bytes, expected {LEAF_SIZE}", 0)
+    first, count, length, time, own = LEAF.unpack(data)
+    return first, count, length, time, own
+
+
 def own_hash(data: bytes, made_of: Commitment, epoch: int) -> bytes:
     """What the hash of the EPOCH record with the leaf `data` has to be if it committed that."""
-    first, count, length, time, _own = LEAF.unpack(data)
+    first, count, length, time, _own = unpacked(data)
     key, seed, previous = made_of
     payload = commitment(epoch, key)
     head = RECORD.pack(MAGIC, VERSION, EPOCH, 0, bytes(16), first, count, length, time)
@@ -167,7 +237,7 @@ def own_hash(data: bytes, made_of: Commitment, epoch: int) -> bytes:
 def recall(directory: str, tiles: TileReader, index: int, epoch: int, key: VerifierKey) -> bytes:
     """The line of `KEYS` for the EPOCH record at `index`. Raises `LedgerError`."""
     data = tiles.leaf(index)
-    book = shelf.holding(directory, LEAF.unpack(data)[0])
+    book = shelf.holding(directory, unpacked(data)[0])
     os.close(book.fd)
     if book.cursor is not None:
         seed, begin, *_rest = book.cursor.start
@@ -203,7 +273,12 @@ def append(directory: str, name: str, note: bytes, torn: int = 0) -> None:
     It is there wholly or not at all. Raises `OSError`.
     """
     assert len(note) <= MAX_NOTE
-    fd = os.open(os.path.join(directory, name), _APPEND, 0o644)
+    folder, _, base = name.rpartition("/")
+    inside = folders.enter(directory, folder)
+    try:
+        fd = os.open(base, _APPEND, 0o644, dir_fd=inside)
+    finally:
+        os.close(inside)
     try:
         end = os.fstat(fd).st_size - torn
         if torn:

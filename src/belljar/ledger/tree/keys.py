@@ -7,11 +7,10 @@ A ledger has `keys/fixed`, `keys/epoch` (and `keys/epoch.next` while an epoch en
 from __future__ import annotations
 
 import os
-import stat
-from errno import EINVAL
 from hashlib import sha256
 
 from belljar.errors import LedgerError
+from belljar.ledger.folders import open_at, read_at
 from belljar.ledger.tree.note import (
     ED25519,
     NoteMalformed,
@@ -31,7 +30,6 @@ PUBLIC: Final = "keys/public"
 NEXT: Final = ".next"
 _MAX_FILE: Final = 1 << 16
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def origin_of(public: bytes) -> str:
@@ -82,27 +80,29 @@ def save(path: str, key: SigningKey) -> None:
         raise LedgerError(f"cannot write the key {path}: {error.strerror}") from error
 
 
-def load(path: str) -> SigningKey:
+def load(path: str, *, mine: bool = True) -> SigningKey:
     """The private key in the file `path`.
 
-    Raises `LedgerError` when there is none, when others than its owner can read or write it, or
-    when it holds no key; the message never quotes it.
+    Raises `LedgerError` when there is none, when others than its owner can read or write it, when
+    it holds no key, or, with `mine`, when that owner is not who asks (root is no exception; only
+    who signs nothing may look at another's). The message never quotes it.
     """
     try:
-        fd = os.open(path, _READ)
+        fd = open_at(None, path)
     except OSError as error:
-        raise LedgerError(f"cannot read the key {path}: {error.strerror}") from error
+        raise LedgerError(f"cannot use the key {path}: {error.strerror}") from error
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise LedgerError(f"cannot use the key {path}: not a regular file")
         if found.st_mode & 0o077:
             raise LedgerError(
                 f"cannot trust the key {path}: others can read it; make a new one "
                 "(chmod 600 only if nobody else ever could)"
             )
-        if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-            raise LedgerError(f"cannot trust the key {path}: it belongs to another user")
+        if mine and found.st_uid != os.geteuid():
+            raise LedgerError(
+                f"cannot trust the key {path}: it belongs to user {found.st_uid}, not to "
+                f"{os.geteuid()}, who would sign with it"
+            )
         data = os.read(fd, _MAX_FILE)
     finally:
         os.close(fd)
@@ -161,7 +161,10 @@ def publish(path: str, *keys: VerifierKey) -> None:
     """Append verifier keys to the file `path` (0644), one a line, in one write."""
     lines = "".join(f"{key.vkey()}\n" for key in keys).encode()
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = (
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+        fd = os.open(path, flags, 0o644)
         with os.fdopen(fd, "wb") as file:
             file.write(lines)
             file.flush()
@@ -197,17 +200,7 @@ def read_file(path: str, most: int) -> bytes:
 
     Raises `OSError`, also for what is no regular file: no link is followed, no pipe waited on.
     """
-    fd = os.open(path, _READ)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(EINVAL, "not a regular file")
-        parts = []
-        while most > 0 and (part := os.read(fd, most)):
-            parts.append(part)
-            most -= len(part)
-        return b"".join(parts)
-    finally:
-        os.close(fd)
+    return read_at(None, path, most)
 
 
 def sync_directory(path: str) -> None:
@@ -231,7 +224,7 @@ def _discard(path: str) -> None:
 
 def _overwrite(path: str) -> None:
     """Every byte of it, in place. Raises `OSError`."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         size = os.fstat(fd).st_size
         done = 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import shelf
+from belljar.ledger.folders import open_at
 from belljar.ledger.format import EPOCH, NAME
 from belljar.ledger.leaf import LEAF, leaf
 from belljar.ledger.proof.known import note as note_known
@@ -22,6 +24,7 @@ from belljar.ledger.tree.checkpoint import Checkpoint, ours
 from belljar.ledger.tree.merkle import EMPTY, verify_consistency
 from belljar.ledger.tree.note import MAX_NOTE, NoteMalformed, SigningKey, sign
 from belljar.ledger.tree.tiles import Tiles
+from belljar.ledger.use import check_directory
 from belljar.ledger.writer import NO_RUN, Writer
 
 TYPE_CHECKING = False
@@ -32,7 +35,7 @@ _TILE: Final = "tile"
 #: Leaves that are added at once, and seconds after which what there is gets signed.
 _MOST: Final = 1 << 14
 _AT_LEAST_EVERY: Final = 1.0
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Notary:
@@ -69,6 +72,7 @@ class Notary:
     def round(self) -> int:
         """Take in what was appended and sign a new checkpoint; how many records were added."""
         try:
+            check_directory(self.directory)
             reader = self._reader or self._resume()
             before = self.size
             self._take_in(reader)
@@ -111,22 +115,22 @@ class Notary:
         """Find out, from nothing but files, what is signed and what is not."""
         self._load_keys()
         data = epochs.read(self.directory, CHECKPOINT, MAX_NOTE)
-        notes, torn = epochs.history(self.directory, data)
-        if data is None and (notes or torn):
+        notes = epochs.History(self.directory, data)
+        if data is None and (len(notes) or notes.torn):
             raise LedgerCorrupt(f"{CHECKPOINT} is missing, and there was one; put it back", 0)
         fixed = [self._fixed.public]
         last = ours(self._fixed.name, 0, EMPTY, 0, 0)
         self._epoch_size = 0
         if data is not None:
             last = epochs.opened(data, fixed, CHECKPOINT)
-        if notes:
+        if len(notes):
             ended = epochs.opened(notes[-1], fixed, f"note {len(notes)} of {epochs.NAME}")
             self._epoch_size = ended.size
             if ended.size > last.size:
                 raise LedgerCorrupt(f"{CHECKPOINT} is older than the last of {epochs.NAME}", 0)
         if len(notes) - self.epoch not in (0, 1):
             raise LedgerCorrupt(f"{epochs.NAME} has {len(notes)} notes in epoch {self.epoch}", 0)
-        self._last, self._note, self._torn = last, data or b"", torn
+        self._last, self._note, self._torn = last, data or b"", notes.torn
         self.size = last.size
         self._tiles = Tiles(self.directory, last.size, sync=True)
         reader = Reader(self.directory)
@@ -223,7 +227,7 @@ class Notary:
             self.entries = 0
             return None
         wanted = self._tiles.leaf(self.size - 1)
-        first, count, *_rest = LEAF.unpack(wanted)
+        first, count, *_rest = epochs.unpacked(wanted)
         self.entries = first + count - 1
         what = f"record {self.size} (entry {first})"
         if reader.first > first:
@@ -324,7 +328,7 @@ class Notary:
     def _chain_to_disk(self) -> None:
         """What is signed must outlive the machine: a tree that knows more than the chain is lost.
         (Writers bring a book to disk before they close it.)"""
-        fd = os.open(os.path.join(self.directory, NAME), os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_at(None, os.path.join(self.directory, NAME))
         try:
             os.fdatasync(fd)
         finally:
@@ -334,6 +338,8 @@ class Notary:
 def replace(path: str, data: bytes, mode: int = 0o644) -> None:
     """Write a file anew, whole or not at all, after the disk has its bytes. Raises `OSError`."""
     temporary = f"{path}.tmp"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # of one that was killed, whatever it is by now
     with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
         file.write(data)
         file.flush()

@@ -5,10 +5,8 @@ Where they lie, what is in them, and the tree as a reader sees it. `tiles.Tiles`
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import folders
 from belljar.ledger.tree import merkle
 from belljar.ledger.tree.merkle import SIZE, leaf_hash, parents
 
@@ -24,7 +22,8 @@ ENTRIES: Final = "entries"
 #: An entry is at most this long: bundles have 16-bit lengths.
 MAX_ENTRY: Final = (1 << 16) - 1
 CACHED: Final = 256
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+#: Folders in folders: more than any 64-bit number of tiles needs.
+_DEEPEST: Final = 7
 
 
 def path(level: Level, number: int, width: int = WIDTH) -> str:
@@ -39,6 +38,17 @@ def path(level: Level, number: int, width: int = WIDTH) -> str:
         parts.append(f"x{number % 1000:03}")
     partial = "" if width == WIDTH else f".p/{width}"
     return f"tile/{level}/{'/'.join(reversed(parts))}{partial}"
+
+
+def partial(name: str) -> int:
+    """The width of the partial tile called `name` in its folder; 0 when that is no such name.
+
+    >>> partial("112"), partial("012"), partial("256"), partial("\N{SUPERSCRIPT TWO}")
+    (112, 0, 0, 0)
+    """
+    fits = name.isascii() and name.isdigit() and len(name) <= 3 and name[0] != "0"
+    width = int(name) if fits else WIDTH
+    return width if width < WIDTH else 0
 
 
 def bundle(leaves: Sequence[bytes]) -> bytes:
@@ -195,50 +205,40 @@ class TileReader:
         only after it is there. Another partial one serves a writer that goes back to a size."""
         yield width
         yield WIDTH
-        with suppress(OSError):
-            folder = path(level, number, 1).removesuffix("/1")
-            names = os.listdir(os.path.join(self.directory, folder))
-            yield from sorted(int(n) for n in names if n.isdigit() and width < int(n) < WIDTH)
+        found = folders.names(self.directory, path(level, number, 1).removesuffix("/1"))
+        yield from sorted(one for one in map(partial, found) if one > width)
 
     def _read(self, where: str, most: int) -> bytes | None:
-        try:
-            fd = os.open(os.path.join(self.directory, where), _READ)
-            with os.fdopen(fd, "rb") as file:
-                return file.read(most + 1)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LedgerError(
-                f"cannot read {where} in {self.directory}: {error.strerror}"
-            ) from error
+        return folders.read(self.directory, where, most + 1)
 
     def _found(self) -> int:
         """How many leaves the tiles of level 0 hold."""
         number = self._last(0)
         if number < 0:
             return 0
-        where = os.path.join(self.directory, path(0, number))
-        if os.path.exists(where):
+        where = path(0, number)
+        if self._there(where):
             return (number + 1) * WIDTH
-        widths = [int(name) for name in os.listdir(f"{where}.p") if name.isdigit()]
+        widths = map(partial, folders.names(self.directory, f"{where}.p"))
         return number * WIDTH + max(widths, default=0)
+
+    def _there(self, where: str) -> bool:
+        """Whether there is a file of this name, whatever it is."""
+        folder, _, name = where.rpartition("/")
+        return name in folders.names(self.directory, folder)
 
     def _last(self, level: Level) -> int:
         """The number of the last tile of a level, full or partial; -1 when there is none."""
-        folder = os.path.join(self.directory, f"tile/{level}")
-        number = -1
-        try:
-            while True:
-                deep, flat = _largest(os.listdir(folder))
-                number = max(number, 0) * 1000
-                if deep < 0:
-                    return -1 if flat < 0 else number + flat
-                number += deep
-                folder = os.path.join(folder, f"x{deep:03}")
-        except FileNotFoundError:
-            return -1
-        except OSError as error:
-            raise LedgerError(f"cannot read {folder}: {error.strerror}") from error
+        folder = f"tile/{level}"
+        number = 0
+        for _ in range(_DEEPEST):
+            deep, flat = _largest(folders.names(self.directory, folder))
+            number *= 1000
+            if deep < 0:
+                return -1 if flat < 0 else number + flat
+            number += deep
+            folder = f"{folder}/x{deep:03}"
+        raise LedgerCorrupt(f"{folder} lies deeper than any tile", 0)
 
 
 def _largest(names: list[str]) -> tuple[int, int]:

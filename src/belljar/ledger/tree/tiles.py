@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from errno import ENOTEMPTY
 
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import folders
 from belljar.ledger.tree.merkle import SIZE, leaf_hash
 from belljar.ledger.tree.tilefiles import (
     CACHED,
@@ -19,6 +21,7 @@ from belljar.ledger.tree.tilefiles import (
     WIDTH,
     TileReader,
     bundle,
+    partial,
     path,
     top,
 )
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
     from belljar.ledger.tree.tilefiles import Level
 
-_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_TMP: Final = ".tmp"
 
 
 class Tiles(TileReader):
@@ -50,7 +54,7 @@ class Tiles(TileReader):
         super().__init__(directory, size)
         self._sync = sync
         self._ready = False
-        self._folders: set[str] = set()
+        self._open: dict[str, int] = {}  # folders, while something is appended
         self._changed: set[str] = set()
 
     def append(self, leaves: Sequence[bytes]) -> int:
@@ -63,6 +67,7 @@ class Tiles(TileReader):
             raise ValueError(f"an entry of a tile has at most {MAX_ENTRY} bytes")
         try:
             if not self._ready:
+                os.makedirs(self.directory, 0o700, exist_ok=True)
                 self._forget_beyond()
             new = self.size + len(leaves)
             if leaves:
@@ -74,6 +79,8 @@ class Tiles(TileReader):
             raise LedgerError(
                 f"cannot write the tiles of {self.directory}: {error.strerror}"
             ) from error
+        finally:
+            self._let_go()
         self.size = new
         return new
 
@@ -111,60 +118,89 @@ class Tiles(TileReader):
 
     def _write(self, level: Level, number: int, width: int, data: bytes) -> None:
         """One file, whole or not at all. The partial ones before a full one go."""
-        where = os.path.join(self.directory, path(level, number, width))
-        folder = os.path.dirname(where)
-        if folder not in self._folders:
-            os.makedirs(folder, 0o700, exist_ok=True)
-            self._folders.add(folder)
-        temporary = f"{where}.tmp"
-        with os.fdopen(os.open(temporary, _WRITE, 0o600), "wb", 0) as file:
+        where = path(level, number, width)
+        folder, _, name = where.rpartition("/")
+        fd = self._folder(folder)
+        temporary = name + _TMP
+        with os.fdopen(self._new(fd, temporary), "wb", 0) as file:
             done = file.write(data)
             while done < len(data):
                 done += file.write(memoryview(data)[done:])
             if self._sync:
                 os.fsync(file.fileno())
-        os.replace(temporary, where)
+        os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
         if self._sync:
             self._changed.add(folder)
         if width == WIDTH:
             self._remove_partial(f"{where}.p", 0)
 
+    @staticmethod
+    def _new(folder: int, name: str) -> int:
+        """A new file in the place of what a killed writer left."""
+        try:
+            return os.open(name, _WRITE, 0o600, dir_fd=folder)
+        except FileExistsError:
+            os.unlink(name, dir_fd=folder)
+            return os.open(name, _WRITE, 0o600, dir_fd=folder)
+
+    def _folder(self, folder: str, *, make: bool = True) -> int:
+        """A descriptor that stays open until this `append` is over. Raises `OSError`."""
+        fd = self._open.get(folder, -1)
+        if fd < 0:
+            fd = self._open[folder] = folders.enter(self.directory, folder, make=make)
+        return fd
+
+    def _let_go(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+
     def _to_disk(self) -> None:
         """The names, too: of the folders that changed and of those that they are in."""
-        folders: set[str] = set()
+        every: set[str] = {""}
         for folder in self._changed:
-            while folder not in folders and len(folder) > len(self.directory):
-                folders.add(folder)
-                folder = os.path.dirname(folder)  # noqa: PLW2901 - a walk upwards
-        for folder in (*folders, self.directory):
+            while folder not in every:
+                every.add(folder)
+                folder = folder.rpartition("/")[0]  # noqa: PLW2901 - a walk upwards
+        for folder in sorted(every, reverse=True):
             with suppress(FileNotFoundError):  # partial tiles that were removed since
-                fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
+                folders.sync(self.directory, folder)
         self._changed.clear()
 
     def _remove_partial(self, folder: str, above: int) -> None:
-        """Remove the partial tiles wider than `above` from their folder, and it when empty."""
+        """Remove the partial tiles wider than `above` from their folder, and it when empty.
+
+        Nothing else: what has another name there, somebody else put there.
+        """
         try:
-            names = os.listdir(folder)
+            fd = self._folder(folder, make=False)
         except FileNotFoundError:
             return
-        for name in names:
-            if not name.isdigit() or int(name) > above:
-                os.unlink(os.path.join(folder, name))
+        for name in os.listdir(fd):
+            width = partial(name.removesuffix(_TMP))
+            if width > above or (width and name.endswith(_TMP)):
+                os.unlink(name, dir_fd=fd)
         if not above:
-            os.rmdir(folder)
-            self._folders.discard(folder)
+            os.close(self._open.pop(folder))
+            parent, _, name = folder.rpartition("/")
+            try:
+                os.rmdir(name, dir_fd=self._folder(parent))
+            except OSError as error:
+                if error.errno != ENOTEMPTY:
+                    raise
+
+    def _remove(self, where: str) -> None:
+        """A full tile, if it is there."""
+        folder, _, name = where.rpartition("/")
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._folder(folder, make=False))
 
     def _forget_beyond(self) -> None:
         """Make the disk hold this size and no more, and every level of it."""
         levels: list[Level] = [ENTRIES, 0]
         above = 1
-        while os.path.isdir(os.path.join(self.directory, f"tile/{above}")) or (
-            self.size >> 8 * above
-        ):
+        there = folders.names(self.directory, "tile")
+        while str(above) in there or self.size >> 8 * above:
             levels.append(above)
             above += 1
         for level in levels:
@@ -172,21 +208,19 @@ class Tiles(TileReader):
             number, width = divmod(have, WIDTH)
             if isinstance(level, int) and level > 0:
                 self._climb(level, have)
-            edge = os.path.join(self.directory, path(level, number))
-            if width and not os.path.exists(f"{edge}.p/{width}"):
+            edge = path(level, number)
+            if width and not self._there(f"{edge}.p/{width}"):
                 # Only a wider tile still has what this one held.
                 if isinstance(level, str):
                     self._write(level, number, width, bundle(self._bundle(number)))
                 else:
                     self._write(level, number, width, self._tile(level, number))
             self._remove_partial(f"{edge}.p", width)
-            with suppress(FileNotFoundError):
-                os.unlink(edge)
+            self._remove(edge)
             for beyond in range(self._last(level), number, -1):
-                where = os.path.join(self.directory, path(level, beyond))
+                where = path(level, beyond)
                 self._remove_partial(f"{where}.p", 0)
-                with suppress(FileNotFoundError):
-                    os.unlink(where)
+                self._remove(where)
         self._ready = True
 
     def _climb(self, level: int, have: int) -> None:
