@@ -16,7 +16,7 @@ COMMANDS = {
     "watch": "restrict nothing, record everything",
     "learn": "from a program or its record to the smallest policy",
     "why": "one denial or alert, explained to the end",
-    "log": "the record: verify, tail, show",
+    "log": "the record: verify, show, query, export, collect, hand on",
     "policy": "check and explain a policy file",
     "events": "the catalogue of audit events",
     "doctor": "what this machine can enforce, probed",

@@ -246,7 +246,7 @@ class _Shown:
             or result.ended_by != "exit"
         ):
             return
-        from belljar.report.text import say
+        from belljar.report.text import many, say
 
         if self._count > _MOST_SHOWN and not self._quiet:
             from belljar.report.text import printable
@@ -265,9 +265,11 @@ class _Shown:
         if result.ended_by == "signal" and not self._quiet:
             say(f"belljar: the program was ended by signal {result.signal}")
         if result.missed and not self._quiet:
-            say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
+            flaws = many(result.missed, "flaw")
+            say(f"belljar: the record has {flaws}: events lost or malformed")
         if result.unkept and not self._quiet:
-            say(f"belljar: the record is full: {result.unkept} events were counted and not kept")
+            events = many(result.unkept, "event")
+            say(f"belljar: the record is full: {events} counted and not kept")
         for path in () if self._quiet else result.planted:
             from belljar.report.text import printable
 
@@ -281,7 +283,7 @@ class _Shown:
                 from belljar.report.text import printable
 
                 where, which = printable(result.ledger), result.run_id[:8]
-                say(f"record: {where} run {which}, {result.usage.events} events")
+                say(f"record: {where} run {which}, {many(result.usage.events, 'event')}")
 
 
 def _result_place(path: str | None) -> tuple[int, str] | None:

@@ -42,6 +42,15 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def many(number: int, thing: str) -> str:
+    """`number` things: the plural is regular.
+
+    >>> many(1, "event"), many(0, "event")
+    ('1 event', '0 events')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
