@@ -150,8 +150,8 @@ class Feed:
                     wait = min(_LOOK[1], wait * 1.2)
                     if time.monotonic() - beat > _IDLE:
                         self._transport.idle()
-                        self._state_going()
                         beat = time.monotonic()
+                    self._state_going()
                 self.caught_up = self.caught_up and not reader.grown()
         return self._keep()
 
