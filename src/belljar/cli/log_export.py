@@ -22,9 +22,10 @@ _LEAST, _MOST = -(1 << 62), 1 << 62
 
 def arguments(parser: ArgumentParser) -> None:
     """What to export, as what, and where to."""
+    from belljar.cli.log_text import with_directory
     from belljar.ledger.export.write import FORMATS
 
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="default: your own")
+    with_directory(parser)
     parser.add_argument("--format", required=True, choices=FORMATS, help="parquet needs -o FILE")
     parser.add_argument(
         "--since", type=moment, metavar="TIME",
@@ -48,6 +49,8 @@ def act(options: Namespace) -> int:
 
     wanted = Selection(options.since, options.until, options.run, options.kind)
     output = None if options.output == "-" else options.output
+    if options.json and output is None:
+        raise UsageError("--json tells what was written: name a file with -o FILE")
     if options.format == "parquet":
         if output is None:
             raise UsageError("parquet is no text: name a file with -o FILE")
@@ -61,6 +64,7 @@ def act(options: Namespace) -> int:
             ),
         )
         progress.end()
+        _tell(options)
         return 0
     if output is None:
         for part in _parts(options, wanted):
@@ -72,12 +76,20 @@ def act(options: Namespace) -> int:
             for part in _parts(options, wanted):
                 file.write(part)
 
-    to_file(output, write)
+    to_file(output, write, forwards=True)
+    _tell(options)
     return 0
 
 
 def _nothing(_rows: int) -> None:
     return None
+
+
+def _tell(options: Namespace) -> None:
+    from belljar.cli.log_text import print_json
+
+    if options.json:
+        print_json({"exported": True, "format": options.format, "file": options.output})
 
 
 def _parts(options: Namespace, wanted: Selection) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from belljar.cli.log_text import print_json, safe, when, with_directory
+from belljar.cli.log_text import many, print_json, safe, when, with_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,15 +45,14 @@ def act(options: Namespace) -> int:
     from belljar.ledger.prune import prune
 
     gone = prune(options.directory, options.before)
+    if options.json:
+        books = [{name: getattr(one, name) for name in one.__fields__} for one in gone]
+        print_json({"pruned": len(books), "before": options.before, "books": books})
+        return 0
     for one in gone:
         last = one.book + one.entries - 1
-        if options.json:
-            fields = {name: getattr(one, name) for name in one.__fields__}
-            print_json({"pruned": True, **fields})
-        else:
-            print(
-                f"pruned: entries {one.book} to {last}, {one.size} bytes, until {when(one.until)}"
-            )
-    if not gone and not options.json:
+        size = many(one.size, "byte")
+        print(f"pruned: entries {one.book} to {last}, {size}, until {when(one.until)}")
+    if not gone:
         print(f"nothing to prune: no closed book is wholly older than {when(options.before)}")
     return 0

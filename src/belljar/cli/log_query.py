@@ -12,12 +12,6 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from typing import Final
-
-EXAMPLE: Final = """examples:
-  belljar log query "SELECT name, count(*) AS n FROM events GROUP BY name ORDER BY n DESC"
-  belljar log query "SELECT run, started, seconds, command, status, denials FROM runs"
-  belljar log query "FROM decisions" --json"""
 
 
 def arguments(parser: ArgumentParser) -> None:

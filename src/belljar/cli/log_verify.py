@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from belljar.cli.log_text import print_json, safe, when, with_directory
+from belljar.cli.log_text import many, print_json, safe, when, with_directory
 from belljar.errors import LedgerCorrupt, LedgerError
 
 TYPE_CHECKING = False
@@ -94,44 +94,46 @@ def _tell(found: Whole, options: Namespace) -> None:
     from belljar.ledger.tree.clerk import state
 
     report = found.report
-    print(f"whole: {report.records} records, {report.entries} entries, {report.runs} runs")
+    entries = many(report.entries, "entry", "entries")
+    print(f"whole: {many(report.records, 'record')}, {entries}, {many(report.runs, 'run')}")
     if report.pruned:
         print(f"pruned: entries 1 to {report.pruned}; their place in the tree is still proved")
     last = found.checkpoint
     if last is not None:
         ago = max(0.0, time.time() - (last.time or 0) / 1e9)
         print(
-            f"signed: {found.signed} records, by {safe(last.origin)} at {when(last.time or 0)} "
-            f"({_ago(ago)} ago), {found.ended} epochs ended; by {_TRUST[found.trust]}"
+            f"signed: {many(found.signed, 'record')}, by {safe(last.origin)} "
+            f"at {when(last.time or 0)} ({_ago(ago)} ago), "
+            f"{many(found.ended, 'epoch')} ended; by {_TRUST[found.trust]}"
         )
     if found.unsigned or last is None:
         made = "" if last is not None else "; no checkpoint yet: `belljar log checkpoint` makes one"
-        print(f"unsigned: {found.unsigned} records{made}")
+        print(f"unsigned: {many(found.unsigned, 'record')}{made}")
     if trouble := _trouble(state(options.directory)):
         print(f"clerk: {safe(trouble)}")
     for name, size, at in found.witnessed:
-        print(f"witnessed: {size} records, by {safe(name)} at {when(at * 10**9)}")
+        print(f"witnessed: {many(size, 'record')}, by {safe(name)} at {when(at * 10**9)}")
     if found.pinned is not None:
-        print(f"pinned: {found.pinned} records, as they were")
+        print(f"pinned: {many(found.pinned, 'record')}, as they were")
     if last is not None and found.pinned is None and not found.witnessed:
         print("not checked: an older copy, or its newest records cut off: --pin or --witness does")
     if report.torn:
         print(
-            f"torn: {report.torn} bytes from offset {report.complete} ({report.why}); "
+            f"torn: {many(report.torn, 'byte')} from offset {report.complete} ({report.why}); "
             "the next run keeps them in a side file"
         )
     if report.recovered:
-        print(f"recovered: {report.recovered} torn ends of the past, kept in side files")
+        print(f"recovered: {many(report.recovered, 'torn end')} of the past, kept in side files")
     for name in found.gone[:_MOST_RUNS]:
         print(f"gone: {safe(name)}, a torn end of the past; it held no entry")
     for run in report.again[:_MOST_RUNS]:
         print(f"again: run {run.hex()} began more than once: its records are not of one run")
     if len(report.again) > _MOST_RUNS:
-        print(f"again: {len(report.again) - _MOST_RUNS} more runs")
+        print(f"again: {len(report.again) - _MOST_RUNS} more")
     for run in report.unfinished[:_MOST_RUNS]:
         print(f"unfinished: run {run.hex()} is still going on or was killed")
     if len(report.unfinished) > _MOST_RUNS:
-        print(f"unfinished: {len(report.unfinished) - _MOST_RUNS} more runs")
+        print(f"unfinished: {len(report.unfinished) - _MOST_RUNS} more")
 
 
 def _trouble(said: dict[str, Any]) -> str:

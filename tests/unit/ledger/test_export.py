@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -225,15 +227,6 @@ def test_a_file_that_cannot_be_written_is_one_line(
         to_file("/proc/x", lambda name: None)
 
 
-def test_a_link_is_replaced_and_not_followed(ledger: str, tmp_path: Path) -> None:
-    target = tmp_path / "precious"
-    target.write_text("precious")
-    (tmp_path / "out").symlink_to(target)
-    assert main(["export", "--format", "jsonl", "-o", str(tmp_path / "out"), ledger]) == 0
-    assert target.read_text() == "precious"
-    assert not (tmp_path / "out").is_symlink()
-
-
 def test_an_empty_ledger_exports_as_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,3 +239,92 @@ def test_an_empty_ledger_exports_as_nothing(
 
 def test_a_line_is_one_line_whatever_is_in_it() -> None:
     assert line({"a": "\n\x7f\u2028\ud800"}) == '{"a":"\\n\\u007f\\u2028\\\\ud800"}'
+
+
+def _write(text: str):
+    return lambda name: Path(name).write_text(text)
+
+
+def test_a_fifo_gets_the_bytes_and_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    for forwards in (True, False):
+        reader = subprocess.Popen(["cat", path], stdout=subprocess.PIPE)
+        to_file(str(path), _write("all of it"), forwards=forwards)
+        assert reader.communicate(timeout=20)[0] == b"all of it"
+        assert path.is_fifo()
+    assert os.listdir(tmp_path) == ["fifo"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_device_is_written_to_and_stays_one(
+    ledger: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`/dev/full`, so that nobody can replace the null device of this machine by a mistake."""
+    before = os.stat("/dev/full")
+    place = f"/proc/self/fd/{os.open('/dev/full', os.O_WRONLY | os.O_CLOEXEC)}"
+    try:
+        assert main(["export", "--format", form, "-o", place, ledger]) == 1
+    finally:
+        os.close(int(place.rpartition("/")[2]))
+    assert capsys.readouterr().err == (f"belljar: cannot write {place}: No space left on device\n")
+    assert os.stat("/dev/full").st_rdev == before.st_rdev
+
+
+def test_a_link_is_followed_to_a_regular_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, link = tmp_path / "target", tmp_path / "sub" / "link"
+    link.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    to_file(str(link), _write("new"))
+    assert link.is_symlink()
+    assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("new", 0o600)
+    for bad in (tmp_path / "nothing", tmp_path, tmp_path / "fifo", Path("/dev/full")):
+        if bad.name == "fifo":
+            os.mkfifo(bad)
+        link.unlink()
+        link.symlink_to(bad)
+        with pytest.raises(LedgerError, match="it is a link, and not one of yours to a regular"):
+            to_file(str(link), _write("new"))
+        assert link.is_symlink()
+    assert not (tmp_path / "nothing").exists()
+    link.unlink()
+    link.symlink_to(target)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 7)
+    if not link.lstat().st_uid:
+        os.lchown(link, 12345, -1)
+    with pytest.raises(LedgerError, match="not one of yours"):
+        to_file(str(link), _write("another's link"))
+    assert target.read_text() == "new"
+
+
+def test_what_is_neither_file_nor_stream_is_refused(tmp_path: Path) -> None:
+    made = socket.socket(socket.AF_UNIX)
+    with made:
+        made.bind(str(tmp_path / "socket"))
+        for path in (tmp_path, tmp_path / "socket"):
+            with pytest.raises(LedgerError, match="it is no file, no FIFO and no character device"):
+                to_file(str(path), _write("x"))
+
+
+def test_ones_own_descriptors_can_be_named(tmp_path: Path) -> None:
+    read_end, end = os.pipe()
+    to_file(f"/dev/fd/{end}", _write("a" * 10_000))
+    to_file(f"/proc/self/fd/{end}", _write("b"), forwards=True)
+    os.close(end)
+    with open(read_end, "rb") as pipe:
+        assert pipe.read() == b"a" * 10_000 + b"b"
+
+
+def test_what_was_written_is_told_as_json(
+    ledger: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "out")
+    assert main(["export", "--format", "jsonl", "-o", path, "--json", ledger]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "exported": True, "format": "jsonl", "file": path,
+    }  # fmt: skip
+    assert main(["export", "--format", "jsonl", "--json", ledger]) == 2
+    assert json.loads(capsys.readouterr().out)["code"] == "usage"

@@ -29,7 +29,7 @@ def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
 def test_verify_says_whole(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify", ledger], capsys) == (
         0,
-        "whole: 4 records, 6 entries, 1 runs\n" + UNSIGNED.format(4),
+        "whole: 4 records, 6 entries, 1 run\n" + UNSIGNED.format(4),
         "",
     )
 
@@ -55,13 +55,13 @@ def test_verify_tells_torn_unfinished_and_recovered(
         pass
     status, out, _err = run(["verify", ledger], capsys)
     assert status == 0
-    assert "recovered: 1 torn ends of the past, kept in side files\n" in out
+    assert "recovered: 1 torn end of the past, kept in side files\n" in out
     status, out, _err = run(["verify", "--json", ledger], capsys)
     found = json.loads(out)
     assert list(found) == [
         "whole", "records", "entries", "runs", "complete", "torn", "why", "unfinished",
-        "recovered", "head", "books", "pruned", "signed", "unsigned", "checkpoint", "epochs",
-        "trust", "pinned", "witnesses", "gone", "clerk",
+        "recovered", "head", "books", "pruned", "again", "signed", "unsigned", "checkpoint",
+        "epochs", "trust", "pinned", "witnesses", "gone", "clerk",
     ]  # fmt: skip
     assert (found["whole"], found["unfinished"]) == (True, [OTHER.hex()])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_nobody_can_claim_that_something_was_pruned(shelf: str) -> None:
 )
 def test_what_is_no_such_record_is_none(payload: bytes) -> None:
     assert parse(payload) is None
+
+
+def test_as_json_it_always_says_what_it_did(shelf: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--before", "1999-01-01", "--json", shelf]) == 0
+    nothing = {"pruned": 0, "before": 915148800 * SECOND, "books": []}
+    assert json.loads(capsys.readouterr().out) == nothing
+    Path(shelf, "checkpoint").write_text("origin\n999\nroot\n")
+    assert main(["prune", "--before", "2099-01-01", "--json", shelf]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pruned"] == len(found["books"]) == 6
+    assert found["books"][0]["book"] == 1
 
 
 def test_the_command_says_what_it_did(shelf: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from belljar.errors import LedgerError
 from belljar.ledger.entries import expand
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("jsonl", "parquet", "ocsf", "sarif")
 _EVENTS: Final = frozenset(("hello", "event", "bye", "loss", "syscall"))
+#: Links that the kernel makes of our own descriptors: nobody else put them there.
+_OWN: Final = ("/dev/fd/", "/dev/stdout", "/proc/self/fd/")
+_PART: Final = 1 << 20
 _OF_RECORD: Final = {"events": _EVENTS, "decisions": frozenset(("decision",))}
 
 
@@ -167,10 +171,13 @@ def _where(wanted: Selection) -> tuple[str, list[Any]]:
     return ("WHERE " + " AND ".join(terms) if terms else ""), values
 
 
-def to_file(path: str, write: Callable[[str], None]) -> None:
-    """Let `write` fill a new file beside `path`, then put it in its place, all of it or nothing.
+def to_file(path: str, write: Callable[[str], None], *, forwards: bool = False) -> None:
+    """Let `write` fill a new file, then put it in the place of `path`, all of it or nothing.
 
-    Only its owner can read it: it holds what the ledger holds. Raises `LedgerError`.
+    Only its owner can read it: it holds what the ledger holds. A FIFO or character device stays
+    what it is and gets the bytes, as they come where `write` goes `forwards` only; one's own
+    link is followed to a regular file and to nothing else, but for those of one's descriptors
+    (`/dev/fd/N`). Raises `LedgerError`.
 
     >>> to_file("/nowhere/x", print)
     Traceback (most recent call last):
@@ -179,14 +186,68 @@ def to_file(path: str, write: Callable[[str], None]) -> None:
     """
     import tempfile
 
-    whole = os.path.abspath(path)
     try:
-        with tempfile.TemporaryDirectory(
-            prefix=".belljar-export-", dir=os.path.dirname(whole)
-        ) as folder:
+        whole = _regular(path)
+        if whole is None and forwards:
+            write(path)
+            return
+        beside = os.path.dirname(whole) if whole is not None else None
+        with tempfile.TemporaryDirectory(prefix=".belljar-export-", dir=beside) as folder:
             name = os.path.join(folder, "export")
             write(name)
-            os.chmod(name, 0o600)
-            os.replace(name, whole)
+            if whole is None:
+                _through(name, path)
+            else:
+                os.chmod(name, 0o600)
+                os.replace(name, whole)
     except OSError as error:
-        raise LedgerError(f"cannot write {path}: {error.strerror}") from error
+        raise LedgerError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _regular(path: str) -> str | None:
+    """The regular file to be replaced or made; None where `path` takes a stream of bytes.
+
+    Raises `LedgerError` for what is neither, `OSError`.
+    """
+    whole = os.path.abspath(path)
+    try:
+        found = os.lstat(whole)
+    except FileNotFoundError:
+        return whole
+    own = whole.startswith(_OWN)
+    if stat.S_ISLNK(found.st_mode) and not own:
+        ours = found.st_uid in (
+            os.geteuid(),
+            0,
+        )  # another's link may lead to what only we can write
+        whole = os.path.realpath(whole)
+        try:
+            found = os.lstat(whole)
+        except FileNotFoundError:
+            ours = False
+        if not ours or not stat.S_ISREG(found.st_mode):
+            raise LedgerError(
+                f"cannot write {path}: it is a link, and not one of yours to a regular file; "
+                "name the file itself"
+            )
+    elif own:
+        found = os.stat(whole)
+    if stat.S_ISREG(found.st_mode):
+        return os.path.realpath(whole)
+    if stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode):
+        return None
+    raise LedgerError(f"cannot write {path}: it is no file, no FIFO and no character device")
+
+
+def _through(name: str, path: str) -> None:
+    """The bytes of the file `name` into the FIFO or device `path`. Raises `OSError`."""
+    follow = 0 if os.path.abspath(path).startswith(_OWN) else os.O_NOFOLLOW
+    with open(name, "rb") as source:
+        into = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | follow)
+        try:
+            while part := source.read(_PART):
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(into, view) :]
+        finally:
+            os.close(into)
