@@ -56,7 +56,8 @@ class Writer:
     every END record, on closing and, by the clerk, before each checkpoint (`batch`); or
     whenever the kernel likes (`never`). Only a crash of the machine makes a difference, not one
     of a process. The ledger's clerk, which signs, is called after the first append unless
-    `clerk` is False; `book` is the size in bytes from which on the open book is closed.
+    `clerk` is False; `book` is the size in bytes from which on the open book is closed. With
+    `create` False, a ledger that is not there is an error.
     Raises `LedgerError` when the ledger cannot be opened, others can write it, or its end is
     neither whole nor merely torn: nothing runs unrecorded.
 
@@ -72,7 +73,13 @@ class Writer:
     _cursor: Cursor | None
 
     def __init__(
-        self, directory: str, *, sync: str = "batch", clerk: bool = True, book: int = BOOK_SIZE
+        self,
+        directory: str,
+        *,
+        sync: str = "batch",
+        clerk: bool = True,
+        book: int = BOOK_SIZE,
+        create: bool = True,
     ) -> None:
         if sync not in SYNC:
             raise ValueError(f"sync is one of {', '.join(SYNC)}, not {sync!r}")
@@ -81,6 +88,7 @@ class Writer:
         self._sync = sync
         self._clerk = clerk
         self._book = book
+        self._create = create
         self._hashed = 0
         self._open()
 
@@ -156,9 +164,11 @@ class Writer:
         self._limit = self._book
         self._cursor = None
         try:
-            os.makedirs(self.directory, 0o700, exist_ok=True)
+            if self._create:
+                os.makedirs(self.directory, 0o700, exist_ok=True)
             self._folder = os.open(self.directory, _FOLDER)
-            self._fd = os.open(NAME, _LEDGER | os.O_CREAT, 0o600, dir_fd=self._folder)
+            flags = _LEDGER | (os.O_CREAT if self._create else 0)
+            self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             self._find_end()

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import shelf
+from belljar.ledger import folders, shelf
 from belljar.ledger.folders import open_at
 from belljar.ledger.format import EPOCH, NAME
 from belljar.ledger.leaf import LEAF, leaf
@@ -102,7 +102,7 @@ class Notary:
             keys.save(path + keys.NEXT, fresh)
             self._next = fresh
         payload = epochs.commitment(before + 1, self._next.public)
-        with Writer(self.directory, sync="always", clerk=False) as writer:
+        with Writer(self.directory, sync="always", clerk=False, create=False) as writer:
             writer.append([(EPOCH, 1, payload)], NO_RUN)
         self.round()
         if self.epoch == before:
@@ -154,7 +154,8 @@ class Notary:
             os.path.lexists(os.path.join(self.directory, name))
             for name in (CHECKPOINT, epochs.NAME)
         )
-        os.makedirs(os.path.dirname(there[keys.FIXED]), 0o700, exist_ok=True)
+        # In the ledger's own directory: one that was deleted is not made anew.
+        os.close(folders.enter(self.directory, os.path.dirname(keys.FIXED), make=True))
         if new and not os.path.exists(there[keys.FIXED]):
             keys.save(there[keys.FIXED], keys.new_fixed())
         self._fixed = keys.load(there[keys.FIXED])

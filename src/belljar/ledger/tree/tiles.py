@@ -67,7 +67,8 @@ class Tiles(TileReader):
             raise ValueError(f"an entry of a tile has at most {MAX_ENTRY} bytes")
         try:
             if not self._ready:
-                os.makedirs(self.directory, 0o700, exist_ok=True)
+                if not self._sync:  # a ledger is there, or was deleted: then it stays so
+                    os.makedirs(self.directory, 0o700, exist_ok=True)
                 self._forget_beyond()
             new = self.size + len(leaves)
             if leaves:
