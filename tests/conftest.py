@@ -68,6 +68,8 @@ def clean_env(private_home: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         "XDG_STATE_HOME": str(private_home / "state"),
         "XDG_CACHE_HOME": str(private_home / "cache"),
+        # A clerk outlives the command, and writes where a test may be deleting.
+        "BELLJAR_CLERK": "none",
         "BELLJAR_CLERK": "none",
     }
 
