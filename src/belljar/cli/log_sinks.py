@@ -66,8 +66,11 @@ def act(options: Namespace) -> int:
         store.reset(directory, _known(directory, options.reset), options.first)
     done = True
     if options.flush is not None:
+        import logging
+
         from belljar.ledger.sinks.forward import flush
 
+        logging.disable(logging.CRITICAL)  # what libraries say of receivers is in the table
         done = flush(directory, options.flush)
     _show(directory, end, json=options.json)
     return 0 if done else 1

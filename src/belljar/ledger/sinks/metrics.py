@@ -31,8 +31,12 @@ class Meter:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
+        from belljar.ledger.sinks.answers import Session
+
         self.told: Callable[[], Told] | None = None
-        exporter = OTLPMetricExporter(endpoint, timeout=_TIMEOUT / 1000, **settings)
+        exporter = OTLPMetricExporter(
+            endpoint, timeout=_TIMEOUT / 1000, session=Session(), **settings
+        )
         reader = PeriodicExportingMetricReader(exporter, _EVERY, _TIMEOUT)
         self.provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         meter = self.provider.get_meter("belljar.ledger")

@@ -41,21 +41,18 @@ class Otlp:
 
     def __init__(self, sink: Sink) -> None:
         try:
-            import requests
             from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
             from opentelemetry.sdk.resources import Resource
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
         except ImportError as error:
             raise Down(f"{error.name} is not installed: pip install 'belljar[otel]'") from None
         from belljar import __version__
+        from belljar.ledger.sinks.answers import Session
 
         scheme = "https" if sink.scheme == "otlp+https" else "http"
         host = f"[{sink.host}]" if ":" in sink.host else sink.host
         self._base = f"{scheme}://{host}:{sink.port}"
-        self._status, self._answer, self._refused = 0, b"", ""
-        session = requests.Session()
-        session.hooks["response"].append(self._hear)
-        session.max_redirects = 0
+        self._session = Session()
         self._settings: dict[str, Any] = {
             "headers": headers(sink.option("headers")) if sink.option("headers") else None,
             "certificate_file": sink.option("ca") or None,
@@ -66,7 +63,7 @@ class Otlp:
         self._only_metrics = sink.option("metrics") == "only"
         self._meter: Any = None
         self._exporter = OTLPLogExporter(
-            f"{self._base}/v1/logs", timeout=_TIMEOUT, session=session, **self._settings
+            f"{self._base}/v1/logs", timeout=_TIMEOUT, session=self._session, **self._settings
         )
         self._resource = Resource(
             {"service.name": "belljar", "service.version": __version__,
@@ -103,20 +100,18 @@ class Otlp:
     def _export(self, records: list[Any]) -> int:
         from opentelemetry.sdk._logs.export import LogRecordExportResult
 
-        self._status, self._answer = 0, b""
+        self._session.forget()
         result = self._exporter.export(records)
         if result is LogRecordExportResult.SUCCESS:
             return min(len(records), self._rejected())
-        if self._status in _NEVER:
+        if self._session.status in _NEVER:
             if len(records) == 1:
                 return 1
             half = len(records) // 2  # one of them is what it does not take
             return self._export(records[:half]) + self._export(records[half:])
-        answered = f"HTTP {self._status}" if self._status else "no answer"
+        status = self._session.status
+        answered = f"it answered HTTP {status}" if status else "no answer"
         raise Down(f"{self._base}: {answered}")
-
-    def _hear(self, response: Any, *_more: object, **_options: object) -> None:
-        self._status, self._answer = response.status_code, response.content[: 1 << 16]
 
     def _rejected(self) -> int:
         """How many the receiver says it refused (`partial_success`), which is final."""
@@ -126,7 +121,7 @@ class Otlp:
         )
 
         try:
-            answer = ExportLogsServiceResponse.FromString(self._answer)
+            answer = ExportLogsServiceResponse.FromString(self._session.answer)
         except DecodeError:
             return 0  # a receiver that answers in JSON, or not at all: it said 200
         return max(0, int(answer.partial_success.rejected_log_records))

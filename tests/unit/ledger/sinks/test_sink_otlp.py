@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +173,53 @@ def test_headers_come_from_a_file_that_only_its_owner_can_read(
     secret.chmod(0o600)
     eventually(lambda: receiver.logs)
     assert receiver.headers[0]["authorization"] == "Bearer 123"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+MOVED = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+
+
+def serve(server: socket.socket, head: bytes, chunk: bytes, pause: float) -> None:
+    """Answer the first connection with `head`, then `chunk` again and again until it is over."""
+    there, _ = server.accept()
+    with there, contextlib.suppress(OSError):
+        there.recv(1 << 16)
+        there.sendall(head)
+        for _ in range(3000 if chunk else 0):
+            there.sendall(chunk)
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize(("chunk", "pause"), [(b"x" * 100_000, 0.0), (b"x", 0.01)])
+def test_an_answer_without_end_takes_neither_memory_nor_time(
+    directory: str, feeding: Callable[..., Feeding], monkeypatch: pytest.MonkeyPatch,
+    chunk: bytes, pause: float,
+) -> None:  # fmt: skip
+    from belljar.ledger.sinks import answers
+
+    monkeypatch.setattr(answers, "_PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, Writer(directory) as writer:
+        thread = threading.Thread(target=serve, args=(server, HEAD, chunk, pause))
+        thread.start()
+        writer.append([(START, 1, packed({"argv": ["a"]}))], RUN)
+        feed = feeding(f"otlp+http://127.0.0.1:{server.getsockname()[1]}?metrics=off")
+        feed.wait(5)
+        assert feed.feed.where.sent == 1
+        transport: Any = feed.feed._transport
+        assert len(transport._session.answer) <= 1 << 16
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_receiver_that_sends_us_elsewhere_is_not_followed(
+    directory: str, feeding: Callable[..., Feeding]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Writer(directory) as writer:
+        thread = threading.Thread(target=serve, args=(server, MOVED, b"", 0))
+        thread.start()
+        writer.append([(START, 1, packed({"argv": ["a"]}))], RUN)
+        feed = feeding(f"otlp+http://127.0.0.1:{server.getsockname()[1]}?metrics=off")
+        thread.join(10)
+        server.close()
+        eventually(lambda: feed.feed.where.state == "waiting")
+    assert (feed.feed.where.next, feed.feed.where.lost) == (1, 0)
