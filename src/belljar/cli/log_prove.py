@@ -33,11 +33,15 @@ def act(options: Namespace) -> int:
     if options.check is None:
         if options.number is None:
             raise UsageError("prove N, or prove --check FILE")
-        sys.stdout.write(prove.prove(options.directory, options.number))
+        text = prove.prove(options.directory, options.number)
+        if options.json:
+            print_json({"entry": options.number, "proof": text})
+        else:
+            sys.stdout.write(text)
         return 0
-    keys = trusted(options.key, options.directory)[:1]
     try:
-        found = prove.check(read(options.check), keys)
+        key, trust = trusted(options.key, options.directory)
+        found = prove.check(read(options.check), [key])
     except LedgerCorrupt as error:
         if options.json:
             print_json({"proved": False, "error": str(error)})
@@ -58,7 +62,7 @@ def act(options: Namespace) -> int:
             {
                 "proved": True, "index": found.index, "first": found.first, "count": found.count,
                 "time": found.time, "hash": found.own.hex(), "origin": point.origin,
-                "size": point.size, "signed": point.time,
+                "size": point.size, "signed": point.time, "trust": trust, "key": key.vkey(),
             }
         )  # fmt: skip
         return 0
@@ -67,17 +71,50 @@ def act(options: Namespace) -> int:
         f"{when(found.time)}, with the hash {found.own.hex()}, is one of {point.size} that "
         f"{safe(point.origin)} signed at {when(point.time or 0)}"
     )
+    print(confirmed(trust, options.directory))
     return 0
 
 
-def trusted(path: str | None, directory: str) -> list[VerifierKey]:
-    """The keys of `--key FILE`, else those that the ledger itself names."""
+def trusted(path: str | None, directory: str) -> tuple[VerifierKey, str]:
+    """The fixed key of `--key FILE`, else that of the ledger; and whose word that is: `given`,
+    `noted` when the ledger was made, or only its `own`.
+
+    Raises `LedgerError` where there is none, `LedgerCorrupt` when another was noted.
+    """
+    from belljar.ledger.proof import known
     from belljar.ledger.tree.keys import PUBLIC, published
 
-    found = published(path or os.path.join(directory, PUBLIC))
+    where = path or os.path.join(directory, PUBLIC)
+    if not path and not os.path.lexists(where):
+        raise LedgerError(f"no key to check with: there is no {where}; --key FILE names one")
+    found = published(where)
     if not found:
-        raise LedgerError(f"{path or PUBLIC} holds no key")
-    return found
+        raise LedgerError(f"{where} holds no key")
+    if path:
+        return found[0], "given"
+    noted = known.find(directory, found[0].name)
+    if noted is None:
+        return found[0], "own"
+    if noted.fixed != found[0]:
+        raise LedgerCorrupt(
+            f"{where} does not hold the key of the ledger that belongs here, which "
+            f"{known.path()}:{noted.line} has noted",
+            0,
+        )
+    return found[0], "noted"
+
+
+def confirmed(trust: str, directory: str) -> str:
+    """The line that says whose word the key is."""
+    from belljar.ledger.tree.keys import PUBLIC
+
+    where = safe(os.path.join(directory, PUBLIC))
+    return {
+        "given": "key: the one that was given",
+        "noted": f"key: the one in {where}, as it was noted when that ledger was made",
+        "own": f"not confirmed: the key is the one in {where}, and nothing outside of that ledger "
+        "says that it is right; --key FILE, with a copy that you trust, does",
+    }[trust]
 
 
 def read(path: str) -> bytes:

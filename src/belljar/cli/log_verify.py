@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from belljar.cli.log_text import many, print_json, safe, when, with_directory
@@ -85,6 +86,8 @@ def _plain(found: Whole, directory: str) -> dict[str, Any]:
             {"name": name, "size": size, "time": at * 10**9} for name, size, at in found.witnessed
         ],
         "gone": list(found.gone),
+        "unread": list(found.unread),
+        "missed": found.missed,
         "clerk": _trouble(state(directory)),
     }  # fmt: skip
     return {"whole": True, **plain(fields)}
@@ -111,6 +114,11 @@ def _tell(found: Whole, options: Namespace) -> None:
         print(f"unsigned: {many(found.unsigned, 'record')}{made}")
     if trouble := _trouble(state(options.directory)):
         print(f"clerk: {safe(trouble)}")
+    if found.missed:
+        print(
+            f"missed: the clerk said that it had signed {found.signed + found.missed} records, and "
+            f"{found.signed} are signed: the newest may have been cut off"
+        )
     for name, size, at in found.witnessed:
         print(f"witnessed: {many(size, 'record')}, by {safe(name)} at {when(at * 10**9)}")
     if found.pinned is not None:
@@ -126,6 +134,8 @@ def _tell(found: Whole, options: Namespace) -> None:
         print(f"recovered: {many(report.recovered, 'torn end')} of the past, kept in side files")
     for name in found.gone[:_MOST_RUNS]:
         print(f"gone: {safe(name)}, a torn end of the past; it held no entry")
+    for name in found.unread[:_MOST_RUNS]:
+        print(f"not read: {safe(name)}, a torn end of the past; all of them together are too long")
     for run in report.again[:_MOST_RUNS]:
         print(f"again: run {run.hex()} began more than once: its records are not of one run")
     if len(report.again) > _MOST_RUNS:
@@ -169,11 +179,19 @@ def _read(path: str) -> bytes:
 
 
 def _write_pin(path: str, found: Whole) -> None:
+    """A regular file is replaced, whole or not at all; a device or a pipe is written to."""
     from belljar.ledger.tree.notary import replace
 
     if not found.note:
         raise LedgerError("there is no checkpoint to pin yet: `belljar log checkpoint` makes one")
     try:
-        replace(os.path.abspath(path), found.note)
+        there = os.stat(path) if os.path.exists(path) else None
+        if there is not None and not stat.S_ISREG(there.st_mode):
+            with open(path, "wb", 0) as file:
+                file.write(found.note)
+        elif os.path.islink(path):
+            raise LedgerError(f"cannot write the pin {path}: it is a link; name the file itself")
+        else:
+            replace(os.path.abspath(path), found.note)
     except OSError as error:
         raise LedgerError(f"cannot write the pin {path}: {error.strerror}") from error

@@ -132,6 +132,7 @@ def test_checkpoints_that_somebody_kept_are_compared(
     assert main(["consistency", str(kept), new, "--check", str(proof), *key]) == 0
     assert capsys.readouterr().out == (
         "consistent: the tree of 284 records is how that of 288 begins\n"
+        "key: the one that was given\n"
     )
     assert main(["consistency", "5", "9", "--ledger", signed]) == 0
     proof.write_text(capsys.readouterr().out)

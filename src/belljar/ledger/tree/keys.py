@@ -29,6 +29,7 @@ EPOCH: Final = "keys/epoch"
 PUBLIC: Final = "keys/public"
 NEXT: Final = ".next"
 _MAX_FILE: Final = 1 << 16
+_ADD: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 

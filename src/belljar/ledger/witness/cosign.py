@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from hashlib import sha256
 
 from belljar.errors import LedgerError
+from belljar.ledger import folders
 from belljar.ledger.tree import checkpoint
 from belljar.ledger.tree.keys import published, read_file, sync_directory
 from belljar.ledger.tree.merkle import EMPTY, verify_consistency
 from belljar.ledger.tree.note import MAX_NOTE, Note, NoteUnverified, open_note, parse_note
+from belljar.ledger.use import check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ INCONSISTENT: Final = "inconsistent"
 IMPOSSIBLE: Final = "impossible"
 REPLACED: Final = "replaced"
 _MOST_CONFLICTS: Final = 16
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Refused(LedgerError):
@@ -241,13 +245,28 @@ def write_cosigned(ledger: str, key: VerifierKey, note: Note) -> str:
 
     Raises `LedgerError` when that cannot be written.
     """
-    folder = os.path.join(ledger, FOLDER)
-    path = os.path.join(folder, key.id.hex())
+    path = os.path.join(ledger, FOLDER, key.id.hex())
+    name = key.id.hex()
+    temporary = f"{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    folder = -1
     try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        _replace(path, note.render())
+        check_directory(ledger)
+        folder = folders.enter(ledger, FOLDER, make=True)
+        with os.fdopen(os.open(temporary, _NEW, 0o600, dir_fd=folder), "wb") as file:
+            file.write(note.render())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
     except OSError as error:
         raise _cannot(path, error) from error
+    except LedgerError as error:
+        raise LedgerError(f"{error}; --stdout prints what is cosigned instead") from error
+    finally:
+        if folder >= 0:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+            os.close(folder)
     return path
 
 

@@ -7,6 +7,7 @@ connections at once; more are closed without a word.
 from __future__ import annotations
 
 import asyncio
+import signal
 import string
 from contextlib import suppress
 from http import HTTPStatus
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 64
 MAX_HEAD: Final = 1 << 13
+_LAST_SECONDS: Final = 1.0
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
@@ -45,8 +47,9 @@ def serve(
     told: Callable[[int, str], None],
     seconds: float = SECONDS,
 ) -> None:
-    """Serve until the process is interrupted. Raises `LedgerError` when it cannot listen.
+    """Serve until SIGTERM, or until the process is interrupted.
 
+    Raises `LedgerError` when it cannot listen.
     `ready` gets the address, `told` the status and text of every answer that is not 200.
     """
     asyncio.run(_Server(witness, told, seconds).run(host, port, ready))
@@ -57,30 +60,42 @@ class _Server:
         self._witness = witness
         self._told = told
         self._seconds = seconds
-        self._open = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, host: str, port: int, ready: Callable[[str, int], None]) -> None:
         try:
             server = await asyncio.start_server(self._connection, host, port, limit=MAX_HEAD)
         except OSError as error:
             raise LedgerError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        async with server:
+        stop = asyncio.Event()
+        with suppress(ValueError, RuntimeError):  # only the main thread hears signals
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        try:
             ready(*server.sockets[0].getsockname()[:2])
-            await server.serve_forever()
+            await stop.wait()
+        finally:
+            server.close()
+        # Who is being answered gets the answer; asyncio.run ends those that only wait.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
 
     async def _connection(self, reader: StreamReader, writer: StreamWriter) -> None:
-        if self._open >= MOST:
+        if len(self._tasks) >= MOST:
             writer.close()
             return
-        self._open += 1
-        # The other side went away or is too slow: nobody is left to tell.
-        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-            keep = True
-            while keep:
-                async with asyncio.timeout(self._seconds):
-                    keep = await self._one(reader, writer)
-        self._open -= 1
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            # The other side went away or is too slow: nobody is left to tell.
+            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                keep = True
+                while keep:
+                    async with asyncio.timeout(self._seconds):
+                        keep = await self._one(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.close()
 
     async def _one(self, reader: StreamReader, writer: StreamWriter) -> bool:
         """One request and its answer; whether the connection goes on."""
