@@ -46,8 +46,10 @@ bench: $(VENV)/.demo ## ratios against plain CPython (and bubblewrap, sandlock w
 	@status=0; $(BIN)/python bench/run.py || status=1; $(BIN)/python bench/collector.py || status=1; \
 		$(BIN)/python bench/recorder || status=1; exit $$status
 
-fuzz: ## the parsers of hostile bytes, with address and undefined-behaviour sanitizers
+fuzz: $(VENV)/.demo ## the parsers of hostile bytes: C with sanitizers, the ledger's and the collector's
 	@tools/fuzz.sh
+	@$(BIN)/python fuzz/wire.py
+	@$(BIN)/python fuzz/records.py
 
 docs: $(VENV)/.demo ## check the documents: every example runs, every generated part is current
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test

@@ -120,7 +120,7 @@ def everything(directory: str) -> int:
 
 
 def main() -> int:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().getrandbits(32)
     with tempfile.TemporaryDirectory() as folder:
         whole = os.path.join(folder, "whole")
