@@ -78,10 +78,10 @@ def _text(entry: Entry) -> str:
     if entry.kind == "recovered":
         return f"recovered {get('length')} torn bytes of offset {get('offset')} in {get('file')}"
     if entry.kind == "start":
-        argv = data.get("argv")
-        words = argv if isinstance(argv, list) else [get("argv")]
-        guest = f"{get('guest')}: " if data.get("guest") else ""
-        return f"start {guest}" + " ".join(map(str, words))
+        from belljar.ledger.starts import Started
+
+        words = "start", get("kind") or get("mode"), Started(entry.data).command
+        return " ".join(filter(None, words))
     if entry.kind == "bye":
         return f"bye after {entry.seq} events, {get('drops')} dropped"
     if entry.kind == "syscall":

@@ -17,3 +17,4 @@ class Program(Value):
     cwd: str
     protect: tuple[str, ...] = ()  # files that the guest must not write, whatever it is granted
     python: str | None = None
+    name: str = ""  # what denials and the record call the guest

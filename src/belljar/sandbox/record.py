@@ -35,9 +35,13 @@ class Record:
         return self._writer.directory
 
     def start(self, body: dict[str, object]) -> None:
-        """The first entry."""
+        """The first entry. What a person calls the guest and its policy is added to `body`."""
+        from belljar import __version__
         from belljar.ledger import START
 
+        body["belljar"] = __version__
+        if (rows := body.get("policy")) is not None:
+            body["policy-name"] = _policy_name(rows)
         self._writer.append([(START, 1, _native.pack(body))], self.run_id)
 
     def events(self, frames: bytes, count: int, flagged: Sequence[tuple[int, int]]) -> bool:
@@ -84,3 +88,17 @@ class Record:
     def close(self) -> None:
         """The ledger is let go."""
         self._writer.close()
+
+
+def _policy_name(rows: object) -> str:
+    """The files that the policy was written in, by its rows (key, value, where); `flags` where it
+    is only that, and `default` where nobody wrote anything."""
+    files: dict[str, None] = {}
+    flags = False
+    for row in rows if type(rows) is list else ():
+        where = row[2]
+        file, _, line = where.rpartition(":")
+        if file and line.isdigit():
+            files[file] = None
+        flags = flags or where.startswith("--")
+    return ", ".join(files) or ("flags" if flags else "default")

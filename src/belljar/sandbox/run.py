@@ -182,6 +182,7 @@ class Session:
         rows = [[_plain(text) for text in row] for row in explain(self._policy)]
         body = {
             "kind": "run",
+            "guest": _plain(self._program.name),
             "program": [self._program.kind, _plain(self._program.target)],
             "argv": [_plain(a) for a in self._program.args],
             "cwd": _plain(self._program.cwd),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 
 from belljar import __version__
 from belljar._native import pack
 from belljar.errors import LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START, open_writer, resolve
 from belljar.ledger.decisions import MATCH, decision_row
+from belljar.ledger.starts import guest, program
 from belljar.model import Decision
 from belljar.watch.arbiter import because
 from belljar.watch.findings import Finding
@@ -40,6 +42,8 @@ class Record:
         self._writer = None if directory is None else open_writer(directory, sync)
         self._run = os.urandom(16)
         self.findings: list[Finding] = []
+        self._started = 0.0
+        self._fired = {"denial": 0, "alert": 0}
 
     @property
     def run_id(self) -> bytes:
@@ -60,7 +64,11 @@ class Record:
 
     def start(self, argv: list[str]) -> None:
         """Record what is about to be run."""
-        start: dict[str, Any] = {"mode": "watch", "argv": argv, "belljar": __version__}
+        self._started = time.monotonic()
+        start: dict[str, Any] = {
+            "mode": "watch", "guest": guest(*program(argv)), "argv": argv, "cwd": _here(),
+            "uid": os.geteuid(), "pid": os.getpid(), "belljar": __version__,
+        }  # fmt: skip
         if self._sinks and self._writer is not None:
             from belljar.ledger.sinks import register
 
@@ -87,6 +95,7 @@ class Record:
         verdict = "deny" if alert.refused else "none"
         decision = Decision(verdict, because(alert), rule=rule)
         kind = "denial" if alert.refused else "alert"
+        self._fired[kind] += 1
         row = decision_row(
             event, decision, event.right or "", event.target or "", kind, alert.package
         )
@@ -102,7 +111,16 @@ class Record:
     def end(self, result: Watched) -> None:
         """Record how it ended."""
         found = [finding.plain() for finding in result.findings]
-        end = {"status": result.status, "events": result.events, "drops": result.drops}
+        end = {
+            "ended-by": "signal" if result.signal else "exit",
+            "status": result.status,
+            "signal": result.signal,
+            "wall": time.monotonic() - self._started,
+            "events": result.events,
+            "drops": result.drops,
+            "denials": self._fired["denial"],
+            "alerts": self._fired["alert"],
+        }
         try:
             self._map(END, {**end, "findings": found})
         except LedgerError as error:
@@ -118,6 +136,13 @@ class Record:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was deleted
+        return ""
 
 
 def _match(rule: Rule) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_decisions_and_alerts_are_typed_whatever_their_maps_hold(everything: str
 def test_runs_have_their_beginning_and_end(everything: str) -> None:
     found = answer(everything, "SELECT kind, program, status, ended_by, drops FROM runs")
     assert sorted(found, key=str) == [
-        ("run", "/srv/job.py", 0, "exit", -1), ("watch", None, None, None, None),
+        ("run", "/srv/job.py", 0, "exit", -1), ("watch", NASTY[0], None, None, None),
     ]  # fmt: skip
 
 

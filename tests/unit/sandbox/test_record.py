@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from belljar import __version__
 from belljar.ledger import DECISIONS, END, EVENTS, START
 from belljar.sandbox import record as recording
 from belljar.sandbox.record import Record
@@ -133,9 +134,27 @@ def test_the_last_entry_tells_what_was_not_kept(record: Record, writer: Writer) 
     record.end({"status": 0})
     ((_, first),) = writer.of(START)
     ((_, last),) = writer.of(END)
-    assert msgspec.msgpack.decode(first) == {"kind": "run"}
+    assert msgspec.msgpack.decode(first) == {"kind": "run", "belljar": __version__}
     assert msgspec.msgpack.decode(last) == {"status": 0, "unkept": 7}
     assert {run for *_, run in writer.entries} == {b"R" * 16}
+
+
+@pytest.mark.parametrize(
+    ("wheres", "name"),
+    [
+        (["default", "default"], "default"),
+        (["default", "--read"], "flags"),
+        (["job.toml:3", "default", "--read", "job.toml:9"], "job.toml"),
+        (["a:b.toml:3", "c.toml:1"], "a:b.toml, c.toml"),
+        ([], "default"),
+    ],
+)
+def test_the_first_entry_names_the_policy(
+    record: Record, writer: Writer, wheres: list[str], name: str
+) -> None:
+    record.start({"policy": [["files.read", "/x", where] for where in wheres]})
+    ((_, first),) = writer.of(START)
+    assert msgspec.msgpack.decode(first)["policy-name"] == name
 
 
 def test_closing_lets_the_ledger_go(record: Record, writer: Writer) -> None:

@@ -7,6 +7,7 @@ from belljar.ledger.entries import expand
 from belljar.ledger.format import EVENTS
 from belljar.ledger.query.rows import BODY, Bodies, code, number, text, text_of_json
 from belljar.ledger.query.views import DECISIONS, ENDS, STARTS
+from belljar.ledger.starts import Started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from belljar.ledger.query.rows import Numbers
     from belljar.ledger.reader import Record
 
+_DTYPES: Final = {"number": "i8", "real": "f8"}
 _NO_TIME: Final = 1 << 63  # numpy's NaT: times that no column can hold
 _MASKS: Final = ("pid", "thread", "seq", "run")
 _NUMBERS: Final = {"refused": "number", "line": "number", "bytes": "bytes"}
@@ -190,9 +192,10 @@ class Columns:
             if kind == "bytes":
                 column = tuple(None if one is None else one.hex() for one in values)
             array = np.fromiter(column, dtype=object, count=len(column))
-            if kind == "number":
+            if kind in _DTYPES:
                 mask = np.equal(array, None)
-                array = np.ma.masked_array(np.where(mask, 0, array).astype("i8"), mask=mask)
+                array = np.where(mask, 0, array).astype(_DTYPES[kind])
+                array = np.ma.masked_array(array, mask=mask)
             found[name] = array
         return found
 
@@ -218,10 +221,14 @@ def _value(data: dict[Any, Any], key: str, wanted: str) -> Any:
         from belljar.ledger.entries import plain
 
         return text_of_json(plain(data))
+    if key[:1] == "@":
+        return text(getattr(Started(data), key[1:])) or None
     name, _, at = key.partition(":")
     value = data.get(name)
     if at:
         value = value[int(at)] if isinstance(value, list) and len(value) > int(at) else None
     if wanted == "number":
         return number(value)
+    if wanted == "real":
+        return value if type(value) is float and abs(value) < 1e15 else number(value)
     return text(value)

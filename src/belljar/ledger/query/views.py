@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 #: An index of another version is made anew.
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: column -> (key of the map in the record, with `:N` an item of the array there; `*` is the whole
 #: map; "" is the entry's own), what it holds
@@ -26,21 +26,23 @@ DECISIONS: Final = {
 }  # fmt: skip
 STARTS: Final = {
     "entry": ("", "number"), "time": ("", "number"), "run": ("", "text"),
-    "mode": ("mode", "text"), "kind": ("kind", "text"), "program": ("program:1", "text"),
+    "mode": ("mode", "text"), "kind": ("kind", "text"),
+    "program": ("@program", "text"), "command": ("@command", "text"),
     "argv": ("argv", "text"), "cwd": ("cwd", "text"), "tier": ("tier", "text"),
-    "guest": ("guest", "text"), "python": ("python", "text"), "belljar": ("belljar", "text"),
-    "policy": ("policy-digest", "text"), "uid": ("uid", "number"), "pid": ("pid", "number"),
+    "guest": ("@guest", "text"), "python": ("python", "text"), "belljar": ("belljar", "text"),
+    "policy": ("policy-name", "text"), "policy_digest": ("policy-digest", "text"),
+    "uid": ("uid", "number"), "pid": ("pid", "number"),
     "data": ("*", "text"),
 }  # fmt: skip
 ENDS: Final = {
     "entry": ("", "number"), "time": ("", "number"), "run": ("", "text"),
     "ended_by": ("ended-by", "text"), "status": ("status", "number"),
-    "signal": ("signal", "number"), "events": ("events", "number"),
+    "signal": ("signal", "number"), "seconds": ("wall", "real"), "events": ("events", "number"),
     "drops": ("drops", "number"), "missed": ("missed", "number"),
     "unkept": ("unkept", "number"), "denials": ("denials", "number"),
     "alerts": ("alerts", "number"), "data": ("*", "text"),
 }  # fmt: skip
-_SQL: Final = {"number": "BIGINT", "text": "VARCHAR"}
+_SQL: Final = {"number": "BIGINT", "text": "VARCHAR", "real": "DOUBLE"}
 
 
 def _table(name: str, columns: dict[str, tuple[str, str]]) -> str:
@@ -86,11 +88,12 @@ VIEWS: Final = (
     "CREATE VIEW decisions AS SELECT * FROM raw.decisions",
     "CREATE VIEW alerts AS SELECT * FROM raw.decisions"
     " WHERE kind = 'alert' OR response IN ('alert', 'deny', 'kill')",
-    "CREATE VIEW runs AS SELECT s.run, coalesce(s.kind, s.mode) AS kind, s.entry,"
-    " s.time AS started, e.time AS ended, s.program, s.argv, s.cwd, s.guest,"
-    " s.python, s.belljar, s.policy, s.tier,"
-    " s.uid, s.pid, e.entry AS end_entry, e.ended_by, e.status, e.signal, e.events, e.denials,"
-    " e.alerts, e.drops, e.missed, e.unkept, s.data AS start_data, e.data AS end_data"
+    "CREATE VIEW runs AS SELECT s.run, coalesce(s.kind, s.mode) AS kind, s.time AS started,"
+    " round(coalesce(e.seconds, (epoch_ns(e.time) - epoch_ns(s.time)) / 1e9), 3) AS seconds,"
+    " s.command, e.ended_by, e.status, e.signal, e.denials, e.alerts, e.events,"
+    " s.guest, s.program, s.argv, s.cwd, s.policy, s.tier, e.drops, e.missed, e.unkept,"
+    " e.time AS ended, s.python, s.belljar, s.uid, s.pid, s.policy_digest, s.entry,"
+    " e.entry AS end_entry"
     " FROM raw.starts s LEFT JOIN (SELECT * FROM raw.ends"
     " QUALIFY row_number() OVER (PARTITION BY run ORDER BY entry DESC) = 1) e ON e.run = s.run",
 )
