@@ -18,6 +18,7 @@ from belljar.ledger.format import START, sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
 _MAGIC: Final = b"BJruns1\n"
@@ -40,11 +41,21 @@ def short(run: bytes) -> int:
     return int.from_bytes(run[:_SHORT], "little")
 
 
-def keep(directory: str, first: int) -> None:
-    """Note the runs of the book that begins with entry `first`: it is about to be deleted.
+def keep(directory: str, books: Iterable[int]) -> None:
+    """Note the runs of the books that begin with these entries: they are about to be deleted.
 
     Raises `OSError`, `LedgerError`.
     """
+    folder = folders.enter(directory, FOLDER)
+    try:
+        for first in books:
+            _write(folder, _runs_of(directory, first), first)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _runs_of(directory: str, first: int) -> bytes:
     book = shelf.load(directory, name(first))
     parts = [_MAGIC]
     try:
@@ -54,19 +65,17 @@ def keep(directory: str, first: int) -> None:
                 parts.append(step[2][:_SHORT])
     finally:
         os.close(book.fd)
-    data = b"".join(parts)
-    folder = folders.enter(directory, FOLDER)
-    try:
-        target = os.path.basename(name(first)).removesuffix(".blj") + _ENDING
-        fd = os.open(target + ".tmp", _NEW, 0o600, dir_fd=folder)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data + sha256(data).digest())
-            file.flush()
-            os.fsync(fd)
-        os.rename(target + ".tmp", target, src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return b"".join(parts)
+
+
+def _write(folder: int, data: bytes, first: int) -> None:
+    target = os.path.basename(name(first)).removesuffix(".blj") + _ENDING
+    fd = os.open(target + ".tmp", _NEW, 0o600, dir_fd=folder)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data + sha256(data).digest())
+        file.flush()
+        os.fsync(fd)
+    os.rename(target + ".tmp", target, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def runs(directory: str) -> array[int]:

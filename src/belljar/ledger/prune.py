@@ -53,8 +53,7 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
         _delete(folder, gone)
         while old := _old(directory, before):
             _check_covered(directory, old, covered(directory) if tree is None else tree)
-            for one in old:
-                former.keep(directory, one.book)
+            former.keep(directory, (one.book for one in old))
             with Writer(directory, sync="always") as writer:
                 writer.append([(PRUNED, 1, pack(before, old))], NO_RUN)
             _delete(folder, old)

@@ -86,7 +86,7 @@ def test_a_pruning_that_was_killed_before_it_deleted_makes_no_finding(
         fill(writer, OTHER)
         writer.append([(EVENTS, 1, b"x")], OTHER)
     first = closed(directory)[0]
-    former.keep(directory, first)
+    former.keep(directory, [first])
     assert runs_file(directory, first).exists()
     assert verify(directory).again == ()
     prune(directory, ALL, tree=ALL)

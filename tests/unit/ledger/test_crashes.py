@@ -77,6 +77,21 @@ def prune_until_killed(directory: str, chance: random.Random) -> None:
         prune(directory, 1 << 62, tree=1 << 40)
 
 
+def prune_until_half_done(directory: str, chance: random.Random) -> None:
+    """Everything that is closed, and killed before one of the books is deleted."""
+    unlink, left = os.unlink, chance.randint(1, len(closed(directory)))
+
+    def die(path: str, **more: int) -> None:
+        nonlocal left
+        left -= path.endswith(".blj")
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        unlink(path, **more)
+
+    os.unlink = die  # type: ignore[assignment]
+    prune(directory, 1 << 62, tree=1 << 40)
+
+
 def test_kills_at_random_moments_of_writers_that_close_books_and_of_pruning(
     tmp_path: Path,
 ) -> None:
@@ -112,10 +127,13 @@ def test_kills_at_random_moments_of_writers_that_close_books_and_of_pruning(
             for victim in (*alive, *pruning):
                 os.kill(victim, signal.SIGKILL)
                 os.waitpid(victim, 0)
-        closings += verify(directory).books
         with Writer(directory, book=BOOK, clerk=False) as last:
-            fill(last)
+            while len(closed(directory)) < 3:
+                last.append([(EVENTS, 1, os.urandom(20_000))], RUN)
+        closings += verify(directory).books
         if pruned:
+            half = in_a_child(lambda d=directory: prune_until_half_done(d, chance))  # type: ignore[misc]
+            assert os.waitpid(half, 0)[1] == signal.SIGKILL, "it had ended by itself"
             prune(directory, 0, tree=1 << 40)
         report = verify(directory)
         assert report.torn == 0
