@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
 
+import pytest
 from tests.unit.ledger.collecting import LONG, Raw, begin, machine, message, numbered, until
 from tests.unit.ledger.conftest import packed
 
@@ -15,7 +17,7 @@ from belljar.ledger.collect.shares import Limits
 from belljar.ledger.collect.wire import ACK, NO
 from belljar.ledger.reader import read, verify
 
-PROCESSES, APPENDS = (200, 50) if LONG else (40, 25)
+PROCESSES, APPENDS = (200, 50) if LONG else (200, 6)
 ACKNOWLEDGED = struct.Struct("<16sQQ")
 
 
@@ -121,6 +123,31 @@ def test_nobody_appends_to_the_run_of_another_whether_it_is_open_or_not() -> Non
         here.stop()
         counts = [r.name for r in read(here.directory) if r.run == mine and r.name != "sender"]
         assert counts == ["start", "events"]
+
+
+@pytest.mark.parametrize(
+    ("sync", "answers"),
+    [("always", [NO, NO, NO]), ("batch", [ACK, ACK, NO]), ("never", [ACK, ACK, ACK])],
+)
+def test_what_must_be_on_disk_is_not_acknowledged_before(sync: str, answers: list[int]) -> None:
+    """The disk of this collector takes nothing: START, EVENTS and END say who waited for it."""
+
+    def broken(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def before() -> None:
+        os.fdatasync = broken
+
+    with machine(before=before, sync=sync) as here, Raw(here.path) as sender:
+        run = os.urandom(16)
+        events, end = (EVENTS, 1, numbered(0)), (END, 1, packed({}))
+        if sync == "always":  # each of them in a run that begins with it
+            said = [begin(n, os.urandom(16)) for n in (1, 2, 3)]
+        else:
+            said = [begin(1, run), message(2, run, events), message(3, run, end)]
+        heard = [sender.say(one) for one in said]
+        assert [kind for kind, *_ in heard] == answers
+        assert all("bring to disk" in reason for kind, *_, reason in heard if kind == NO)
 
 
 def test_a_clock_that_jumps_moves_nothing_but_the_times_that_records_carry() -> None:

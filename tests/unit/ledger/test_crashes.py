@@ -1,7 +1,7 @@
 """SIGKILL while books are closed and pruned, full and read-only disks, clocks that go back, many
 processes: what was acknowledged is there, numbers and hashes go on, and nobody has to repair it.
 
-BELLJAR_LONG=1 makes it 2,000 kills and 200 processes.
+BELLJAR_LONG=1 makes it 2,000 kills.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.conftest import Ran
 
 from belljar.errors import LedgerError
 from belljar.ledger import END, EVENTS, START, Writer
@@ -30,7 +32,7 @@ from .conftest import RUN, fill, frame, packed
 
 LONG = os.environ.get("BELLJAR_LONG") == "1"
 KILLS = 2000 if LONG else 60
-PROCESSES = 200 if LONG else 50
+PROCESSES = 200
 WRITERS = 4
 ACK = struct.Struct("<QI8s")
 BOOK = 60_000
@@ -158,7 +160,7 @@ def test_many_processes_write_at_once_and_every_entry_is_there_once(tmp_path: Pa
 
     def work(number: int) -> None:
         with Writer(directory, book=20_000, clerk=False, sync="never") as writer:
-            for turn in range(10):
+            for turn in range(5):
                 writer.append([(EVENTS, 1, b"%d %d" % (number, turn) + bytes(200))], RUN)
 
     children = [in_a_child(lambda n=n: work(n)) for n in range(PROCESSES)]  # type: ignore[misc]
@@ -172,7 +174,7 @@ def test_many_processes_write_at_once_and_every_entry_is_there_once(tmp_path: Pa
             time.sleep(0.01)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * PROCESSES
     found = [r.payload[:-200] for r in read(directory) if r.kind == EVENTS]
-    assert sorted(found) == sorted(b"%d %d" % (n, t) for n in range(PROCESSES) for t in range(10))
+    assert sorted(found) == sorted(b"%d %d" % (n, t) for n in range(PROCESSES) for t in range(5))
     assert len(closed(directory)) > 3
     assert verify(directory).torn == 0
 
@@ -204,6 +206,36 @@ def test_two_runs_at_once_in_one_directory_keep_their_entries_apart(tmp_path: Pa
         mine = [r for r in read(directory) if r.run == run]
         assert [r.name for r in mine] == ["start", *["events"] * 50, "end"]
     assert verify(directory).unfinished == ()
+
+
+def test_two_commands_at_once_in_one_directory_keep_one_ledger(
+    tmp_path: Path, belljar: Callable[..., Ran]
+) -> None:
+    """`belljar run`, each with its guest's events."""
+    ledger = tmp_path / "ledger"
+    (tmp_path / "job.py").write_text(
+        "import json, sys\nfor _ in range(50): open(sys.argv[0]).close()\n"
+    )
+    done: list[Ran] = []
+
+    def one() -> None:
+        done.append(belljar("run", "--ledger", ledger, "--read", ".", "job.py", cwd=tmp_path))
+
+    both = [threading.Thread(target=one) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert [ran.status for ran in done] == [0, 0], [ran.stderr for ran in done]
+    report = verify(str(ledger))
+    assert (report.runs, report.unfinished, report.torn, report.again) == (2, (), 0, ())
+    runs = {r.run: [] for r in read(str(ledger)) if r.kind == START}  # type: ignore[var-annotated]
+    for record in read(str(ledger)):
+        if record.run in runs:
+            runs[record.run].append(record.name)
+    for names in runs.values():
+        assert (names[0], names[-1]) == ("start", "end")
+        assert names.count("start") == names.count("end") == 1
 
 
 def test_a_clock_that_jumps_back_changes_times_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 from pathlib import Path
@@ -188,6 +189,29 @@ def test_reading_changes_nothing_and_works_on_a_read_only_ledger(ledger: str) ->
 def fill_state(ledger: str) -> tuple[list[str], int, int]:
     found = os.stat(ledger + "/ledger.blj")
     return os.listdir(ledger), found.st_size, found.st_mtime_ns
+
+
+def test_a_reader_never_keeps_a_writer_waiting(tmp_path: Path) -> None:
+    """At any step of reading, over several books, the lock that writers take is free."""
+    directory = str(tmp_path)
+    with Writer(directory, book=800, clerk=False) as writer:
+        for _ in range(5):
+            fill(writer)
+        fd = os.open(writer.path, os.O_RDWR)
+        try:
+            with Reader(directory) as reader:
+                free = 0
+                for _record in reader.records():
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # else `BlockingIOError`
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+                    free += 1
+                reader.grown()
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(fd, fcntl.LOCK_UN)
+                assert free > 20
+                assert fill(writer)[0] > free
+        finally:
+            os.close(fd)
 
 
 def test_an_empty_ledger_is_whole(tmp_path: Path) -> None:
