@@ -25,7 +25,7 @@ SCHEMES: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "syslog+udp": (_SYSLOG, 514),
     "syslog+tcp": (_SYSLOG, 514),
     "syslog+tls": ((*_SYSLOG, "ca", "cert", "key", "name"), 6514),
-    "syslog": (_SYSLOG, 0),
+    "syslog": ((*_SYSLOG, "form"), 0),
     "journald": (_COMMON, 0),
     "audit": (_COMMON, 0),
     "otlp+http": (_HTTP, 4318),
@@ -144,6 +144,8 @@ def _check(scheme: str, rights: tuple[str, ...], severity: str, options: dict[st
     size = options.get("size", "2048")
     if not size.isascii() or not size.isdigit() or not _LEAST_SIZE <= int(size) <= _MOST_SIZE:
         raise UsageError(f"sink {scheme}: size is {_LEAST_SIZE} to {_MOST_SIZE} bytes")
+    if options.get("form", "5424") not in ("5424", "bsd"):
+        raise UsageError(f"sink {scheme}: form is 5424 or bsd")
     if options.get("metrics", "on") not in ("on", "off", "only"):
         raise UsageError(f"sink {scheme}: metrics is on, off or only")
     for name in _FILES:

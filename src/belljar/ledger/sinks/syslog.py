@@ -16,7 +16,8 @@ import time
 
 from belljar.ledger.sinks import walk
 from belljar.ledger.sinks.config import FACILITIES
-from belljar.ledger.sinks.text import cut, safe
+from belljar.ledger.sinks.syslog_message import hostname, message
+from belljar.ledger.sinks.text import cut
 from belljar.ledger.sinks.transport import Down
 
 TYPE_CHECKING = False
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from belljar.ledger.sinks.config import Sink
     from belljar.ledger.sinks.fields import Item
 
-#: "[...] reserved for use in documentation" (RFC 5612); until Belljar has a number of its own.
-SD_ID: Final = "belljar@32473"
-BOM: Final = b"\xef\xbb\xbf"
 _TIMEOUT: Final = 10.0
 _SIOCOUTQ: Final = 0x5411
 _EPROTOTYPE: Final = 91
@@ -37,92 +35,6 @@ _EPROTOTYPE: Final = 91
 _SIZES: Final = {"syslog+udp": 2048, "syslog": 8192, "syslog+tcp": 8192, "syslog+tls": 8192}
 _BURST: Final = 16  # datagrams before UDP pauses: a receiver's buffer holds 200 KB on Linux
 _SLICE: Final = 0.2  # seconds between looks at whether to stop
-_LEAST_MESSAGE: Final = 160  # bytes kept for the text where the fields are long
-_LEAST_VALUE: Final = 16
-_LONGEST_MSGID: Final = 32
-
-
-def message(item: Item, host: str, facility: int, size: int) -> bytes:
-    """The RFC 5424 message of `item`, at most `size` bytes (480 or more), without framing.
-
-    Fields that do not fit are cut, and named with their whole length in `cut`; `size` bounds what
-    is in the structured data first, then the text behind it.
-    """
-    name = _ascii(item.name, _LONGEST_MSGID) or "-"
-    pid = str(item.entry.pid) if item.entry.pid else "-"
-    stamp = timestamp(item.entry.recorded)
-    head = f"<{facility * 8 + item.level}>1 {stamp} {host} belljar {pid} {name} ".encode("ascii")
-    room = size - len(head) - len(f"[{SD_ID}]  ") - len(BOM)
-    text = safe(item.message).encode("utf-8")
-    keep = min(len(text), _LEAST_MESSAGE, room // 3)
-    data = _structured(item, room - keep)
-    if len(head) + len(data) + 1 + len(BOM) > size:  # even the names of what is cut are too much
-        few = b"".join(b' %s="%s"' % (n.encode(), str(v).encode()) for n, v in item.fields[:3])
-        data = b'[%s%s cut="*"]' % (SD_ID.encode("ascii"), few)
-    rest = size - len(head) - len(data) - 1 - len(BOM)
-    return head + data + b" " + BOM + cut(text, rest)
-
-
-def timestamp(nanoseconds: int) -> str:
-    """RFC 5424's timestamp, UTC, microseconds.
-
-    >>> timestamp(1_000_000_000_123_456_789)
-    '2001-09-09T01:46:40.123456Z'
-    """
-    seconds, rest = divmod(nanoseconds, 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1000:06}Z"
-
-
-def hostname() -> str:
-    """This machine's name as HOSTNAME may have it."""
-    return _ascii(socket.gethostname(), 255) or "-"
-
-
-def _structured(item: Item, room: int) -> bytes:
-    """One SD-ELEMENT; `room` is what its parameters may take."""
-    parts: list[bytes] = []
-    short: list[str] = []
-    lengths = dict(item.cut)
-    used = 0
-    for name, value in item.fields:
-        text = value if type(value) is str else str(value)
-        whole = safe(text).encode("utf-8")
-        escaped = _escape(whole)
-        frame = len(f' {name}=""')
-        if name in lengths or used + frame + len(escaped) > room:
-            told = f"{name}:{lengths.get(name, len(text))}"
-            used += len(told) + (1 if short else len(' cut=""'))
-            short.append(told)
-            if used + frame + len(escaped) > room:
-                escaped = _fitting(whole, room - used - frame)
-            if len(escaped) < _LEAST_VALUE:
-                continue
-        parts.append(b' %s="%s"' % (name.encode("ascii"), escaped))
-        used += frame + len(escaped)
-    if short:
-        parts.append(b' cut="%s"' % ",".join(short).encode("ascii"))
-    return b"[%s%s]" % (SD_ID.encode("ascii"), b"".join(parts))
-
-
-def _fitting(whole: bytes, room: int) -> bytes:
-    """As much of `whole` as takes at most `room` bytes when it is escaped."""
-    size = max(0, room)
-    while size > 0:
-        escaped = _escape(cut(whole, size))
-        if len(escaped) <= room:
-            return escaped
-        size = min(size - 1, size - (len(escaped) - room) // 2)
-    return b""
-
-
-def _escape(value: bytes) -> bytes:
-    """PARAM-VALUE: a quotation mark, a backslash and a closing bracket get a backslash."""
-    return value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"]", b"\\]")
-
-
-def _ascii(text: str, longest: int) -> str:
-    """PRINTUSASCII; everything else is a question mark."""
-    return "".join(c if "!" <= c <= "~" else "?" for c in text[:longest])
 
 
 class Syslog:
@@ -134,6 +46,7 @@ class Syslog:
         self._size = int(sink.option("size", str(_SIZES[sink.scheme])))
         self._facility = FACILITIES[sink.option("facility", "audit")]
         self._host = hostname()
+        self._bsd = sink.option("form") == "bsd"
         self._socket: socket.socket | None = None
         self._stream = sink.scheme in ("syslog+tcp", "syslog+tls")
         self._where = sink.path or f"{sink.host} port {sink.port}"
@@ -142,7 +55,9 @@ class Syslog:
 
     def send(self, items: Sequence[Item]) -> int:
         """Send one message for each item. Raises `Down`."""
-        messages = [message(item, self._host, self._facility, self._size) for item in items]
+        messages = [
+            message(item, self._host, self._facility, self._size, bsd=self._bsd) for item in items
+        ]
         try:
             there = self._socket or self._connect()
             if self._stream:

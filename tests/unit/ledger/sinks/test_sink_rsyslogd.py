@@ -34,11 +34,19 @@ input(type="{module}" {inputs})
 class Rsyslogd:
     """One rsyslogd with one input; `messages` are what it wrote down, as they came."""
 
-    def __init__(self, folder: Path, module: str, inputs: str, options: str = "", tls: str = ""):
+    def __init__(
+        self,
+        folder: Path,
+        module: str,
+        inputs: str,
+        options: str = "",
+        tls: str = "",
+        template: str = CONFIG,
+    ):
         self.out = folder / "out.log"
         config = folder / "rsyslog.conf"
         config.write_text(
-            CONFIG.format(work=folder, out=self.out, module=module, inputs=inputs,
+            template.format(work=folder, out=self.out, module=module, inputs=inputs,
                           options=options, tls=tls)
         )  # fmt: skip
         assert RSYSLOGD is not None
@@ -141,6 +149,28 @@ def test_rsyslogd_keeps_one_message_for_each_entry_and_its_fields_come_back(
         else:
             assert value == target(name)
     assert feed.feed.where.lost == 0
+
+
+def test_rsyslogd_as_debian_sets_it_up_understands_the_local_form(
+    tmp_path: Path, directory: str, feeding: Callable[..., Feeding]
+) -> None:
+    path = tmp_path / "log"
+    inputs = f'Socket="{path}" CreatePath="on" RateLimit.Interval="0"'
+    template = CONFIG.replace("%rawmsg:::json%", "%programname% %syslogseverity% %msg:::json%")
+    daemon = Rsyslogd(tmp_path, "imuxsock", inputs, 'SysSock.Use="off"', template=template)
+    try:
+        with Writer(directory) as writer:
+            numbers = hostile(writer)
+        feeding(f"syslog://{path}?form=bsd&size=8000")
+        lines = eventually(
+            lambda: len(found := daemon.out.read_text().splitlines() if daemon.out.exists() else [])
+            >= len(numbers) and found
+        )  # fmt: skip
+    finally:
+        daemon.stop()
+    assert len(lines) == len(HOSTILE)
+    for line, number in zip(lines, sorted(numbers.values()), strict=True):
+        assert line.startswith(f'belljar 4  [belljar@32473 entry=\\"{number}\\" '), line[:80]
 
 
 def test_a_certificate_of_nobody_we_know_gets_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from belljar.ledger import START, Writer
-from belljar.ledger.sinks.syslog import message, timestamp
+from belljar.ledger.sinks.syslog_message import message, timestamp
 from belljar.ledger.sinks.text import cut, plain_of, safe
 
 from .conftest import (
@@ -109,6 +110,30 @@ def test_a_name_of_an_event_that_is_no_ascii_is_told_in_the_fields(directory: st
 def test_times_far_away_are_still_times() -> None:
     assert timestamp(0) == "1970-01-01T00:00:00.000000Z"
     assert timestamp(2**64 - 1) == "2554-07-21T23:34:33.709551Z"
+
+
+def test_the_head_of_local_sockets_is_as_their_readers_know_it_and_the_rest_the_same(
+    directory: str,
+) -> None:
+    with Writer(directory) as writer:
+        writer.append([(EVENTS, 1, frame("open", "/a", "r", 0))], RUN, 1_699_000_000 * 10**9)
+        hostile(writer)
+    for item in items(directory):
+        new = message(item, "host", 13, 8192)
+        old = message(item, "host", 13, 8192, bsd=True)
+        head = re.match(
+            rb"<(\d+)>(Oct|Nov|[A-Z][a-z]{2}) [ \d]\d \d\d:\d\d:\d\d belljar(\[77\])?: \[", old
+        )
+        assert head
+        assert head[1] == new[1 : new.index(b">")]
+        assert b"\n" not in old
+        if item.name == "open":
+            assert head[2] in (b"Nov", b"Oct")
+            assert old.partition(b": ")[2] == new.partition(b" open ")[2].replace(
+                b"\xef\xbb\xbf", b""
+            )
+    for size in range(480, 1000, 40):
+        assert all(len(message(i, "h", 13, size, bsd=True)) <= size for i in items(directory))
 
 
 class Receiver:
