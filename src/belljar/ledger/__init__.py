@@ -32,6 +32,7 @@ def open_writer(place: str, sync: str = "batch") -> Writer | RemoteWriter:
     """What appends to the ledger at `place`, as `resolve` gives it: a directory or a collector.
 
     `sync` is for a directory, as in `Writer`: a collector has its own.
+    A ledger whose end was cut off is told on standard error.
     Raises `LedgerError` when nothing could be recorded there.
 
     >>> open_writer("unix:/run/belljar/collect.sock")  # doctest: +SKIP
@@ -41,4 +42,11 @@ def open_writer(place: str, sync: str = "batch") -> Writer | RemoteWriter:
         from belljar.ledger.collect.remote import RemoteWriter
 
         return RemoteWriter(path_of(place))
-    return Writer(place, sync=sync)
+    writer = Writer(place, sync=sync)
+    if writer.missing:
+        import sys
+
+        what = f"{writer.missing} of its last entries were signed and are missing"
+        print(f"belljar: warning: the ledger {place!a} was cut short: {what}; "
+              "belljar log verify", file=sys.stderr)  # fmt: skip
+    return writer

@@ -8,12 +8,14 @@ import stat
 import time
 
 from belljar.errors import LedgerError
+from belljar.ledger.folders import read_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
 IN_USE: Final = "ledger.use"
+STATE: Final = "clerk.state"
 #: Folders of a ledger in which something is written or deleted.
 FOLDERS: Final = ("books", "keys", "sinks", "tile")
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -78,6 +80,19 @@ def _check(found: os.stat_result, what: str, remedy: str) -> None:
         raise LedgerError(
             f"cannot trust the {what}: {who} can write it; use another directory or {remedy}"
         )
+
+
+def missing(folder: int, entry: int) -> int:
+    """How many entries from `entry` on, the next to be written, the clerk said it had signed.
+
+    More than none: the ledger's end was cut off. The clerk's word in `clerk.state` proves nothing,
+    but it is cheap to ask: enough for a warning. The caller holds the ledger's lock.
+    """
+    try:
+        said = read_at(folder, STATE, 2048).partition(b'"entries": ')[2][:20].split(b",")[0]
+    except OSError:
+        return 0
+    return max(0, int(said) + 1 - entry) if said.isdigit() and len(said) < 19 else 0
 
 
 def hold(folder: int) -> int:

@@ -26,7 +26,7 @@ from belljar.ledger.format import (
     hasher,
 )
 from belljar.ledger.notes import check, note
-from belljar.ledger.use import check_owner, hold
+from belljar.ledger.use import check_folders, check_owner, hold, missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Writer:
     of a process. The ledger's clerk, which signs, is called after the first append unless
     `clerk` is False; `book` is the size in bytes from which on the open book is closed. With
     `create` False, a ledger that is not there is an error.
+    `missing` entries were signed and are not there: its end was cut off before it was opened.
     Raises `LedgerError` when the ledger cannot be opened, others can write it, or its end is
     neither whole nor merely torn: nothing runs unrecorded.
 
@@ -168,10 +169,11 @@ class Writer:
                 os.makedirs(self.directory, 0o700, exist_ok=True)
             self._folder = os.open(self.directory, _FOLDER)
             flags = _LEDGER | (os.O_CREAT if self._create else 0)
+            check_folders(self._folder, self.directory)  # before anything is made there
             self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            self._find_end()
+            self.missing = missing(self._folder, self._find_end().entry)
             self._tell_recovered()
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError as error:
@@ -194,8 +196,8 @@ class Writer:
         self._abandon()
         self._open()
 
-    def _find_end(self) -> None:
-        """Bring the cursor to the end of the open book, and close that where it is long enough.
+    def _find_end(self) -> Cursor:
+        """The cursor, at the end of the open book, which is closed where it is long enough.
 
         The lock is held, in the end that of the book that is open then. Raises `OSError`.
         """
@@ -204,7 +206,7 @@ class Writer:
             if cursor.closed:
                 self._reopen(cursor)
             elif cursor.offset <= max(self._limit, cursor.start[2]) or not self._turn(cursor):
-                return
+                return cursor
 
     def _last_record(self) -> Cursor:
         """The cursor, behind the last record, whoever wrote that."""

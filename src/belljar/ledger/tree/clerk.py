@@ -19,7 +19,7 @@ from belljar.errors import LedgerError
 from belljar.ledger import folders
 from belljar.ledger.tree.notary import Notary
 from belljar.ledger.tree.summon import LOCK
-from belljar.ledger.use import IN_USE, check_directory
+from belljar.ledger.use import IN_USE, STATE, check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
             """Let go of the sinks."""
 
 
-STATE: Final = "clerk.state"
 _STATE_SIZE: Final = 2048
 _SINKS: Final = "sinks"
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
