@@ -15,7 +15,7 @@ from examples import Block, House, blocks, commands, missing, neutral, pages
 from belljar.policy import load
 
 PAGES = {page.name: page for page in pages()}
-KNOWN = ("c", "console", "ini", "json", "python", "sh", "text", "toml")
+KNOWN = ("c", "console", "ini", "json", "python", "sh", "sql", "text", "toml")
 
 
 def of_language(language: str) -> list[Block]:

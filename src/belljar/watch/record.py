@@ -115,7 +115,7 @@ class Record:
             "ended-by": "signal" if result.signal else "exit",
             "status": result.status,
             "signal": result.signal,
-            "wall": time.monotonic() - self._started,
+            "wall": round(time.monotonic() - self._started, 6),
             "events": result.events,
             "drops": result.drops,
             "denials": self._fired["denial"],

@@ -68,6 +68,30 @@ _DECISION: Final[Map] = {
     "text": "what it means when the rule fires",
     "package": "the distribution that caused it",
 }
+_START: Final[Map] = {
+    "kind": "run, of belljar run",
+    "mode": "watch, of belljar watch",
+    "guest": "what denials call the program",
+    "program": "[script, module or code; which], of belljar run",
+    "argv": "the program's arguments; of belljar watch the whole command line",
+    "cwd": "where it was started",
+    "policy": "[key, value, where it was written], of belljar run",
+    "policy-name": "the files that the policy was written in, or flags, or default",
+    "policy-digest": "digest of the policy",
+    "belljar": "Belljar's version",
+    "python": "the interpreter's version",
+    "uid": "the user",
+    "pid": "Belljar's own process",
+}
+_END: Final[Map] = {
+    "ended-by": "exit, signal, wall ...",
+    "status": "the exit status",
+    "signal": "the signal that ended it, or 0",
+    "wall": "seconds that it took",
+    "events": "events that came",
+    "denials": "how many",
+    "alerts": "how many",
+}
 
 
 def schema() -> Map:
@@ -83,8 +107,8 @@ def schema() -> Map:
         ("loss", _object({"header": {"$ref": "#/$defs/header"}, "count": _U64})),
         ("syscall", _object(_SYSCALL)),
         ("decision", _described(_DECISION)),
-        ("start", _described({"argv": "the program's arguments", "kind": "run", "mode": "watch"})),
-        ("end", _described({"status": "the exit status", "ended-by": "how it ended"})),
+        ("start", _described(_START)),
+        ("end", _described(_END)),
     ]
     kinds += [
         (name, {"type": "object"})
