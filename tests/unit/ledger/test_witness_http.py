@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import shutil
@@ -20,8 +21,10 @@ import pytest
 from belljar.cli.log import main
 from belljar.ledger.tree.keys import load
 from belljar.ledger.tree.merkle import EMPTY
-from belljar.ledger.tree.note import NoteMalformed, open_note, sign
+from belljar.ledger.tree.note import NoteMalformed, SigningKey, open_note, sign
 from belljar.ledger.tree.tilefiles import TileReader
+from belljar.ledger.witness import server as module
+from belljar.ledger.witness.cosign import Witness
 from belljar.ledger.witness.protocol import MAX_REQUEST, parse_request, request
 
 from .logs import Log
@@ -226,7 +229,7 @@ def test_connections_that_say_nothing_do_not_keep_others_out_for_long(
     code = (
         "import sys\n"
         "from belljar.ledger.tree import keys\n"
-            "from belljar.ledger.witness import cosign, server\n"
+        "from belljar.ledger.witness import cosign, server\n"
         "w = cosign.Witness(sys.argv[1], keys.load(sys.argv[1] + '/key'))\n"
         "ready = lambda host, port: print(port, flush=True)\n"
         "server.serve(w, '127.0.0.1', 0, ready, lambda *told: None, 1.0)\n"
@@ -271,6 +274,37 @@ def test_of_many_that_come_at_once_no_two_are_cosigned_for_one_size(served: Serv
     for thread in threads:
         thread.join()
     assert sorted(results) == [200] + [409] * 7
+
+
+def test_at_sigterm_it_ends_with_0_though_somebody_is_connected(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 404 ")
+        served.child.send_signal(signal.SIGTERM)
+        assert served.child.wait(10) == 0
+
+
+def test_a_connection_that_fails_gives_its_place_back(tmp_path: Path) -> None:
+    async def fails() -> int:
+        server = module._Server(Witness(str(tmp_path), SigningKey.new("w", 4)), print, 5.0)
+
+        async def broken(*_: object) -> bool:
+            raise RuntimeError("a defect")
+
+        server._one = broken  # type: ignore[method-assign]
+        closed = []
+
+        class Writer:
+            def close(self) -> None:
+                closed.append(self)
+
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                await server._connection(None, Writer())  # type: ignore[arg-type]
+        assert len(closed) == 3
+        return len(server._tasks)
+
+    assert asyncio.run(fails()) == 0
 
 
 def test_submit_brings_the_cosignature_into_the_ledger(
