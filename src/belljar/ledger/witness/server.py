@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MOST: Final = 64
 MAX_HEAD: Final = 1 << 13
 _LAST_SECONDS: Final = 1.0
+_OVER: Final = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError)
 _PLAIN: Final = "text/plain; charset=utf-8"
 
 
@@ -87,8 +88,8 @@ class _Server:
         assert task is not None
         self._tasks.add(task)
         try:
-            # The other side went away or is too slow: nobody is left to tell.
-            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            # The other side went away or is too slow, or the server ends: nobody is left to tell.
+            with suppress(*_OVER):
                 keep = True
                 while keep:
                     async with asyncio.timeout(self._seconds):
