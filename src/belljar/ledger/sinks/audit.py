@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NETLINK_AUDIT: Final = 9
 AUDIT_USER: Final = 1005
+AUDIT_GET: Final = 1000
+#: The beginning of struct audit_status: mask, enabled (0: no record is kept)
+_STATUS: Final = struct.Struct("=II")
 #: struct nlmsghdr: length with this header, type, flags, sequence, port (linux/netlink.h)
 HEADER: Final = struct.Struct("=IHHII")
 _ERROR: Final = struct.Struct("=i")  # struct nlmsgerr begins with a negative errno, 0: taken
@@ -85,11 +88,12 @@ def encoded(value: bytes) -> bytes:
     return value.hex().upper().encode("ascii")
 
 
-def record(sequence: int, data: bytes) -> bytes:
-    """The netlink message: header and text, NUL at the end, that asks for an acknowledgement."""
-    size = HEADER.size + len(data) + 1
-    head = HEADER.pack(size, AUDIT_USER, _REQUEST | _ACK, sequence, 0)
-    return (head + data + b"\0").ljust((size + 3) & ~3, b"\0")
+def record(sequence: int, data: bytes, kind: int = AUDIT_USER) -> bytes:
+    """The netlink message: header and `data` (of a text its NUL, too), that asks for an
+    acknowledgement."""
+    size = HEADER.size + len(data)
+    head = HEADER.pack(size, kind, _REQUEST | _ACK, sequence, 0)
+    return (head + data).ljust((size + 3) & ~3, b"\0")
 
 
 class Audit:
@@ -108,8 +112,10 @@ class Audit:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_AUDIT)
                 self._socket.setblocking(False)
+            if not self._switched_on(self._socket):
+                raise Down("audit is switched off in this kernel: auditctl -e 1")
             for item in items:
-                self._one(self._socket, text(item))
+                self._one(self._socket, AUDIT_USER, text(item) + b"\0")
         except OSError as error:
             self.close()
             raise Down(_REASONS.get(error.errno or 0, f"audit: {error.strerror}")) from error
@@ -125,9 +131,20 @@ class Audit:
             self._socket.close()
             self._socket = None
 
-    def _one(self, there: socket.socket, data: bytes) -> None:
+    def _switched_on(self, there: socket.socket) -> bool:
+        """Whether the kernel keeps records: it acknowledges them all the same where it does not.
+        Who may not ask (CAP_AUDIT_CONTROL) takes that for yes."""
+        try:
+            status = self._one(there, AUDIT_GET, b"")
+        except PermissionError:
+            return True
+        return len(status) < _STATUS.size or _STATUS.unpack_from(status)[1] != 0
+
+    def _one(self, there: socket.socket, kind: int, data: bytes) -> bytes:
+        """Send one message and wait for the kernel's word; what it answered besides."""
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
-        there.sendto(record(self._sequence, data), (0, 0))
+        there.sendto(record(self._sequence, data, kind), (0, 0))
+        said, taken = b"", False
         end = time.monotonic() + _TIMEOUT
         while True:
             left = end - time.monotonic()
@@ -136,9 +153,13 @@ class Audit:
             answer, sender = there.recvfrom(1 << 16)
             if sender[0] != 0 or len(answer) < HEADER.size + _ERROR.size:
                 continue  # only the kernel answers from port 0
-            _size, kind, _flags, sequence, _port = HEADER.unpack_from(answer)
-            if kind == _NLMSG_ERROR and sequence == self._sequence:
+            _size, what, _flags, sequence, _port = HEADER.unpack_from(answer)
+            if what == kind and sequence == self._sequence:
+                said = answer[HEADER.size :]
+            if what == _NLMSG_ERROR and sequence == self._sequence:
                 number = -_ERROR.unpack_from(answer, HEADER.size)[0]
                 if number:
                     raise OSError(number, "the kernel refused the record")
-                return
+                taken = True
+            if taken and (said or kind != AUDIT_GET):
+                return said

@@ -75,7 +75,7 @@ def test_audit_records_are_laid_out_as_the_kernel_wants_them(directory: str) -> 
         numbers = hostile(writer)
     found = items(directory)
     for name, number in numbers.items():
-        data = audit.record(7, audit.text(found[number - 1]))
+        data = audit.record(7, audit.text(found[number - 1]) + b"\0")
         length, kind, flags, sequence, port = struct.unpack_from("=IHHII", data)
         assert (kind, flags, sequence, port) == (1005, 1 | 4, 7, 0)
         assert 16 < length <= len(data) < length + 4
@@ -121,7 +121,7 @@ def test_the_kernel_takes_the_records_or_says_why_not(directory: str) -> None:
         refused = str(error)
     finally:
         sink.close()
-    known = ("the kernel refuses", "this kernel has no", "the kernel takes no")
+    known = ("the kernel refuses", "this kernel has no", "the kernel takes no", "audit is switched")
     assert not refused or refused.startswith(known)
 
 
@@ -140,3 +140,61 @@ def test_a_refusal_of_the_kernel_is_a_reason_and_no_loss(
     eventually(lambda: feed.feed.where.state == "waiting")
     assert "CAP_AUDIT_WRITE" in feed.feed.where.why
     assert (feed.feed.where.next, feed.feed.where.lost) == (1, 0)
+
+
+def answers(*parts: tuple[int, int, bytes]) -> Callable[..., tuple[bytes, tuple[int, int]]]:
+    """A kernel that answers with `parts`: each to which request, a type and what it says."""
+    left = list(parts)
+
+    def recvfrom(_self: object, _size: int) -> tuple[bytes, tuple[int, int]]:
+        number, kind, data = left.pop(0)
+        return audit.HEADER.pack(16 + len(data), kind, 0, number, 0) + data, (0, 0)
+
+    return recvfrom
+
+
+TAKEN = 2, struct.pack("=i", 0) + bytes(16)
+NOT_ALLOWED = 2, struct.pack("=i", -1) + bytes(16)
+ON, OFF = (1, 1000, struct.pack("=II", 0, 1)), (1, 1000, struct.pack("=II", 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([ON, (1, *TAKEN), (2, *TAKEN)], ""),
+        ([(1, *TAKEN), ON, (2, *TAKEN)], ""),
+        ([(1, *NOT_ALLOWED), (2, *TAKEN)], ""),  # it may write and not ask
+        ([(1, *TAKEN), OFF], "audit is switched off in this kernel"),
+        ([ON, (1, *TAKEN), (2, *NOT_ALLOWED)], "CAP_AUDIT_WRITE"),
+    ],
+)
+def test_a_kernel_that_keeps_no_records_is_waited_for(
+    directory: str,
+    monkeypatch: pytest.MonkeyPatch,
+    said: list[tuple[int, int, bytes]],
+    expected: str,
+) -> None:
+    sent: list[bytes] = []
+
+    class Kernel:
+        recvfrom = answers(*said)
+
+        def sendto(self, data: bytes, _to: tuple[int, int]) -> None:
+            sent.append(data)
+
+        def setblocking(self, _on: bool) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(audit.socket, "socket", lambda *_: Kernel())
+    monkeypatch.setattr(audit.select, "select", lambda *_: ([1], [], []))
+    with Writer(directory, clerk=False) as writer:
+        writer.append([(EVENTS, 1, frame("open", "/a", "r", 0))], RUN)
+    sink = audit.Audit(parse("audit:"))
+    if expected:
+        with pytest.raises(Down, match=expected):
+            sink.send(items(directory))
+    else:
+        assert sink.send(items(directory)) == 0
+    kinds = [struct.unpack_from("=IH", data)[1] for data in sent]
+    assert kinds == ([1000] if "switched off" in expected else [1000, 1005])
