@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import COMMAND, cannot
 from tests.unit.ledger.collecting import Raw, begin, machine, message, numbered, until
 from tests.unit.ledger.conftest import RUN, fill, packed
 
@@ -346,3 +348,24 @@ def test_a_clerk_whose_ledger_is_deleted_ends_soon_and_says_nothing(tmp_path: Pa
         with pytest.raises(LedgerError):  # and it is not the writer who makes it anew
             Writer(ledger, create=False)
         assert not os.path.lexists(ledger)
+
+
+@pytest.mark.parametrize(("sync", "waits"), [("always", 3), ("batch", 1), ("never", 0)])
+def test_the_policy_says_what_of_a_run_waits_for_the_disk(
+    tmp_path: Path, clean_env: dict[str, str], sync: str, waits: int
+) -> None:
+    """As the kernel sees it: START, events and END of `always`, END of `batch`."""
+    if shutil.which("strace") is None:
+        cannot("strace is not installed")
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'schema = 1\n[record]\nledger = "{tmp_path}/ledger"\nsync = "{sync}"\n')
+    (tmp_path / "job.py").write_text("print('hi')\n")
+    calls = tmp_path / "calls"
+    traced = ["strace", "-f", "-e", "trace=fdatasync", "-o", str(calls), *COMMAND]
+    ran = subprocess.run(
+        [*traced, "run", "--policy", str(policy), "job.py"],
+        cwd=tmp_path, env=clean_env, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    count = calls.read_text().count("fdatasync(")
+    assert count >= waits if waits > 1 else count == waits
