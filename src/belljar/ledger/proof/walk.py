@@ -6,12 +6,15 @@ the records make of it. So a difference is named by its record, or by the file t
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from belljar.errors import LedgerCorrupt
 from belljar.ledger import folders
-from belljar.ledger.format import EPOCH, RECOVERED
+from belljar.ledger.format import EPOCH, RECOVERED, hasher
 from belljar.ledger.leaf import LEAF, LEAF_SIZE
+from belljar.ledger.proof.quick import quick
 from belljar.ledger.reader import Reader
-from belljar.ledger.tree.merkle import EMPTY, SIZE, Tree, leaf_hash, parents, span
+from belljar.ledger.tree.merkle import EMPTY, SIZE, Tree, parents, span
 from belljar.ledger.tree.tilefiles import ENTRIES, WIDTH, TileReader, partial, path, top
 from belljar.model import Value
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Final
 
-    from belljar.ledger.cursor import Found
+    from belljar.ledger.cursor import Cursor, Found
     from belljar.ledger.tree.tilefiles import Level
 
     #: `on_epoch(index, first entry, payload; None where it was pruned, leaf)`
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 _LENGTH: Final = LEAF_SIZE.to_bytes(2, "big")
 _MOST_SIDES: Final = 10_000
+_SLOWLY: Final = 15  # steps, after a record that is not ordinary, until the quick way is tried
 _LONGEST_SIDE: Final = 4096  # bytes of a RECOVERED record: ours have 150
 
 
@@ -64,29 +68,28 @@ class Walk(Reader):
         self._leaves: list[bytes] = []
         self._odd: list[tuple[int, bool, str]] = []
         self._proved = 0
+        self._stop = -1  # the size at which the next root is compared
 
     def found(self, *, whole: bool = True) -> Iterator[Found]:
         """As `Reader.found`; the whole ledger in one go."""
-        from hashlib import sha256
-
         if not self.size:
             self._take_pruned()
             self._compare_roots()
-        pack, hashes, leaves = LEAF.pack, self._hashes, self._leaves
-        needed = self._needed
-        for step in super().found(whole=whole):
+        yield from super().found(whole=whole)
+
+    def _steps(self, cursor: Cursor, whole: bool) -> Iterator[Found]:
+        """Each record of a book, once it is in the tree."""
+        pack, leaves, needed = LEAF.pack, self._leaves, self._needed
+        for step in self._checked(cursor, whole):
             _offset, kind, _run, first, count, time, body = step
             self.size += 1
             if self._taken < needed:
-                cursor = self._book.cursor
-                assert cursor is not None
                 data = pack(first, count, len(body), time, cursor.chain)
                 leaves.append(data)
-                hashes.append(sha256(b"\0" + data).digest())
                 self._taken += 1
-                if len(hashes) == WIDTH:
+                if len(leaves) == WIDTH:
                     self._end_block()
-                if self._roots and self._roots[0].size == self._taken:
+                if self._taken == self._stop:
                     self._compare_roots()
                 if kind == EPOCH:
                     self._on_epoch(self.size - 1, first, bytes(body), data)
@@ -95,6 +98,29 @@ class Walk(Reader):
             if kind == RECOVERED and len(body) <= _LONGEST_SIDE and len(self.sides) < _MOST_SIDES:
                 self.sides.append((first, bytes(body)))
             yield step
+
+    def _checked(self, cursor: Cursor, whole: bool) -> Iterator[Found]:
+        """In turns: those that are ordinary, and by steps those that are not."""
+        if not whole:
+            yield from super()._steps(cursor, whole)
+            return
+        sha = hasher(self._size - cursor.offset)
+        while True:
+            yield from quick(cursor, self._size, sha)
+            before = cursor.offset
+            for number, step in enumerate(super()._steps(cursor, whole)):
+                yield step
+                if number == _SLOWLY:
+                    break
+            else:
+                if cursor.offset == before or cursor.closed:
+                    return
+
+    def _hash(self) -> list[bytes]:
+        """The leaves' hashes of the block that is at hand."""
+        done = len(self._hashes)
+        self._hashes += [sha256(b"\0" + data).digest() for data in self._leaves[done:]]
+        return self._hashes
 
     def finish(self) -> None:
         """What can be told only behind the last record."""
@@ -127,7 +153,7 @@ class Walk(Reader):
         if level >= 8:
             return self._blocks.node(level - 8, index)
         first = (index << level) % WIDTH
-        part = b"".join(self._hashes[first : first + (1 << level)])
+        part = b"".join(self._hash()[first : first + (1 << level)])
         for _ in range(level):
             part = parents(part)
         return part
@@ -142,10 +168,9 @@ class Walk(Reader):
         data = b""
         for data in TileReader(self.directory, self._signed).leaves(0, index):
             self._leaves.append(data)
-            self._hashes.append(leaf_hash(data))
             self.size += 1
             self._taken += 1
-            if len(self._hashes) == WIDTH:
+            if len(self._leaves) == WIDTH:
                 self._end_block()
             self._compare_roots()
             if self.size in self._ends:
@@ -162,6 +187,7 @@ class Walk(Reader):
             self._proved = self._taken
             if self._odd:
                 self._point_at_odd()
+        self._stop = self._roots[0].size if self._roots else -1
 
     def _disprove(self, one: Signed) -> None:
         """Records are not those that were signed: say which, as far as the tiles know."""
@@ -184,13 +210,13 @@ class Walk(Reader):
 
     def _end_block(self) -> None:
         self._compare_block()
-        self._blocks.add(top(b"".join(self._hashes)))
+        self._blocks.add(top(b"".join(self._hash())))
         self._hashes.clear()
         self._leaves.clear()
 
     def _compare_block(self) -> None:
         """Compare level 0 and the entries of the 256 records that are at hand, or fewer."""
-        count = len(self._hashes)
+        count = len(self._hash())
         first = self._taken - count
         width = min(count, self._signed - first)
         if width <= 0:
