@@ -298,6 +298,14 @@ def test_lines_of_keys_that_no_epoch_has_are_not_even_read(signed: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("more", [b"x", b"belljar.ledger/0+", bytes(30), b"0 "])
+def test_nothing_can_be_added_at_the_end_of_the_lines_of_keys(signed: str, more: bytes) -> None:
+    with open(Path(signed, epochs.KEYS), "ab") as file:
+        file.write(more)
+    with pytest.raises(LedgerCorrupt, match="line 2 of keys/epochs is none that a clerk began"):
+        examine(signed)
+
+
 # -- another ledger, by a link
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from belljar.ledger.tree.epochs import Commitment
 
 _WITNESS: Final = "witness"
+_HEX: Final = b"0123456789abcdef "
 _TRIES: Final = 5
 _MOST_WITNESSES: Final = 256
 
@@ -344,8 +345,20 @@ class _Examination:
         if len(self.remembered) > self.epoch:
             where = f"line {self.epoch + 1} of {epochs.KEYS}"
             raise LedgerCorrupt(f"{where}: the ledger has no record that begins that epoch", 0)
+        begun = (self.lines or b"").rpartition(b"\n")[2]
+        if begun and not self._is_being_written(begun):
+            where = f"line {len(self.remembered) + 1} of {epochs.KEYS}"
+            raise LedgerCorrupt(f"{where} is none that a clerk began to write", 0)
         if self.last is not None and self.note is not None:
             current = self.last.epoch or 0
             if current >= len(self.commitments):
                 raise LedgerCorrupt(f"{CHECKPOINT} is of epoch {current}, which never began", 0)
             epochs.opened(self.note, [self.fixed, self.commitments[current]], CHECKPOINT)
+
+    def _is_being_written(self, begun: bytes) -> bool:
+        """Whether a line of `keys/epochs` without an end is what a clerk leaves that is killed
+        while it ends an epoch: it names the key that comes next."""
+        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        vkey = f"{self.commitments[-1].vkey()} ".encode() if self.commitments else b""
+        rest = begun.removeprefix(vkey)
+        return ending and (vkey.startswith(begun) or (rest != begun and not rest.strip(_HEX)))
