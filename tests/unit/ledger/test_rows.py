@@ -18,11 +18,19 @@ from .everything import event, frames, head
 
 NAMES = [
     "open", "os.rename", "os.listdir", "os.remove", "import", "compile", "os.system", "exec",
+    "socket.connect", "socket.bind", "socket.sendto", "subprocess.Popen", "os.exec",
     "belljar.denied", "sqlite3.connect", "os.kill", "ctypes.dlopen", "os.chdir", "os.link",
 ]  # fmt: skip
 values = st.one_of(
     st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 64) - 1), st.text(max_size=20),
-    st.binary(max_size=5), st.floats(), st.lists(st.integers(0, 9), max_size=2),
+    st.binary(max_size=5), st.floats(), st.lists(st.integers(0, 9), max_size=9),
+    st.tuples(st.sampled_from(["10.0.0.1", "::1", "/run/x", "", b"\0a"]), st.integers(-1, 70_000)),
+    st.builds(
+        lambda *parts: msgspec.msgpack.Ext(7, msgspec.msgpack.encode(parts)),
+        st.sampled_from(["socket", 1]), st.sampled_from([2, 10, 1, 17, 1 << 63, "x"]),
+        st.integers(0, 3),
+    ),
+    st.builds(msgspec.msgpack.Ext, st.integers(0, 9), st.binary(max_size=4)),
 )  # fmt: skip
 paths = st.one_of(st.none(), st.text(max_size=12), st.just("/w"), values)
 names = st.text(alphabet="/.a", max_size=7).map("/".__add__)

@@ -16,6 +16,7 @@ from belljar.events.catalogue import BY_NAME, category
 from belljar.events.paths import is_normal
 from belljar.events.syscalls import Syscall
 from belljar.events.targets import open_rights, resolve
+from belljar.events.values import Socket
 from belljar.ledger.entries import expand, plain
 from belljar.ledger.format import EVENTS
 from belljar.ledger.reader import Record
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from belljar.events.targets import Resolved
     from belljar.ledger.entries import Entry
+
+    _Shape = tuple[int, str | None, str, str]
 
 #: The kinds of entries; the index has the number of each, which never changes.
 KINDS: Final = (
@@ -49,10 +52,12 @@ _REFUSED, _TRUNCATED = 2, 4
 _MOST_KNOWN: Final = 100_000
 _MOST_BYTES: Final = 48 << 20
 _MOST_ARGUMENTS: Final = 64
+_MOST_NESTED: Final = 8  # values of an argument that is an array: an address
 _MOST_NAMES: Final = 4096
 _SIMPLE: Final = frozenset((str, int, bool, type(None)))
 _MAX: Final = (1 << 63) - 1
-_MAX_FRAME: Final = 4096
+_MOST_BODY: Final = 4064
+_SOCKET: Final = 7
 
 
 class Numbers:
@@ -82,10 +87,10 @@ class Bodies:
         self.next = first
         self._known: dict[bytes, dict[bytes, int]] = {}
         self._size = self._count = 0
-        self._decode = msgspec.msgpack.Decoder(ext_hook=_no_extension).decode
-        self._shapes: dict[str, tuple[int, str | None, str]] = {}
+        self._decode = msgspec.msgpack.Decoder(ext_hook=_extension).decode
+        self._shapes: dict[str, _Shape] = {}
         self._opens: dict[tuple[object, ...], str] = {}
-        self._json: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+        self._json: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=plain).encode
 
     def frames(self, record: Record) -> Numbers | None:
         """The entries of an EVENTS record; None where its bytes and its count do not agree."""
@@ -108,7 +113,7 @@ class Bodies:
             body = payload[start:behind]
             number = known.get(body)
             if number is None:
-                number = self._new(known, what, body, payload[at:behind])
+                number = self._new(known, what, body, record, at)
                 if number < 0:
                     other.append((len(bodies), at))
             bodies.append(number)
@@ -130,15 +135,19 @@ class Bodies:
         one = Record(record.offset, EVENTS, record.run, number, 1, record.time, frame)
         return place, next(expand(one))
 
-    def _new(self, known: dict[bytes, int], what: bytes, body: bytes, frame: bytes) -> int:
+    def _new(
+        self, known: dict[bytes, int], what: bytes, body: bytes, record: Record, at: int
+    ) -> int:
         """Decode and remember a body; -1 for one that says something of its header, too."""
         kind = what[0]
         row = None
-        if kind == _EVENT and what[2:] == b"\2\0" and not what[1] & _TRUNCATED:
-            row = self._event(what[1], body) if len(frame) <= _MAX_FRAME else None
+        plain_event = kind == _EVENT and what[2:] == b"\2\0" and not what[1] & _TRUNCATED
+        if plain_event and len(body) <= _MOST_BODY:
+            row = self._event(what[1], body)
         if row is None:
             if kind not in (_EVENT, _SYSCALL):
                 return -1
+            frame = record.payload[at : at + 32 + len(body)]
             entry = next(expand(Record(0, EVENTS, bytes(16), 1, 1, 0, frame)))
             if entry.kind == "broken":
                 return -1
@@ -149,7 +158,9 @@ class Bodies:
             self._count = self._size = 0
         self._count += 1
         self._size += len(body)
-        number = known[body] = self._add(row)
+        number = known[body] = self.next
+        self.rows.append(row)
+        self.next += 1
         return number
 
     def _add(self, row: tuple[Any, ...]) -> int:
@@ -168,9 +179,15 @@ class Bodies:
         name, args, where, base = value[:4]
         if type(name) is not str or type(args) is not list or len(args) > _MOST_ARGUMENTS:
             return None
-        for one in args:
-            if type(one) not in _SIMPLE:
-                return None
+        nested = False
+        if not _SIMPLE.issuperset(map(type, args)):
+            for one in args:
+                if type(one) is list:
+                    if len(one) > _MOST_NESTED or not _SIMPLE.issuperset(map(type, one)):
+                        return None
+                    nested = True
+                elif type(one) is not Socket and type(one) not in _SIMPLE:
+                    return None
         if base is not None and type(base) is not str:
             return None
         file = function = line = real = None
@@ -191,27 +208,33 @@ class Bodies:
                 real = value[6]
                 if real is not None and type(real) is not str:
                     return None
-        right, target, asked = self._about(name, args, base)
-        return (
-            name, category(name), right, target if real is None else real, asked,
-            bool(flags & _REFUSED), file, line, function, base,
-            self._json(args).decode(), None, None, None, None,
-        )  # fmt: skip
-
-    def _about(self, name: str, args: list[Any], base: str | None) -> Resolved:
-        """Right, target and asked, as `resolve` has them; most of what there is without it."""
         shape = self._shapes.get(name)
         if shape is None:
             shape = _shape(name)
             if len(self._shapes) < _MOST_NAMES:
                 self._shapes[name] = shape
-        index, right, how = shape
+        right, target, asked = self._about(name, args, base, shape, nested)
+        return (
+            name, shape[3], right, target if real is None else real, asked,
+            bool(flags & _REFUSED), file, line, function, base,
+            self._json(args).decode(), None, None, None, None,
+        )  # fmt: skip
+
+    def _about(
+        self, name: str, args: list[Any], base: str | None, shape: _Shape, nested: bool
+    ) -> Resolved:
+        """Right, target and asked, as `resolve` has them; most of what there is without it."""
+        index, right, how, _category = shape
         value = args[index] if 0 <= index < len(args) else None
         if type(value) is not str or not value or not how:
+            if nested:
+                args = [tuple(one) if type(one) is list else one for one in args]
             return resolve(name, tuple(args), base)[0]
         if how == "text":
             return right, value, value
         if not is_normal(value):
+            if nested:
+                args = [tuple(one) if type(one) is list else one for one in args]
             return resolve(name, tuple(args), base)[0]
         return (right if how == "path" else self._opening(args)), value, value
 
@@ -226,19 +249,20 @@ class Bodies:
         return right
 
 
-def _shape(name: str) -> tuple[int, str | None, str]:
-    """Which argument is the target, the right, and how the two are told where that is simple."""
+def _shape(name: str) -> _Shape:
+    """Which argument is the target, the right, how the two are told where that is simple, and the
+    category."""
     row = BY_NAME.get(name)
     if row is None or name in ("belljar.denied", "sqlite3.connect"):
-        return -1, None, ""
+        return -1, None, "", category(name)
     right, index, kind = row[2], row[3], row[4]
     if name in ("open", "belljar.open"):
-        return index, None, "open"
+        return index, None, "open", kind
     if right in ("connect", "bind", "resolve", "run", "signal", "native"):
-        return -1, None, ""
+        return -1, None, "", kind
     if right in ("read", "list", "write", "append", "execute") or (kind == "file" and index >= 0):
-        return index, right or None, "path"
-    return index, right or None, "text"
+        return index, right or None, "path", kind
+    return index, right or None, "text", kind
 
 
 def text_of_json(value: Any) -> str:
@@ -309,5 +333,10 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     return (*_NONE[:12], text_of_json(plain(data)), None, None)
 
 
-def _no_extension(code: int, _data: memoryview) -> object:
+def _extension(code: int, data: memoryview) -> object:
+    """A socket, which is what most extensions are."""
+    if code == _SOCKET:
+        parts = msgspec.msgpack.decode(data)
+        if type(parts) is list and list(map(type, parts)) == [str, int, int]:
+            return Socket(*parts)
     raise ValueError(f"extension {code}")
