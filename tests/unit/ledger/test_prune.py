@@ -218,4 +218,5 @@ def test_the_command_says_what_it_did(shelf: str, capsys: pytest.CaptureFixture[
     assert main(["prune", "--before", "soon", shelf]) == 2
     assert "expected a date such as 2026-01-31, got 'soon'" in capsys.readouterr().err
     assert main(["prune", shelf]) == 2
-    fill(Writer(shelf, clerk=False))
+    with Writer(shelf, clerk=False) as writer:
+        fill(writer)
