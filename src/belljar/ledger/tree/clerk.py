@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -271,11 +270,8 @@ def state(directory: str) -> dict[str, Any]:
 
 
 def main(directory: str) -> int:
-    """The background process: leave the starter, become the clerk or end, work."""
+    """The background process, which has left its starter (`summon`): become the clerk or end."""
     detach()
-    os.setsid()
-    if os.fork():
-        os._exit(0)  # what goes on leads no session, so no file it opens becomes its terminal
     os.chdir("/")
     os.umask(0o077)
     with suppress(OSError):
@@ -298,7 +294,3 @@ def detach() -> None:
     """Close what the starter left open by mistake: a clerk must not keep its pipes alive."""
     highest = max(map(int, os.listdir("/proc/self/fd")), default=2)
     os.closerange(3, highest + 1)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -27,8 +27,11 @@ _KEPT: Final = frozenset(
     )
 )  # fmt: skip
 _KEPT_PREFIXES: Final = ("OTEL_", "BELLJAR_")
+#: It forks before anything is imported: what the starter has to wait for ends after some 10 ms,
+#: so that a writer's `close` reaps it. What goes on leads no session, and no file that it opens
+#: becomes its terminal.
 _CODE: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import os, sys; os.setsid(); os.fork() and os._exit(0); sys.path.insert(0, sys.argv[1]); "
     "from belljar.ledger.tree.clerk import main; sys.exit(main(sys.argv[2]))"
 )
 
