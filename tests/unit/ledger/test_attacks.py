@@ -19,7 +19,7 @@ import pytest
 from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import Writer
-from belljar.ledger.format import RECOVERED
+from belljar.ledger.format import EPOCH, RECOVERED
 from belljar.ledger.proof.whole import examine
 from belljar.ledger.reader import read
 from belljar.ledger.tree import clerk, custody, epochs, keys
@@ -335,3 +335,14 @@ def test_nor_does_a_link_further_up(tmp_path: Path) -> None:
     (tmp_path / "home/state").symlink_to(tmp_path / "evil/state")
     with pytest.raises(LedgerCorrupt, match="does not hold the keys of the ledger that belongs"):
         examine(str(tmp_path / "home/state/ledger"))
+
+
+def test_an_epoch_record_that_no_clerk_wrote_stops_the_clerk(ledger: str) -> None:
+    notary = Notary(ledger)
+    notary.round()
+    origin = Path(ledger, "checkpoint").read_text().split("\n")[0]
+    payload = epochs.commitment(1, keys.new_epoch(origin, 1).public)
+    with Writer(ledger) as writer:
+        writer.append([(EPOCH, 1, payload)], NO_RUN)
+    with pytest.raises(LedgerCorrupt, match=r"record 5 \(entry 7\) ends the epoch, but no clerk"):
+        notary.round()

@@ -46,8 +46,7 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writers call a clerk. Elsewhere there is but the one of the test: two would be in each
-    other's way."""
+    """Writers call a clerk; elsewhere there is but the test's own."""
     monkeypatch.delenv("BELLJAR_CLERK", raising=False)
 
 
@@ -394,18 +393,4 @@ def test_it_signs_no_records_but_those_it_signed_before(ledger: str) -> None:
             notary.round()
     shutil.rmtree(Path(ledger, "tile"))
     with pytest.raises(LedgerError, match="are not those that were signed"):
-        notary.round()
-
-
-def test_an_epoch_record_that_no_clerk_wrote_stops_it(ledger: str) -> None:
-    from belljar.ledger.format import EPOCH
-    from belljar.ledger.tree.epochs import commitment
-
-    notary = Notary(ledger)
-    notary.round()
-    origin = checkpoint(ledger).origin
-    payload = commitment(1, keys.new_epoch(origin, 1).public)
-    with Writer(ledger) as writer:
-        writer.append([(EPOCH, 1, payload)], bytes(16))
-    with pytest.raises(LedgerCorrupt, match=r"record 5 \(entry 7\) ends the epoch, but no clerk"):
         notary.round()
