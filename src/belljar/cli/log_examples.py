@@ -32,7 +32,7 @@ EXAMPLES: Final = {
     "prune": ("prune --before 2026-01-31", "prune --before 2026-01-31T12:00Z --json"),
     "sinks": (
         "sinks",
-        "sinks --add syslog:///dev/log",
+        "sinks --add 'syslog:///dev/log?form=bsd'",
         "sinks --add 'syslog+tls://logs.example?severity=warning' --from 1",
         "sinks --reset syslog-tls-1f0c9d3e --from 412",
         "sinks --flush 10",

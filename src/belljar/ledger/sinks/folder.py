@@ -177,4 +177,6 @@ def _mine(path: str, found: os.stat_result, so: str) -> None:
             f"{path} belongs to another user (uid {found.st_uid}, this is {os.geteuid()}): {so}"
         )
     if found.st_mode & _OTHERS and not stat.S_ISLNK(found.st_mode):
-        raise LedgerError(f"{path} can be written by others: {so}; chmod go-w it")
+        raise LedgerError(
+            f"{path} can be written by others, who could send it anywhere: chmod go-w it"
+        )

@@ -90,12 +90,17 @@ def test_only_runs_that_named_a_sink_are_sent_to_it_also_after_a_restart(
         writer.append([(START, 1, packed({"argv": ["named"], "sinks": ids}))], RUN)
         assert flush(directory, 10)
         writer.append([(EVENTS, 1, frame("open", "/mine", "r", 0))], RUN)
-        writer.append([(EVENTS, 1, frame("open", "/others", "r", 0))], OTHER)
+        two = frame("open", "/others", "r", 0) + frame("open", "/more", "r", 0, seq=2)
+        writer.append([(EVENTS, 2, two)], OTHER)
         writer.append([(END, 1, packed({"status": 0}))], RUN)
         writer.append([(EVENTS, 1, frame("open", "/late", "r", 0))], RUN)
         assert flush(directory, 10)
         assert register(directory, [f"jsonl:{out}"], RUN) == ids
-    assert numbers(out) == [2, 3, 5]
+    assert numbers(out) == [2, 3, 6]
+    known = store.load(directory, ids[0])
+    assert known is not None
+    where = store.position(directory, known)
+    assert (where.next, where.sent, where.filtered, where.lost) == (8, 3, 3, 0)
 
 
 @pytest.mark.parametrize(
