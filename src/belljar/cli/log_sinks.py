@@ -66,14 +66,22 @@ def act(options: Namespace) -> int:
         store.reset(directory, _known(directory, options.reset), options.first)
     done = True
     if options.flush is not None:
-        import logging
-
-        from belljar.ledger.sinks.forward import flush
-
-        logging.disable(logging.CRITICAL)  # what libraries say of receivers is in the table
-        done = flush(directory, options.flush)
+        done = _flush(directory, options.flush)
     _show(directory, end, json=options.json)
     return 0 if done else 1
+
+
+def _flush(directory: str, seconds: float) -> bool:
+    import logging
+
+    from belljar.ledger.sinks.forward import flush
+
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # what libraries say of receivers is in the table
+    try:
+        return flush(directory, seconds)
+    finally:
+        logging.disable(before)
 
 
 def _add(directory: str, text: str, first: int) -> None:
