@@ -161,5 +161,11 @@ def test_the_table_says_when_nobody_feeds_what_is_behind(ledger: str, say: Say) 
 def test_the_help_has_an_example_of_each_kind(say: Say) -> None:
     status, out, _ = say("--help")
     assert status == 0
-    for kind in ("syslog:///dev/log?form=bsd", "journald:", "audit:", "otlp+http://", "jsonl:/FILE"):
+    for kind in (
+        "syslog:///dev/log?form=bsd",
+        "journald:",
+        "audit:",
+        "otlp+http://",
+        "jsonl:/FILE",
+    ):
         assert kind in out
