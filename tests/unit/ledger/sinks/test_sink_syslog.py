@@ -157,11 +157,11 @@ class Receiver:
 
     def _read(self, there: socket.socket, number: int) -> None:
         whole = b""
-        while chunk := there.recv(1 << 16):
-            whole += chunk
-            if number == 1 and len(whole) > 20_000:
-                there.close()  # with bytes that nobody read: the first connection breaks
-                return
+        with there:
+            while chunk := there.recv(1 << 16):
+                whole += chunk
+                if number == 1 and len(whole) > 20_000:
+                    return  # with bytes that nobody read: the first connection breaks
         self.data.append(whole)
 
 
@@ -176,6 +176,7 @@ def test_a_connection_that_breaks_costs_no_entry(
     feed.wait(20)
     feed.end()
     assert receiver.connections > 1
+    receiver.server.shutdown(socket.SHUT_RDWR)
     receiver.server.close()
     from .conftest import eventually
 
