@@ -70,7 +70,6 @@ def clean_env(private_home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(private_home / "cache"),
         # A clerk outlives the command, and writes where a test may be deleting.
         "BELLJAR_CLERK": "none",
-        "BELLJAR_CLERK": "none",
     }
 
 
