@@ -57,15 +57,6 @@ def when(nanoseconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 10**6:03}Z"
 
 
-def many(number: int, one: str, more: str = "") -> str:
-    """A number and what it counts.
-
-    >>> many(1, "entry", "entries"), many(2, "run")
-    ('1 entry', '2 runs')
-    """
-    return f"{number} {one if number == 1 else more or one + 's'}"
-
-
 def json_text(value: Any) -> str:
     """JSON in ASCII only, so that nothing in it can drive a terminal; JSON leaves DEL as it is."""
     import json

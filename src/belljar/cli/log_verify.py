@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from belljar.cli.log_text import many, print_json, safe, when, with_directory
+from belljar.cli.log_text import print_json, safe, when, with_directory
 from belljar.errors import LedgerCorrupt, LedgerError
 
 TYPE_CHECKING = False
@@ -21,7 +21,8 @@ _MOST_RUNS: Final = 20
 _TRUST: Final = {
     "given": "the keys that were given",
     "noted": "the keys noted when it was made",
-    "own": "the keys in its own keys/public, which nothing outside confirms (--key FILE)",
+    "own": "the keys in its own keys/public, which nothing outside confirms (--key FILE)
+from belljar.report.text import many",
 }
 
 

@@ -42,13 +42,13 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def many(number: int, thing: str) -> str:
-    """`number` things: the plural is regular.
+def many(number: int, one: str, more: str = "") -> str:
+    """A number and what it counts.
 
-    >>> many(1, "event"), many(0, "event")
-    ('1 event', '0 events')
+    >>> many(1, "entry", "entries"), many(2, "run")
+    ('1 entry', '2 runs')
     """
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
