@@ -25,8 +25,7 @@ _FIRST: Final = 3  # SD_LISTEN_FDS_START
 _SPARE: Final = 64  # descriptors for everything but connections
 
 
-def arguments(parser: ArgumentParser)
-from belljar.report.text import many -> None:
+def arguments(parser: ArgumentParser) -> None:
     """The command line."""
     parser.add_argument("directory", nargs="?", metavar="DIR", help="the ledger; default: your own")
     parser.add_argument("--socket", metavar="PATH", help=f"where to listen ({_default_socket()})")

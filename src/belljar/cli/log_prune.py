@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from belljar.cli.log_text import print_json, safe, when, with_directory
+from belljar.report.text import many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
-def arguments(parser: ArgumentParser)
-from belljar.report.text import many -> None:
+def arguments(parser: ArgumentParser) -> None:
     """The command line."""
     parser.add_argument(
         "--before",

@@ -8,6 +8,7 @@ import time
 
 from belljar.cli.log_text import print_json, safe, when, with_directory
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.report.text import many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ _MOST_RUNS: Final = 20
 _TRUST: Final = {
     "given": "the keys that were given",
     "noted": "the keys noted when it was made",
-    "own": "the keys in its own keys/public, which nothing outside confirms (--key FILE)
-from belljar.report.text import many",
+    "own": "the keys in its own keys/public, which nothing outside confirms (--key FILE)",
 }
 
 
