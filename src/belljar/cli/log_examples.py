@@ -37,5 +37,10 @@ EXAMPLES: Final = {
         "sinks --reset syslog-tls-1f0c9d3e --from 412",
         "sinks --flush 10",
     ),
-    "witness": ("witness /var/lib/belljar/ledger --trust known --new-key witness.example/w1",),
+    "witness": (
+        "witness --state seen --new-key witness.example/w1",
+        "witness --state seen /var/lib/belljar/ledger",
+        "witness --state seen --trust app.vkeys --listen 127.0.0.1:7380",
+        "witness --submit https://witness.example --vkey witness.example/w1+...",
+    ),
 }

@@ -173,7 +173,9 @@ class Writer:
             self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            self.missing = missing(self._folder, self._find_end().entry)
+            self.missing = 0
+            entry = self._find_end().entry
+            self.missing = self.missing or missing(self._folder, entry)
             self._tell_recovered()
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError as error:
@@ -238,6 +240,7 @@ class Writer:
             assert cursor is not None
             recover.cut(self._fd, self._folder, cursor.offset, size, time.time_ns())
             cursor.forget()
+            self.missing = missing(self._folder, cursor.entry)  # before a record has that number
             self._tell_recovered()
         if not found.st_nlink and not cursor.closed:
             raise LedgerError(f"cannot append to {self.path}: it was deleted while in use")

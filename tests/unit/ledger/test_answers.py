@@ -56,6 +56,21 @@ def test_who_writes_into_a_ledger_that_was_cut_short_is_warned(
     assert "broken: record 4 is not the one that was signed" in capsys.readouterr().out
 
 
+def test_the_warning_comes_also_where_only_the_end_of_the_last_record_was_cut_off(
+    signed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clerk = Clerk(signed)
+    assert clerk.start()
+    clerk.once()
+    *_, last = read(signed)
+    assert last.count == 1
+    os.truncate(Path(signed, "ledger.blj"), last.offset + 60)
+    open_writer(signed).close()  # what it says of the torn end takes the number that is missing
+    assert "1 of its last entries were signed" in capsys.readouterr().err
+    open_writer(signed).close()
+    assert capsys.readouterr().err == ""
+
+
 def test_verify_says_when_the_clerk_had_signed_more(
     signed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

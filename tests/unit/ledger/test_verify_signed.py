@@ -268,6 +268,27 @@ def test_without_the_notes_of_epochs_or_with_them_in_disorder_it_does_not_verify
             examine(signed)
 
 
+def test_notes_of_many_epochs_that_are_gone_are_named_and_not_the_file_of_their_keys(
+    ledger: str,
+) -> None:
+    notary = Notary(ledger)
+    for _ in range(6):
+        with Writer(ledger, clerk=False) as writer:
+            fill(writer)
+        notary.end_epoch()
+    notary.close()
+    os.unlink(Path(ledger, "epochs"))
+    with pytest.raises(LedgerCorrupt, match="epochs has 0 notes"):
+        examine(ledger)
+
+
+def test_keys_of_more_epochs_than_there_are_do_not_verify(signed: str) -> None:
+    with Path(signed, "keys/epochs").open("ab") as file:
+        file.write(b"x" * 4096)
+    with pytest.raises(LedgerCorrupt, match=r"keys/epochs is longer than"):
+        examine(signed)
+
+
 def test_pruned_books_still_prove_epochs_and_a_lie_about_them_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

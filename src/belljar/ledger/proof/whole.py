@@ -126,7 +126,12 @@ class _Examination:
 
     def outdated(self) -> bool:
         """Whether the notes are others by now."""
-        return self._snapshot() != (self.note, self.notes) or self._lines() != self.lines
+        if self._snapshot() != (self.note, self.notes):
+            return True
+        try:
+            return self._lines() != self.lines
+        except LedgerCorrupt:
+            return self.lines is not None
 
     def _lines(self) -> bytes | None:
         """`keys/epochs`, which never has more lines than there are epochs."""
@@ -134,7 +139,11 @@ class _Examination:
         return epochs.read(self.directory, epochs.KEYS, most)
 
     def run(self) -> Whole:
-        self.lines = self._lines()
+        try:
+            self.lines = self._lines()
+        except LedgerCorrupt:
+            self._begin()  # where `epochs` lost its notes, that is the flaw
+            raise
         self._begin()
         ends = {one.size for one in self.ended}
         walk = Walk(self.directory, self.signed, self.roots, ends, self._on_epoch)
