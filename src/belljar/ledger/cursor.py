@@ -7,6 +7,7 @@ number). `step` checks the record there and goes to the next. It trusts nothing 
 from __future__ import annotations
 
 import os
+from errno import ENXIO
 
 from belljar.errors import LedgerCorrupt
 from belljar.ledger.format import (
@@ -23,6 +24,7 @@ from belljar.ledger.format import (
     SINGLE,
     TAIL,
     VERSION,
+    most_entries,
     parse_file_header,
     sha256,
 )
@@ -106,7 +108,7 @@ class Cursor:
         known = not flags or (flags == DEFLATED and kind == EVENTS)
         if magic != MAGIC or version != VERSION or not known or kind not in KINDS:
             raise self.flaw(f"is of a kind unknown to this version ({version}.{kind}.{flags})")
-        if length > MAX_PAYLOAD or count == 0 or (count != 1 and kind in SINGLE):
+        if length > MAX_PAYLOAD or not 0 < count <= (1 if kind in SINGLE else most_entries(length)):
             raise self.flaw("has an impossible length or count")
         if self.entry and first != self.entry:
             raise self.flaw(f"begins with entry {first}, expected {self.entry}")
@@ -203,6 +205,13 @@ class Cursor:
     def _zero(self, start: int, limit: int) -> bool:
         """Whether every byte from `start` to `limit` is zero."""
         while start < limit:
+            try:
+                start = os.lseek(self.fd, start, os.SEEK_DATA)  # a hole is not read
+            except OSError as error:
+                if error.errno == ENXIO:  # nothing but a hole from here on
+                    return True
+            if start >= limit:
+                return True
             part = os.pread(self.fd, min(AHEAD, limit - start), start)
             if not part or part.count(0) != len(part):
                 return False

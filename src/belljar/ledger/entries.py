@@ -154,7 +154,7 @@ def _maps(record: Record) -> Iterator[Entry]:
     What is broken comes with its own bytes, each byte once: never more than the record has.
     """
     kind = "decision" if record.kind == DECISIONS else KINDS[record.kind]
-    found, reason = _unpack(record.payload)
+    found, reason = unpack(record.payload)
     if record.kind != DECISIONS and not reason:
         found = [found]
     if not reason and (type(found) is not list or len(found) != record.count):
@@ -183,7 +183,12 @@ def _pieces(record: Record) -> list[bytes]:
     return list(map(bytes, msgspec.msgpack.decode(record.payload, type=list[msgspec.Raw])))
 
 
-def _unpack(payload: bytes) -> tuple[Any, str]:
+def unpack(payload: bytes) -> tuple[Any, str]:
+    """What is in a payload of maps, and why it cannot be known; never more than it has bytes for.
+
+    >>> unpack(b"\xc3"), unpack(b"\xc1")[0]
+    ((True, ''), None)
+    """
     import msgspec
 
     if len(payload) > _FEW and _values(payload, _MOST_VALUES) > _MOST_VALUES:

@@ -44,6 +44,10 @@ TAIL: Final = struct.Struct("<32sI")
 OVERHEAD: Final = HEAD_SIZE + TAIL.size
 #: No payload is longer: a reader never needs more memory than this for one record.
 MAX_PAYLOAD: Final = 16 << 20
+#: No record has more entries: as many frames of 32 bytes as the longest payload has room for.
+MOST_ENTRIES: Final = MAX_PAYLOAD // 32
+#: So many any record may have, whatever its payload: readers are not kept busy by a few bytes.
+FEW_ENTRIES: Final = 1 << 12
 #: The flag of an EVENTS record whose payload is stored in zlib's format (RFC 1950).
 DEFLATED: Final = 1
 
@@ -103,6 +107,16 @@ def hasher(ahead: int) -> Hasher:
         except ImportError:
             _large.append(sha256)
     return _large[0]
+
+
+def most_entries(length: int) -> int:
+    """How many entries a record may have whose payload is stored in `length` bytes: those that
+    zlib's format, at its best (1,032 to 1), packs into them.
+
+    >>> most_entries(0), most_entries(1000), most_entries(16 << 20)
+    (4096, 33000, 524288)
+    """
+    return max(FEW_ENTRIES, min(MOST_ENTRIES, length * 33))
 
 
 def file_header(seed: bytes, created: int, before: tuple[bytes, int, int] | None = None) -> bytes:

@@ -78,9 +78,10 @@ def _write(folder: int, data: bytes, first: int) -> None:
     os.rename(target + ".tmp", target, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def runs(directory: str) -> array[int]:
-    """`short` of the runs that began in deleted books. Raises `LedgerError`, and `LedgerCorrupt`
-    for a file of them that is not as it was written.
+def runs(directory: str, most: int = 0) -> array[int]:
+    """`short` of the runs that began in deleted books; with `most` not (many) more than that of a
+    ledger that may be anybody's. Raises `LedgerError`, and `LedgerCorrupt` for a file of them that
+    is not as it was written.
     """
     found = array("Q")
     there = set(folders.names(directory, FOLDER))
@@ -88,6 +89,8 @@ def runs(directory: str) -> array[int]:
         book = file.removesuffix(_ENDING) + ".blj"
         if not file.endswith(_ENDING) or not first_of(book) or book in there:
             continue
+        if most and len(found) >= most:
+            break
         data = folders.read(directory, f"{FOLDER}/{file}", _MOST + 1)
         if data is not None:
             found.frombytes(_parsed(data, f"{FOLDER}/{file}"))
@@ -115,7 +118,7 @@ class Seen:
     __slots__ = ("_here", "_old", "again")
 
     def __init__(self, directory: str) -> None:
-        self._old = array("Q", sorted(runs(directory)))
+        self._old = array("Q", sorted(runs(directory, MOST_RUNS)))
         self._here: set[bytes] = set()
         self.again: dict[bytes, None] = {}
 

@@ -6,7 +6,7 @@ The payloads are MessagePack maps of a few short keys, so no encoder is imported
 from __future__ import annotations
 
 from belljar.errors import LedgerError
-from belljar.ledger.format import KINDS, MAX_PAYLOAD, OWN, SINGLE
+from belljar.ledger.format import EVENTS, KINDS, MAX_PAYLOAD, OWN, SINGLE, most_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,15 @@ def check(items: Sequence[Item], run: bytes) -> None:
     for kind, count, payload in items:
         if kind not in KINDS or kind in OWN:
             raise ValueError(f"cannot append records of kind {kind}")
-        if not 0 < count < 1 << 32 or (count != 1 and kind in SINGLE):
+        if not 0 < count <= (1 if kind in SINGLE else most_entries(_least(kind, payload))):
             raise ValueError(f"a record of kind {KINDS[kind]} cannot have {count} entries")
         if len(payload) > MAX_PAYLOAD:
             raise LedgerError(
                 f"a record of {len(payload)} bytes is too long for the ledger "
                 f"(at most {MAX_PAYLOAD}); nothing was recorded"
             )
+
+
+def _least(kind: int, payload: bytes) -> int:
+    """How many bytes may be left of `payload` when it is stored."""
+    return len(payload) // 1032 if kind == EVENTS else len(payload)

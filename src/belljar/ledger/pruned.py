@@ -58,12 +58,9 @@ def parse(payload: bytes) -> tuple[tuple[Any, ...], list[Gone]] | None:
     >>> parse(b"\\xc0") is None
     True
     """
-    import msgspec
+    from belljar.ledger.entries import unpack
 
-    try:
-        found = msgspec.msgpack.decode(payload, strict=True)
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        return None
+    found, _reason = unpack(payload)
     if type(found) is not dict or type(found.get("books")) is not list:
         return None
     books = [_gone(one) for one in found["books"]]

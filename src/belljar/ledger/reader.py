@@ -11,6 +11,7 @@ import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import shelf
+from belljar.ledger.books import name
 from belljar.ledger.cursor import Cursor, Torn
 from belljar.ledger.deflate import restored
 from belljar.ledger.format import END, FILE_SIZE, KINDS, NAME, PRUNED, RECOVERED, START, hasher
@@ -100,6 +101,7 @@ class Reader:
         self._begins = (start[3], start[4], start[5]) if start else (bytes(32), 1, 0)
         self.first = self._begins[1]
         self.books = 1
+        self._passed = {self.first}
 
     def __enter__(self) -> Reader:
         return self
@@ -166,6 +168,7 @@ class Reader:
                     return
                 self._turn_to(book)
                 self.books += 1
+                self._passed.add(book.first)
             elif not os.fstat(cursor.fd).st_nlink or not self._replaced():
                 return
             elif self._size == os.fstat(cursor.fd).st_size:
@@ -256,6 +259,8 @@ class Reader:
             raise LedgerCorrupt(
                 f"entries 1 to {self.first - 1} are missing, and no record says they were pruned", 0
             )
+        if stray := shelf.stray(self.directory, self._passed):
+            raise LedgerCorrupt(f"{name(stray)} is no book of this ledger: none leads to it", 0)
         cursor = self._book.cursor
         complete = cursor.offset if cursor else 0
         return Report(

@@ -133,6 +133,18 @@ def after(directory: str, cursor: Cursor) -> Book | None:
     )
 
 
+def stray(directory: str, passed: set[int]) -> int:
+    """The first entry of a closed book that is none of those `passed` on the way from the oldest to
+    the open one; 0 where there is none. Nobody wrote it, and who looks for an entry may open it.
+    """
+    there = closed(directory)
+    book = newest(directory)  # later than the list: what was closed meanwhile comes before it
+    os.close(book.fd)
+    last = max(passed)
+    odd = (one for one in there if one not in passed and not last < one <= book.first)
+    return next(odd, 0)
+
+
 def _chosen(directory: str, entry: int) -> Book:
     for _ in range(_TRIES):
         firsts = closed(directory)

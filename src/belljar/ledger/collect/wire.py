@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import struct
 
-from belljar.ledger.format import DECISIONS, DEFLATED, END, EVENTS, MAX_PAYLOAD, START
+from belljar.ledger.format import (
+    DECISIONS,
+    DEFLATED,
+    END,
+    EVENTS,
+    MAX_PAYLOAD,
+    START,
+    most_entries,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +117,7 @@ def check(kind: int, count: int, flags: int, length: int) -> None:
         raise Malformed(f"a record of {length} bytes (at most {MAX_PAYLOAD})")
     room = min(length * _RATIO, MAX_PAYLOAD) if flags else length
     most = {EVENTS: room // _FRAME, DECISIONS: length}.get(kind, min(length, 1))
-    if not 0 < count <= most:
+    if not 0 < count <= min(most, most_entries(length)):
         raise Malformed(f"{count} entries in {length} bytes of a record of kind {kind}")
 
 

@@ -15,6 +15,7 @@ from belljar.ledger.format import (
     CLOSED,
     DEFLATED,
     EVENTS,
+    FEW_ENTRIES,
     HEAD_SIZE,
     KINDS,
     MAGIC,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from belljar.ledger.cursor import Cursor, Found
     from belljar.ledger.format import Hasher
 
-_MANY: Final = (1 << 32) - 1
 #: Read ahead by so much, and by more as long as all of it is ordinary.
 _LITTLE: Final = 1 << 14
 _MUCH: Final = 1 << 20
@@ -46,7 +46,7 @@ _ORDINARY: Final = {
     struct.pack("<4sBBH", MAGIC, VERSION, kind, flags): (
         kind,
         flags,
-        1 if kind in SINGLE else _MANY,
+        1 if kind in SINGLE else FEW_ENTRIES,
     )
     for kind in KINDS
     for flags in ((0, DEFLATED) if kind == EVENTS else (0,))
