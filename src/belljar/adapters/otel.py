@@ -21,7 +21,6 @@ from threading import local
 
 from opentelemetry import context as api
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import get_current_span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +46,9 @@ _told: Final = _Told()
 
 def tell(context: Context | None = None) -> None:
     """Say which span this thread is in, unless it was said already: one audit event at most."""
+    # Not above: OpenTelemetry loads this module while its own are being imported.
+    from opentelemetry.trace import get_current_span
+
     span = get_current_span(context).get_span_context()
     ids = (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else _OUTSIDE
     if ids != _told.ids:

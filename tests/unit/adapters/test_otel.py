@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ import belljar
 from belljar.adapters import otel
 
 OUT = ("", "")
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -138,20 +141,31 @@ def test_a_loop_with_a_factory_of_its_own_is_left_alone() -> None:
         loop.close()
 
 
-def test_the_context_of_the_environment_tells_spans_without_a_line_of_code() -> None:
+@pytest.mark.parametrize(
+    "first",
+    ["from opentelemetry import trace", "from opentelemetry import context", "import belljar"],
+)
+def test_the_context_of_the_environment_tells_spans_without_a_line_of_code(
+    tmp_path: Path, first: str
+) -> None:
+    metadata = tmp_path / "belljar-0.dist-info"  # as it is where Belljar is installed
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: belljar\nVersion: 0\n")
+    point = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    name, value = next(iter(point["opentelemetry_context"].items()))
+    (metadata / "entry_points.txt").write_text(f"[opentelemetry_context]\n{name} = {value}\n")
     code = (
+        f"{first}\n"
         "import belljar\n"
-        "from belljar.adapters.otel import SpokenContext\n"
-        "from opentelemetry import context as api\n"
-        "api._RUNTIME_CONTEXT = SpokenContext()\n"  # as OTEL_PYTHON_CONTEXT's entry point does
         "from opentelemetry.sdk.trace import TracerProvider\n"
         "tracer = TracerProvider().get_tracer('t')\n"
         "with belljar.watching(events='otel.context') as events:\n"
         "    with tracer.start_as_current_span('a'): pass\n"
         "print(len(list(events)))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, [str(tmp_path), *sys.path]))
+    environment = {**os.environ, "PYTHONPATH": path, "OTEL_PYTHON_CONTEXT": name}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
     )
-    assert done.stdout == "2\n"
+    assert (done.stdout, done.stderr) == ("2\n", "")
