@@ -160,10 +160,8 @@ class Writer:
         self._pid = os.getpid()
         self._fd = self._folder = self._use = -1
         self._look = 0.0
-        self._called = 0
-        self._synced = True
-        self._limit = self._book
-        self._cursor = None
+        self._called = self.missing = 0
+        self._synced, self._limit, self._cursor = True, self._book, None
         try:
             if self._create:
                 os.makedirs(self.directory, 0o700, exist_ok=True)
@@ -173,9 +171,7 @@ class Writer:
             self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            self.missing = 0
-            entry = self._find_end().entry
-            self.missing = self.missing or missing(self._folder, entry)
+            self.missing = max(missing(self._folder, self._find_end().entry), self.missing)
             self._tell_recovered()
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError as error:
