@@ -21,6 +21,7 @@ FOLDERS: Final = ("books", "keys", "sinks", "tile")
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TOP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES: Final = 20
+_MOST_LINKS: Final = 40
 
 
 def check_owner(fd: int, folder: int, path: str) -> None:
@@ -55,17 +56,51 @@ def check_folders(folder: int, directory: str) -> None:
 
 def check_directory(directory: str) -> None:
     """`check_folders` of the ledger at this path. Raises `OSError` where it is none."""
-    link = os.lstat(directory)
-    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid()):
-        raise LedgerError(
-            f"cannot trust the ledger directory {directory}: it is a link that user {link.st_uid} "
-            "made; name the directory itself"
-        )
+    os.close(opened(directory))
+
+
+def opened(directory: str, *, make: bool = False) -> int:
+    """A descriptor of the ledger's directory, checked before anything is made there; with `make`
+    it is made where there is none. Raises `OSError`, `LedgerError`."""
+    check_way(directory)
+    if make:
+        os.makedirs(directory, 0o700, exist_ok=True)
     folder = os.open(directory, _TOP)
     try:
         check_folders(folder, directory)
-    finally:
+    except BaseException:
         os.close(folder)
+        raise
+    return folder
+
+
+def check_way(directory: str) -> None:
+    """Refuse a way to a ledger on which a link is somebody else's: where that leads is his choice,
+    and we would write there. Raises `LedgerError`."""
+    me, here, links = os.geteuid(), "/", 0
+    todo = os.path.abspath(directory).split("/")[::-1]
+    while todo and links <= _MOST_LINKS:
+        name = todo.pop()
+        if name in ("", ".", ".."):
+            here = os.path.dirname(here) if name == ".." else here
+            continue
+        step = os.path.join(here, name)
+        try:
+            found = os.lstat(step)
+            if not stat.S_ISLNK(found.st_mode):
+                here = step
+                continue
+            target = os.readlink(step)
+        except OSError:
+            return  # nothing is there yet, or nobody gets there: opening it says so
+        if found.st_uid not in (0, me):
+            raise LedgerError(
+                f"cannot trust the ledger directory {directory}: {step} is a link that user "
+                f"{found.st_uid} made; name the directory itself"
+            )
+        links += 1
+        here = "/" if target.startswith("/") else here
+        todo += target.split("/")[::-1]
 
 
 def _check(found: os.stat_result, what: str, remedy: str) -> None:

@@ -26,7 +26,7 @@ from belljar.ledger.format import (
     hasher,
 )
 from belljar.ledger.notes import check, note
-from belljar.ledger.use import check_folders, check_owner, hold, missing
+from belljar.ledger.use import check_owner, hold, missing, opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     Group = tuple[Sequence[Item], bytes]
     Ready = tuple[Sequence[Stored], bytes]
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LEDGER: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 NO_RUN: Final = bytes(16)
 SYNC: Final = ("never", "batch", "always")
@@ -163,11 +162,8 @@ class Writer:
         self._called = self.missing = 0
         self._synced, self._limit, self._cursor = True, self._book, None
         try:
-            if self._create:
-                os.makedirs(self.directory, 0o700, exist_ok=True)
-            self._folder = os.open(self.directory, _FOLDER)
+            self._folder = opened(self.directory, make=self._create)
             flags = _LEDGER | (os.O_CREAT if self._create else 0)
-            check_folders(self._folder, self.directory)  # before anything is made there
             self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)

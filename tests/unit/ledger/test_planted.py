@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from belljar.errors import LedgerCorrupt
+from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, former
 from belljar.ledger.collect import wire
 from belljar.ledger.format import (
@@ -25,6 +25,7 @@ from belljar.ledger.notes import check
 from belljar.ledger.proof.whole import examine
 from belljar.ledger.pruned import parse
 from belljar.ledger.reader import verify
+from belljar.ledger.tree.clerk import Clerk
 
 from .conftest import OTHER, packed
 
@@ -127,3 +128,25 @@ def test_a_record_of_what_was_pruned_does_not_fill_the_memory(ledger: str) -> No
     assert parse(b"\x81\xa5books\xdd" + (1 << 22).to_bytes(4, "big") + b"\x80" * (1 << 22)) is None
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes another user's link")
+@pytest.mark.parametrize("place", ["mine/ledger", "mine/his/ledger", "mine/far/ledger"])
+def test_nobody_writes_where_anothers_link_leads(tmp_path: Path, place: str) -> None:
+    precious, mine = tmp_path / "precious", tmp_path / "mine"
+    precious.mkdir(0o700)
+    mine.mkdir(0o700)
+    (mine / "ledger").symlink_to("../precious")
+    (mine / "his").symlink_to(precious)
+    (mine / "far").symlink_to("../mine/his")
+    for name in ("ledger", "his"):
+        os.chown(mine / name, 4711, 4711, follow_symlinks=False)
+    for write in (Writer, lambda where: Clerk(where).start()):
+        with pytest.raises((LedgerError, FileNotFoundError)) as caught:
+            write(str(tmp_path / place))
+        assert "is a link that user 4711 made" in str(caught.value)
+    assert not list(precious.iterdir())
+    for name in ("ledger", "his"):
+        os.chown(mine / name, 0, 0, follow_symlinks=False)
+    Writer(str(tmp_path / place), clerk=False).close()
+    assert len(list(precious.rglob("ledger.blj"))) == 1
