@@ -19,7 +19,7 @@ from belljar.ledger.collect.connection import SMALL, Connection, Message, turn_a
 from belljar.ledger.collect.crowd import Crowd
 from belljar.ledger.collect.identity import of
 from belljar.ledger.collect.shares import Limits, Pool
-from belljar.ledger.collect.wire import Malformed, ack, hello, no
+from belljar.ledger.collect.wire import Malformed, ack, hello, no, weight
 from belljar.ledger.format import OVERHEAD, SENDER
 
 TYPE_CHECKING = False
@@ -265,7 +265,7 @@ class Collector:
             if message.begins:
                 items = [(SENDER, 1, 0, pack(self._identity(connection))), *items]
                 connection.shares.bucket.take(OVERHEAD + len(items[0][3]), now)
-            connection.shares.bucket.take(OVERHEAD * len(message.items), now)
+            connection.shares.bucket.take(weight(message.items), now)
             groups.append((items, message.run))
         try:
             numbers = self._writer.append_stored(groups, self._wall())

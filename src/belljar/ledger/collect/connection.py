@@ -147,7 +147,7 @@ class Connection:
             return self._judge(head, memoryview(self._rest)[start : start + head[2]], begun)
         if size > SMALL:
             self.wants = head[2]
-            if pool.take(self.sender.uid, self.wants):
+            if pool.take(self.shares.user, self.wants):
                 self.held, self.wants = self.wants, 0
                 self._big = bytearray(head[2])
                 self._filled = left - HEAD.size
@@ -184,7 +184,7 @@ class Connection:
     def release(self, pool: Pool) -> None:
         """Give back what the last message held of the pool."""
         if self.held:
-            pool.give(self.sender.uid, self.held)
+            pool.give(self.shares.user, self.held)
             self.held = 0
 
     def _judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from belljar.ledger.collect.owners import Owners
 from belljar.ledger.collect.shares import Users
 
 TYPE_CHECKING = False
@@ -24,11 +25,12 @@ class Crowd:
     be silent for as long as it likes: an application with nothing to tell.
     """
 
-    __slots__ = ("_by_fd", "_due", "_expected", "_limits", "_users")
+    __slots__ = ("_by_fd", "_due", "_expected", "_limits", "_owners", "_users")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._users = Users(limits.rate)
+        self._owners = Owners()
         self._by_fd: dict[int, Connection] = {}
         self._expected: dict[Connection, None] = {}
         self._due = 0.0
@@ -41,8 +43,8 @@ class Crowd:
         return self._by_fd.get(fd)
 
     def of(self, user: int, now: float) -> Shares:
-        """What `user` has."""
-        return self._users.of(user, now)
+        """What `user` has, and whoever uses ids that were lent to him."""
+        return self._users.of(self._owners.of(user), now)
 
     def enter(self, connection: Connection) -> None:
         """One more, of which a START is expected."""

@@ -108,9 +108,10 @@ class Pool:
 class Shares:
     """What one user has of the collector now."""
 
-    __slots__ = ("bucket", "connections", "notes", "unnoted")
+    __slots__ = ("bucket", "connections", "notes", "unnoted", "user")
 
-    def __init__(self, rate: int, now: float) -> None:
+    def __init__(self, user: int, rate: int, now: float) -> None:
+        self.user = user
         self.bucket = Bucket(rate, now)
         self.notes = Bucket(NOTES, now)
         self.connections = 0
@@ -132,5 +133,5 @@ class Users:
         if found is None:
             if len(self._by_user) >= _MOST_USERS:
                 self._by_user = {u: s for u, s in self._by_user.items() if s.connections}
-            found = self._by_user[user] = Shares(self._rate, now)
+            found = self._by_user[user] = Shares(user, self._rate, now)
         return found

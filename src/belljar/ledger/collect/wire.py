@@ -14,6 +14,7 @@ from belljar.ledger.format import (
     END,
     EVENTS,
     MAX_PAYLOAD,
+    OVERHEAD,
     START,
     most_entries,
 )
@@ -119,6 +120,12 @@ def check(kind: int, count: int, flags: int, length: int) -> None:
     most = {EVENTS: room // _FRAME, DECISIONS: length}.get(kind, min(length, 1))
     if not 0 < count <= min(most, most_entries(length)):
         raise Malformed(f"{count} entries in {length} bytes of a record of kind {kind}")
+
+
+def weight(items: Sequence[Item]) -> int:
+    """What `items` cost besides their bytes: their records' own, and what they are inflated."""
+    more = (count * _FRAME - len(payload) for _kind, count, flags, payload in items if flags)
+    return OVERHEAD * len(items) + sum(one for one in more if one > 0)
 
 
 def append(number: int, run: bytes, items: Sequence[Item]) -> list[bytes]:
