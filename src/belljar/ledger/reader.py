@@ -262,6 +262,8 @@ class Reader:
         if stray := shelf.stray(self.directory, self._passed):
             raise LedgerCorrupt(f"{name(stray)} is no book of this ledger: none leads to it", 0)
         cursor = self._book.cursor
+        if cursor is not None and self._torn and shelf.ends_whole(cursor, self._size):
+            raise cursor.flaw("is torn, and a whole one of this ledger lies behind it")
         complete = cursor.offset if cursor else 0
         return Report(
             records,

@@ -75,6 +75,19 @@ def locked_size(fd: int, path: str) -> int:
         raise _cannot(path, error) from error
 
 
+def ends_whole(cursor: Cursor, size: int) -> bool:
+    """Whether a record ends at `size`, the end of the book that the torn record at `cursor` is in.
+    Writers, who look from the end, go on behind it, and who looks from the beginning sees none of
+    that. No writer that was killed leaves such an end.
+    """
+    fcntl.flock(cursor.fd, fcntl.LOCK_SH)
+    try:
+        same = os.fstat(cursor.fd).st_size == size
+        return same and Cursor(cursor.fd).last(size)
+    finally:
+        fcntl.flock(cursor.fd, fcntl.LOCK_UN)
+
+
 def oldest(directory: str) -> Book:
     """The first book that is there. Raises `LedgerError` where there is none."""
     return _chosen(directory, 0)

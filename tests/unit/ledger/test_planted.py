@@ -12,6 +12,7 @@ import pytest
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, former
 from belljar.ledger.collect import wire
+from belljar.ledger.cursor import Cursor
 from belljar.ledger.format import (
     DEFLATED,
     MAX_PAYLOAD,
@@ -24,7 +25,7 @@ from belljar.ledger.former import Seen
 from belljar.ledger.notes import check
 from belljar.ledger.proof.whole import examine
 from belljar.ledger.pruned import parse
-from belljar.ledger.reader import verify
+from belljar.ledger.reader import Reader, verify
 from belljar.ledger.tree.clerk import Clerk
 
 from .conftest import OTHER, packed
@@ -150,3 +151,23 @@ def test_nobody_writes_where_anothers_link_leads(tmp_path: Path, place: str) -> 
         os.chown(mine / name, 0, 0, follow_symlinks=False)
     Writer(str(tmp_path / place), clerk=False).close()
     assert len(list(precious.rglob("ledger.blj"))) == 1
+
+
+def test_a_whole_record_behind_a_torn_one_is_no_torn_end(ledger: str) -> None:
+    path = Path(ledger, "ledger.blj")
+    with Reader(ledger) as reader:
+        assert list(reader.records())
+        first, fd, chain = reader.position, os.open(path, os.O_RDONLY), reader.place()[2]
+    seed = Cursor(fd).seed
+    os.close(fd)
+    fields = EVENTS, 0, OTHER, first, 1, 1
+    begun = b"".join(encode(seed, chain, sha256, fields, bytes(5000))[0])[:3000]
+    with path.open("ab") as file:
+        file.write(begun)
+    assert verify(ledger).torn == 3000
+    forged = b"".join(encode(seed, begun[-36:-4], sha256, fields, b"forged")[0])
+    with path.open("ab") as file:
+        file.write(forged)
+    for look in (verify, examine):
+        with pytest.raises(LedgerCorrupt, match="is torn, and a whole one"):
+            look(ledger)
