@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,11 +17,15 @@ from belljar.ledger import END, EVENTS, START, Writer
 from belljar.ledger.entries import expand
 from belljar.ledger.format import PRUNED
 from belljar.ledger.query import index as module
+from belljar.ledger.query.ask import ask
+from belljar.ledger.query.columns import opened
 from belljar.ledger.query.index import Index, place
 from belljar.ledger.reader import read
 
 from .conftest import OTHER, RUN, fill, packed
 from .everything import event, make
+
+SOURCES = Path(__file__).parents[3] / "src" / "belljar"
 
 
 @pytest.fixture(autouse=True)
@@ -231,3 +236,14 @@ def test_queries_at_once_share_one_index_while_the_ledger_grows(ledger: str) -> 
         assert one.returncode == 0, err.decode()
     everything = "SELECT * FROM entries ORDER BY entry"
     assert rows(ledger, everything) == rows(ledger, everything, keep=False)
+
+
+def test_nothing_draws_a_progress_bar_on_standard_output(ledger: str, tmp_path: Path) -> None:
+    bars = "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'"
+    with ask(ledger, bars) as answer:
+        assert list(answer.rows) == [("false",)]
+    with opened(str(tmp_path / "file")) as base:  # what makes the index, and Parquet
+        assert base.execute(bars).fetchall() == [("false",)]
+    for path in SOURCES.rglob("*.py"):
+        direct = re.search(r"(duckdb|extra\(\)\[0\])\.connect\(", path.read_text())
+        assert not direct or path.name == "columns.py", path

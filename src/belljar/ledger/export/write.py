@@ -132,14 +132,14 @@ def parquet(
 
     Needs the extra `query`. Raises `LedgerError` also where the file cannot be written.
     """
-    from belljar.ledger.query.columns import extra
+    from belljar.ledger.query.columns import extra, opened
     from belljar.ledger.query.index import Index
 
     duckdb = extra()[0]
     wanted = selection or Selection()
     where, values = _where(wanted)
     with Index(directory, keep=index, progress=progress) as made:
-        base = duckdb.connect(made.path, read_only=True)
+        base = opened(made.path, read_only=True)
         try:
             # COPY takes no parameter for the file: quotes are doubled, nothing else is special.
             name = file.replace("'", "''")

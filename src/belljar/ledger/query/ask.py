@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from belljar.errors import LedgerError, UsageError
-from belljar.ledger.query.columns import extra
+from belljar.ledger.query.columns import extra, opened
 from belljar.ledger.query.index import Index
 from belljar.model import Value
 
@@ -81,7 +81,7 @@ def ask(
 def connect(path: str) -> Any:
     """A locked, reading connection to the index at `path`. Its time zone is UTC."""
     duckdb = extra()[0]
-    base = duckdb.connect(path, read_only=True, config=LOCKED)
+    base = opened(path, read_only=True, config=LOCKED)
     with contextlib.suppress(duckdb.CatalogException):  # built without zones: all is UTC
         base.execute("SET TimeZone = 'UTC'")
     # Only now: the configuration that a connection begins with knows no time zone.

@@ -36,6 +36,16 @@ def extra() -> tuple[Any, Any]:
         ) from None
 
 
+def opened(path: str, *, read_only: bool = False, config: dict[str, str] | None = None) -> Any:
+    """A connection to the DuckDB file at `path` that draws nothing.
+
+    Without this DuckDB draws a progress bar on standard output, into the answer, after two seconds.
+    """
+    base = extra()[0].connect(path, read_only=read_only, config=config or {})
+    base.execute("SET enable_progress_bar = false")
+    return base
+
+
 class Columns:
     """Collects records as columns for the DuckDB connection `base`; `flush` inserts them.
 

@@ -18,7 +18,7 @@ from hashlib import sha256
 
 from belljar.errors import LedgerError
 from belljar.ledger.format import PRUNED
-from belljar.ledger.query.columns import Columns, extra
+from belljar.ledger.query.columns import Columns, extra, opened
 from belljar.ledger.query.views import TABLES, VERSION, VIEWS
 from belljar.ledger.reader import Reader
 
@@ -234,7 +234,7 @@ def _end(directory: str) -> int:
 
 
 def _open(path: str, *, read_only: bool = False) -> Any:
-    return extra()[0].connect(path, read_only=read_only, config=_BUILDING)
+    return opened(path, read_only=read_only, config=_BUILDING)
 
 
 def _error() -> type[Exception]:
