@@ -110,7 +110,7 @@ def decisions() -> list[object]:
 def make(directory: str) -> int:
     """A ledger of two runs in `directory` with all of it; how many entries."""
     every, found = frames(), decisions()
-    with Writer(directory) as writer:
+    with Writer(directory, clerk=False) as writer:
         start = {"kind": "run", "program": ["script", "/srv/job.py"], "argv": ["a", LONG], "pid": 9}
         writer.append(
             [
