@@ -309,6 +309,25 @@ def test_what_is_neither_file_nor_stream_is_refused(tmp_path: Path) -> None:
                 to_file(str(path), _write("x"))
 
 
+def test_who_changes_names_beside_the_file_leads_nobody_elsewhere(tmp_path: Path) -> None:
+    precious, his = tmp_path / "precious", tmp_path / "his"
+    precious.mkdir()
+    his.mkdir()
+    (precious / "export").write_text("precious")
+    (precious / "out").write_text("precious")
+
+    def write(name: str) -> None:
+        for mine in list(his.iterdir()):  # what its owner may do meanwhile
+            mine.rename(his / "moved")
+            mine.symlink_to(precious)
+        _write("secret")(name)
+
+    with pytest.raises(LedgerError, match="somebody else changes"):
+        to_file(str(his / "out"), write)
+    assert {path.read_text() for path in precious.iterdir()} == {"precious"}
+    assert not (his / "out").exists()
+
+
 def test_ones_own_descriptors_can_be_named(tmp_path: Path) -> None:
     read_end, end = os.pipe()
     to_file(f"/dev/fd/{end}", _write("a" * 10_000))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 
 from belljar.errors import LedgerError
 from belljar.ledger.entries import expand
@@ -31,6 +32,8 @@ _EVENTS: Final = frozenset(("hello", "event", "bye", "loss", "syscall"))
 #: Links that the kernel makes of our own descriptors: nobody else put them there.
 _OWN: Final = ("/dev/fd/", "/dev/stdout", "/proc/self/fd/")
 _PART: Final = 1 << 20
+_EPERM: Final = 1
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OF_RECORD: Final = {"events": _EVENTS, "decisions": frozenset(("decision",))}
 
 
@@ -145,7 +148,9 @@ def parquet(
             name = file.replace("'", "''")
             select = f"SELECT * FROM entries {where} ORDER BY entry"  # noqa: S608
             made_rows = base.execute(
-                f"COPY ({select}) TO '{name}' (FORMAT parquet, COMPRESSION zstd)", values
+                f"COPY ({select}) TO '{name}' (FORMAT parquet, COMPRESSION zstd,"
+                " USE_TMP_FILE false)",
+                values,
             ).fetchall()
             return int(made_rows[0][0])
         except duckdb.Error as error:
@@ -188,20 +193,41 @@ def to_file(path: str, write: Callable[[str], None], *, forwards: bool = False) 
 
     try:
         whole = _regular(path)
-        if whole is None and forwards:
+        if whole is not None:
+            _replace(whole, write)
+        elif forwards:
             write(path)
-            return
-        beside = os.path.dirname(whole) if whole is not None else None
-        with tempfile.TemporaryDirectory(prefix=".belljar-export-", dir=beside) as folder:
-            name = os.path.join(folder, "export")
-            write(name)
-            if whole is None:
+        else:
+            with tempfile.TemporaryDirectory(prefix="belljar-export-") as folder:
+                name = os.path.join(folder, "export")
+                write(name)
                 _through(name, path)
-            else:
-                os.chmod(name, 0o600)
-                os.replace(name, whole)
     except OSError as error:
         raise LedgerError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _replace(whole: str, write: Callable[[str], None]) -> None:
+    """Let `write` fill a file beside `whole`, and put it there. By descriptors: the folder may be
+    another user's, who changes names in it meanwhile. Raises `OSError`."""
+    folder = os.open(os.path.dirname(whole), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    name = f".belljar-export-{os.urandom(8).hex()}"
+    fd = -1
+    try:
+        fd = os.open(name, _NEW, 0o600, dir_fd=folder)
+        write(f"/proc/self/fd/{fd}")
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not os.path.samestat(there, os.fstat(fd)):
+            raise OSError(_EPERM, "somebody else changes the files there; name another folder")
+        os.rename(name, os.path.basename(whole), src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        if fd >= 0:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+        raise
+    finally:
+        for one in (fd, folder):
+            if one >= 0:
+                os.close(one)
 
 
 def _regular(path: str) -> str | None:
