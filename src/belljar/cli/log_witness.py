@@ -145,7 +145,8 @@ def _listen(witness: Witness, address: str) -> int:
         print(f"listening: http://{f'[{where}]' if ':' in where else where}:{at}", flush=True)
 
     def told(status: int, text: str) -> None:
-        print(f"belljar: {status} {safe(text)}", file=sys.stderr, flush=True)
+        if status != 409:  # how whoever submits asks how far we are
+            print(f"belljar: answered {status}: {safe(text)}", file=sys.stderr, flush=True)
 
     serve(witness, host.strip("[]"), int(port), ready, told)
     return 0

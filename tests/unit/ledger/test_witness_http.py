@@ -317,6 +317,7 @@ def test_submit_brings_the_cosignature_into_the_ledger(
     served.log.grow(b"three")  # the witness answers 409 first: it is asked again with a proof
     assert main(argv) == 0
     assert "at 3 leaves" in capsys.readouterr().out
+    assert served.errors.read_text() == "", "nothing was refused"
     note = (served.log.directory / "witness" / served.key.id.hex()).read_bytes()
     open_note(note, [served.log.key.public, served.key], every=True)
     shutil.rmtree(served.log.directory)
@@ -326,6 +327,7 @@ def test_submit_brings_the_cosignature_into_the_ledger(
     served.log.become(served.log.forge(tmp_path / "fork", b"x", b"y", b"z", b"w"))
     assert main(argv) == 1
     assert "refused (422)" in capsys.readouterr().err
+    assert served.errors.read_text().startswith("belljar: answered 422: ")
 
 
 def test_submit_says_when_nobody_answers_or_someone_else_does(
