@@ -136,3 +136,15 @@ def test_numbers_that_no_column_can_hold_are_none() -> None:
     assert [number(value) for value in (5, -5, True, 1.5, "5", 1 << 63, None)] == [
         5, -5, None, None, None, None, None,
     ]  # fmt: skip
+
+
+def test_heads_that_nobody_knows_are_not_remembered() -> None:
+    many = b"".join(
+        head(b"", kind, flags, version, 1, 1, 1)
+        for kind in (1, 2, 5, 77)
+        for flags in (0, 1, 200)
+        for version in range(0, 60_000, 100)
+    )
+    bodies = Bodies()
+    bodies.frames(Record(0, EVENTS, bytes(16), 1, len(many) // 32, 1, many))
+    assert len(bodies._known) < 100

@@ -50,6 +50,7 @@ _CALL: Final = ("start", "ppid", "number", "other", "asked_other", "cut")
 _EVENT, _SYSCALL = 2, 5
 _REFUSED, _TRUNCATED = 2, 4
 _MOST_KNOWN: Final = 100_000
+_MOST_VERSION: Final = 3
 _MOST_BYTES: Final = 48 << 20
 _MOST_ARGUMENTS: Final = 64
 _MOST_NESTED: Final = 8  # values of an argument that is an array: an address
@@ -99,7 +100,8 @@ class Bodies:
         heads: list[bytes] = []
         bodies: list[int] = []
         other: list[tuple[int, int]] = []
-        last, known = b"", self._known.setdefault(b"", {})
+        last: bytes = b""
+        known: dict[bytes, int] = {}
         while at < end:
             behind = at + int.from_bytes(payload[at + 2 : at + 4], "little")
             start = at + 32
@@ -109,7 +111,7 @@ class Bodies:
             heads.append(head)
             what = head[4:8]
             if what != last:
-                last, known = what, self._known.setdefault(what, {})
+                last, known = what, self._bodies_of(what)
             body = payload[start:behind]
             number = known.get(body)
             if number is None:
@@ -128,6 +130,12 @@ class Bodies:
     def entry(self, entry: Entry) -> int:
         """The number of the body of one entry, however it was found."""
         return self._add(_row(entry))
+
+    def _bodies_of(self, what: bytes) -> dict[bytes, int]:
+        """The numbers of the bodies that follow these four bytes of a header. A guest may say any:
+        there are 2**32, and only those that are of our protocol are remembered."""
+        ours = what[0] in (_EVENT, _SYSCALL) and what[2] <= _MOST_VERSION and not what[3]
+        return self._known.setdefault(what, {}) if ours else {}
 
     def _other(self, record: Record, place: int, at: int) -> tuple[int, Entry]:
         payload, number = record.payload, record.first + place
