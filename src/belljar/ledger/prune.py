@@ -11,12 +11,13 @@ import fcntl
 import os
 
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import former, shelf
+from belljar.ledger import folders, former, shelf
 from belljar.ledger.books import FOLDER, closed, name
 from belljar.ledger.cursor import Torn
 from belljar.ledger.format import NAME, PRUNED, hasher
 from belljar.ledger.pruned import Gone, pack, parse
 from belljar.ledger.reader import Reader
+from belljar.ledger.use import check_directory
 from belljar.ledger.writer import NO_RUN, Writer
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
     if not closed(directory):
         with Reader(directory):
             return []
-    folder = os.open(os.path.join(directory, FOLDER), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = _enter(directory)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,6 +64,15 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
         raise LedgerError(f"cannot prune the ledger in {directory}: {error.strerror}") from error
     finally:
         os.close(folder)
+
+
+def _enter(directory: str) -> int:
+    """A descriptor of the closed books, once the ledger is known to be this user's alone."""
+    try:
+        check_directory(directory)
+        return folders.enter(directory, FOLDER)
+    except OSError as error:
+        raise folders.cannot(directory, FOLDER, error) from error
 
 
 def covered(directory: str) -> int:

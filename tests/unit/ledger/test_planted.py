@@ -11,12 +11,14 @@ import pytest
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import DECISIONS, END, EVENTS, START, Writer, former
+from belljar.ledger import prune as prune_module
 from belljar.ledger.collect import wire
 from belljar.ledger.cursor import Cursor
 from belljar.ledger.format import (
     DEFLATED,
     MAX_PAYLOAD,
     MOST_ENTRIES,
+    PRUNED,
     encode,
     file_header,
     sha256,
@@ -24,9 +26,10 @@ from belljar.ledger.format import (
 from belljar.ledger.former import Seen
 from belljar.ledger.notes import check
 from belljar.ledger.proof.whole import examine
-from belljar.ledger.pruned import parse
+from belljar.ledger.pruned import pack, parse
 from belljar.ledger.reader import Reader, verify
 from belljar.ledger.tree.clerk import Clerk
+from belljar.ledger.writer import NO_RUN
 
 from .conftest import OTHER, packed
 
@@ -171,3 +174,20 @@ def test_a_whole_record_behind_a_torn_one_is_no_torn_end(ledger: str) -> None:
     for look in (verify, examine):
         with pytest.raises(LedgerCorrupt, match="is torn, and a whole one"):
             look(ledger)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a ledger to another user")
+def test_who_prunes_anothers_ledger_deletes_and_writes_nothing(ledger: str) -> None:
+    with Writer(ledger, book=500, clerk=False) as writer:
+        for _ in range(9):
+            writer.append([(EVENTS, 2, os.urandom(200))], OTHER)
+        gone = prune_module._look(ledger, 1, 1 << 62)
+        assert gone is not None
+        writer.append([(PRUNED, 1, pack(1, [gone]))], NO_RUN)
+    for path in (Path(ledger), *Path(ledger).rglob("*")):
+        os.chown(path, 4711, 4711)
+    before = sorted(Path(ledger).rglob("*"))
+    for tree in (None, 1 << 40):
+        with pytest.raises(LedgerError, match="belongs to user 4711"):
+            prune_module.prune(ledger, 1 << 62, tree=tree)
+    assert sorted(Path(ledger).rglob("*")) == before

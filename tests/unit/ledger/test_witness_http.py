@@ -210,6 +210,9 @@ def test_one_connection_serves_many_requests(served: Served) -> None:
         (b"POST / HTTP/1.1\r\nContent-Length : 1\r\n\r\nx", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nX: \xff\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: y\nContent-Length: 30\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: y\rContent-Length: 30\r\n\r\n", 400),
+        (b"GET /\0 HTTP/1.1\r\n\r\n", 400),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 431),
     ],
 )

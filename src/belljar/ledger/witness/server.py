@@ -146,6 +146,8 @@ async def _request(reader: StreamReader) -> tuple[str, str, bytes, bool]:
     except UnicodeDecodeError as error:
         raise _Bad(400) from error
     first, *lines = head[:-4].split("\r\n")
+    if any(letter < " " and letter != "\t" for line in (first, *lines) for letter in line):
+        raise _Bad(400)  # what is one line here may be two to a proxy
     words = first.split(" ")
     if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or words[1][:1] != "/":
         raise _Bad(400)
