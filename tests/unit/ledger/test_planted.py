@@ -191,3 +191,15 @@ def test_who_prunes_anothers_ledger_deletes_and_writes_nothing(ledger: str) -> N
         with pytest.raises(LedgerError, match="belongs to user 4711"):
             prune_module.prune(ledger, 1 << 62, tree=tree)
     assert sorted(Path(ledger).rglob("*")) == before
+
+
+def test_more_sinks_than_a_ledger_has_are_not_read_one_by_one(ledger: str) -> None:
+    os.mkdir(os.path.join(ledger, "sinks"), 0o700)
+    long = Path(ledger, "sinks/a.json")
+    long.write_bytes(b"[" + b"{}," * 300_000 + b"{}]")
+    for number in range(5000):
+        os.link(long, Path(ledger, f"sinks/{number}.json"))
+    began = time.monotonic()
+    with pytest.raises(LedgerCorrupt, match="sinks has 5001 sinks"):
+        examine(ledger)
+    assert time.monotonic() - began < 5

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-_MOST_SINKS: Final = 64
+MOST_SINKS: Final = 64
 MOST_RUNS: Final = 4096
 _LONGEST_WHY: Final = 300
 _BOOK: Final = "ledger.blj"
@@ -75,8 +75,8 @@ def add(directory: str, sink: Sink, *, every_run: bool, first: int = 0) -> Regis
             known = _registered(folder, sink.id)
             if known is not None and (known.every_run or not every_run):
                 return known
-            if known is None and len(_ids(folder)) >= _MOST_SINKS:
-                raise LedgerError(f"the ledger in {directory} has {_MOST_SINKS} sinks; remove one")
+            if known is None and len(_ids(folder)) >= MOST_SINKS:
+                raise LedgerError(f"the ledger in {directory} has {MOST_SINKS} sinks; remove one")
             begin = known.first if known is not None else first or end(directory)
             turn = known.turn if known is not None else _turn()
             made = Registered(sink, begin, every_run, turn)

@@ -104,7 +104,11 @@ def delivered(directory: str) -> tuple[str, int]:
     if folders.names(directory, "sinks"):
         from belljar.ledger.sinks import store
 
-        for name in store.names(directory):
+        those = store.names(directory)
+        if len(those) > 2 * store.MOST_SINKS:
+            what = f"sinks has {len(those)} sinks, and a ledger {store.MOST_SINKS} at most"
+            raise LedgerCorrupt(what, 0)
+        for name in those:
             registered = store.load(directory, name)
             if registered is not None:
                 last = store.position(directory, registered).next - 1
