@@ -205,4 +205,7 @@ def _unsteady(directory: str) -> LedgerError:
 
 
 def _cannot(path: str, error: OSError) -> LedgerError:
-    return LedgerError(f"cannot read the ledger {path}: {error.strerror}")
+    why = error.strerror
+    if isinstance(error, FileNotFoundError) and os.path.basename(path) == NAME:
+        why = "there is none; `belljar run` and `watch` make one"
+    return LedgerError(f"cannot read the ledger {path}: {why}")

@@ -56,7 +56,7 @@ def test_a_flaw_is_named_by_record_entry_and_offset(ledger: str) -> None:
 
 
 def test_a_missing_ledger_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match=r"cannot read the ledger .*: No such file"):
+    with pytest.raises(LedgerError, match=r"cannot read the ledger .*: there is none"):
         verify(str(tmp_path))
 
 
