@@ -1,9 +1,9 @@
 """The tiers that can be had here, and how to run a `belljar` in each.
 
-The truth table's names for them: (a) `root` runs as we are. (b) `user` is demoted to an unprivileged
-number, with an interpreter that this user can reach (a copy by hard links of ours, where ours lies in
-somebody's home). (c) `landlock` is the same user inside a user namespace that may make none itself.
-(d) `container` is user 0 as in a default container: `container.py`.
+The truth table's names for them: (a) `root` runs as we are. (b) `user` is demoted to an
+unprivileged number, with an interpreter that this user can reach (a copy by hard links of ours,
+where ours lies in somebody's home). (c) `landlock` is the same user inside a user namespace that
+may make none itself. (d) `container` is user 0 as in a default container: `container.py`.
 """
 
 from __future__ import annotations
