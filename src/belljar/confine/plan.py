@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
-from belljar.confine import sensitive
+from belljar.confine import network, sensitive
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, boot_file
-from belljar.confine.settings import addresses, environment, limits
+from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
@@ -28,7 +28,7 @@ UNSAFE_EXTENSIONS = frozenset(
 _ETC = {
     "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
     "/etc/group": "guest:x:1000:\n",
-    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "/etc/host.conf": "multi on\n",  # all addresses of a name in the hosts file, for old libraries
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 START = "/belljar/start"
@@ -70,7 +70,9 @@ def make(
     uid = unused_uid()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
+    net = network.plan(policy, view.isolated)
     _furniture(view, policy, temporary)
+    view.file("/etc/hosts", net.hosts)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     guest = boot_file(os.path.join(here, "sandbox", "guest", "boot.py"), runtime, cache)
@@ -90,6 +92,10 @@ def make(
     view.bind(page, pending, "w", "rw", os.stat(page))
     waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
     programs = _add_programs(view, policy)
+    processes = ""
+    if policy.limits.processes > 1 and view.isolated and runtime.program not in programs:
+        processes = "/belljar/processes.py"
+        view.bind(os.path.join(here, "sandbox", "guest", "processes.py"), processes, "", "r")
     start = bool(programs) and runtime.program not in programs
     if start:
         view.bind(runtime.program, START, "x", "rx")
@@ -112,7 +118,7 @@ def make(
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules()
     words += limits(policy, tier)
-    words += addresses(policy)
+    words += net.words
     if view.isolated:
         words += ("allow", "metadata", "allow", "inet")
     if policy.limits.processes > 1 or programs:
@@ -148,6 +154,7 @@ def make(
             "path": [box if view.isolated else "", runtime.stdlib, runtime.dynload, *runtime.site],
             "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
             "bytecode": policy.bytecode,
+            "processes": processes,
             "extensions": _allowed_extensions(policy, runtime, named),
         },
         implicit=tuple(
@@ -156,7 +163,8 @@ def make(
             for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs),
+        + tuple(Grant("run", path, "runtime") for path in programs)
+        + net.implicit,
         box=box,
         runtime=runtime,
         places=tuple(places),

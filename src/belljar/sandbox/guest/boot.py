@@ -116,6 +116,14 @@ def _find_beside(modules: "dict[str, str]") -> None:
     sys.meta_path.insert(0, Beside)
 
 
+def _start_processes(boot: "dict[str, Any]") -> None:
+    with open(boot["processes"], "rb") as file:
+        code = compile(file.read(), "/belljar/processes.py", "exec", dont_inherit=True)
+    names: "dict[str, Any]" = {"__name__": "belljar.processes"}
+    exec(code, names)
+    names["install"](boot["runtime"], boot["path"][0])
+
+
 def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
     module = type(sys)("__main__")
     module.__builtins__ = builtins
@@ -145,6 +153,8 @@ def _begin() -> "dict[str, Any]":
         _source_only(boot["runtime"])
     if boot["beside"]:
         _find_beside(boot["beside"])
+    if boot["processes"]:
+        _start_processes(boot)
     return boot
 
 
