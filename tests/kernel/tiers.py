@@ -87,11 +87,12 @@ class Tier:
 
     def start(self, *words: str, **more: object) -> subprocess.Popen[bytes]:
         more.update(self.identity)
+        command = more.pop("words", None) or self.command()
         for name in ("stdout", "stderr"):
             more.setdefault(name, subprocess.PIPE)
         more.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(
-            [*self.command(), *words],
+            [*command, *words],
             env=self.env,
             cwd=self.home,
             start_new_session=True,
