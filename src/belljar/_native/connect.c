@@ -59,8 +59,12 @@ static bool granted(const struct plan *plan, const struct sockaddr_storage *to)
             family = AF_INET;
         }
     }
+    static const unsigned char none[16];
+    bool here = !memcmp(ip, none, family == AF_INET ? 4 : 16); /* the kernel makes it loopback */
     for (size_t i = 0; i < plan->n_addresses; i++) {
         const struct address *a = &plan->addresses[i];
+        if (here && a->prefix != (family == AF_INET ? 32 : 128))
+            continue;
         if (a->family == family && (!a->port || a->port == port) && same_prefix(a->ip, ip, a->prefix))
             return true;
     }

@@ -68,7 +68,7 @@ def address(right: str, target: str) -> list[Row]:
     if right == "bind":
         return [("bind", target, "listening is refused in this version")]
     if right == "resolve":
-        return [("connect", f"{target}:*", "names cannot be granted yet, only literal addresses")]
+        return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
     if target.startswith(("udp:", "unix:")):
         return [("connect", target, "only TCP can be granted yet")]
     try:
@@ -76,8 +76,6 @@ def address(right: str, target: str) -> list[Row]:
     except ValueError as error:
         return [("connect", target, str(error))]
     host = written.rpartition(":")[0].strip("[]")
-    if not addresses.network_of(host):
-        return [("connect", written, "names cannot be granted yet, only literal addresses")]
     secret = "the cloud's metadata service gives credentials" if host in METADATA else ""
     return [("connect", written, secret)]
 
