@@ -22,12 +22,13 @@ enum tier { TIER_ROOT, TIER_USER, TIER_LANDLOCK };
 
 enum { BIND_WRITE = 1, BIND_EXEC = 2, BIND_DEVICE = 4, BIND_IDMAP = 8, BIND_OPTIONAL_IDMAP = 16 };
 
-enum view_kind { VIEW_DIR, VIEW_FILE, VIEW_LINK, VIEW_TMPFS, VIEW_BIND };
+enum view_kind { VIEW_DIR, VIEW_FILE, VIEW_LINK, VIEW_TMPFS, VIEW_BIND, VIEW_OVERLAY };
 
 struct view {
     enum view_kind kind;
     const char *path;    /* absolute, in the guest's view */
-    const char *text;    /* bind: host path; file: content; link: target; tmpfs: options */
+    const char *text;    /* bind: host path; file: content; link: target; tmpfs: options;
+                          * overlay: where its layers are attached */
     unsigned flags;      /* BIND_* */
     uint64_t dev, ino;   /* what the host checked; 0 = not checked (runtime) */
     int fd;              /* the detached mount, in the keeper's table */
@@ -86,6 +87,9 @@ void drop_privileges(void);
 void open_trees(struct plan *plan);
 void enter_new_root(const struct plan *plan);
 void build_view(const struct plan *plan, const int *trees);
+
+/* overlay.c */
+void mount_overlay(const struct view *v);
 
 /* init.c */
 _Noreturn void init_main(struct plan *plan, int sync);

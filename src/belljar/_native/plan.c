@@ -125,6 +125,9 @@ static void directive(struct plan *p, const char *name, struct words *w)
     } else if (!strcmp(name, "tmpfs")) {
         struct view *v = new_view(p, VIEW_TMPFS, word(w));
         v->text = word(w);
+    } else if (!strcmp(name, "overlay")) {
+        struct view *v = new_view(p, VIEW_OVERLAY, word(w));
+        v->text = word(w);
     } else if (!strcmp(name, "bind")) {
         char *source = word(w);
         struct view *v = new_view(p, VIEW_BIND, word(w));
