@@ -94,9 +94,9 @@ static void watch(int sync, int pidfd, pid_t init)
     bool talking = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
-        struct pollfd fds[4 + 64] = {
+        struct pollfd fds[4 + MAX_PENDING] = {
             {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0}};
-        int n = 4 + pending_descriptors(fds + 4, 64);
+        int n = 4 + pending_descriptors(fds + 4, MAX_PENDING);
         uint64_t now = end ? now_ms() : 0;
         if (end && now >= end) {
             kill(init, SIGKILL);
@@ -177,6 +177,8 @@ int main(int argc, char **argv)
         fail("keeper", errno, "init");
     plan_read(FD_CONTROL, plan); /* the rest, made meanwhile */
     plan_check(plan);
+    if (plan->n_addresses && !can_mediate(init))
+        fail("mediation", EPERM, "reading the address of a connection");
     if (plan->probe)
         run_probes(plan, false, report);
     open_trees(plan);

@@ -36,14 +36,14 @@ struct view {
 
 struct rule { const char *path; uint64_t rights; };
 struct limit { int resource; uint64_t soft, hard; };
-struct address { int family; unsigned char ip[16]; unsigned prefix; unsigned port; /* 0 = any */ };
+struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, port; /* 0 = any */ };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048 };
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64 };
 
 struct plan {
     enum tier tier;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
-    bool probe, allow_fork, allow_exec, allow_metadata, allow_inet;
+    bool probe, allow_fork, allow_exec, allow_metadata;
     struct view views[MAX_VIEWS];
     size_t n_views;
     struct rule rules[MAX_RULES];
@@ -100,14 +100,17 @@ int landlock_abi_version(void);
 void apply_landlock(const struct plan *plan);
 uint64_t landlock_rights(const char *letters, bool *ok);
 
-/* seccomp.c: returns the listener when connect is mediated, else -1 */
+/* seccomp.c: returns the listener when network calls are mediated, else -1 */
 int apply_seccomp(const struct plan *plan, const void *secret);
 
 /* limits.c */
 bool limit_by_name(const char *name, int *resource);
 void apply_limits(const struct plan *plan);
 
-/* connect.c */
+/* guest.c: may this keeper look at what it is asked about? */
+bool can_mediate(pid_t init);
+
+/* network.c */
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
 void finish_pending(int listener);

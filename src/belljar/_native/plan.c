@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -73,11 +74,12 @@ static struct view *new_view(struct plan *p, enum view_kind kind, const char *pa
     return v;
 }
 
-static void new_address(struct plan *p, struct words *w)
+static void new_address(struct plan *p, struct words *w, int protocol)
 {
     if (p->n_addresses == MAX_ADDRESSES)
         fail("plan", E2BIG, "too many addresses");
     struct address *a = &p->addresses[p->n_addresses++];
+    a->protocol = protocol;
     a->family = (int)number(w);
     const char *hex = word(w);
     size_t digits = strlen(hex);
@@ -154,7 +156,7 @@ static void directive(struct plan *p, const char *name, struct words *w)
         l->soft = number(w);
         l->hard = number(w);
     } else if (!strcmp(name, "connect")) {
-        new_address(p, w);
+        new_address(p, w, IPPROTO_TCP);
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))
@@ -163,8 +165,6 @@ static void directive(struct plan *p, const char *name, struct words *w)
             p->allow_exec = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
-        else if (!strcmp(what, "inet"))
-            p->allow_inet = true;
         else
             fail("plan", EINVAL, what);
     } else if (!strcmp(name, "cwd")) {

@@ -6,12 +6,34 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-static void stream_types(struct filter *f)
+/* within begin/done, with the type loaded */
+static void stream_types(struct filter *f, bool datagrams)
 {
-    low(f, 1);
     emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0); /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
     allow_value(f, SOCK_STREAM);
-    allow_value(f, SOCK_SEQPACKET);
+    allow_value(f, datagrams ? SOCK_DGRAM : SOCK_SEQPACKET);
+    answer(f, ERRNO(EACCES));
+}
+
+/* within begin/done, with the family loaded: 0, TCP and UDP, and no cousin of theirs (MPTCP,
+ * UDP-Lite, SCTP, SMC) */
+static void internet(struct filter *f, int family, bool datagrams)
+{
+    unsigned b = begin(f, family);
+    low(f, 2);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, datagrams ? IPPROTO_UDP : IPPROTO_TCP, 1, 0);
+    answer(f, ERRNO(EACCES));
+    low(f, 1);
+    if (datagrams) {
+        stream_types(f, true);
+    } else {
+        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
+        allow_value(f, SOCK_STREAM);
+        answer(f, ERRNO(EACCES));
+    }
+    done(f, b);
 }
 
 static const unsigned SOCKET_OPTIONS[] = {
@@ -37,25 +59,20 @@ static void option_level(struct filter *f, int level, const unsigned *options, s
 void network_calls(struct filter *f, const struct plan *plan)
 {
     /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
-     * socket in a granted directory. Without a network namespace: none but pairs. */
+     * socket in a granted directory. Without a network namespace the sockets are the host's: only
+     * of a kind that does nothing without connect, bind or listen, and only when it can be used. */
+    bool isolated = plan->tier != TIER_LANDLOCK;
     unsigned b = begin(f, __NR_socket);
-    if (plan->allow_inet) {
-        low(f, 2); /* 0, TCP and UDP, and no cousin of theirs (MPTCP, UDP-Lite, SCTP, SMC) */
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 1, 0);
-        answer(f, ERRNO(EACCES));
-        low(f, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0);
-        answer(f, ERRNO(EACCES));
-        emit(f, BPF_JMP | BPF_JA, 1, 0, 0); /* internet: over the next */
-        emit(f, BPF_JMP | BPF_JA, 4, 0, 0); /* Unix: over the datagrams */
+    low(f, 0);
+    if (isolated || plan->n_addresses) {
+        internet(f, AF_INET, isolated);
+        internet(f, AF_INET6, isolated);
+    }
+    if (isolated) {
+        unsigned u = begin(f, AF_UNIX);
         low(f, 1);
-        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
-        allow_value(f, SOCK_DGRAM);
-        stream_types(f);
+        stream_types(f, false);
+        done(f, u);
     }
     answer(f, ERRNO(EACCES));
     done(f, b);
@@ -63,8 +80,8 @@ void network_calls(struct filter *f, const struct plan *plan)
     low(f, 0);
     emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
     answer(f, ERRNO(EACCES));
-    stream_types(f);
-    answer(f, ERRNO(EACCES));
+    low(f, 1);
+    stream_types(f, false);
     done(f, b);
     on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
     static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};

@@ -120,7 +120,7 @@ def make(
     words += limits(policy, tier)
     words += net.words
     if view.isolated:
-        words += ("allow", "metadata", "allow", "inet")
+        words += ("allow", "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
     if programs:

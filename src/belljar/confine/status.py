@@ -127,11 +127,6 @@ def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     granted = any(g.right == "connect" for g in policy.grants)
     if not facts.refused("tcp", "udp", "unix", "netlink"):
         return Protection("network", "none", "", "the probe got through")
-    if granted and not isolated:
-        return Protection(
-            "network", "none", "seccomp",
-            "granted connections are made by a supervisor, which needs a network namespace",
-        )  # fmt: skip
     by = "empty network namespace, seccomp" if isolated else "seccomp, Landlock"
     return Protection("network", "full", by + (", mediated connect" if granted else ""))
 

@@ -47,7 +47,7 @@ def test_a_granted_localhost_is_what_the_host_says(monkeypatch: pytest.MonkeyPat
     ("found", "why"),
     [
         ([], "no address"),
-        (["0.0.0.0"], "stands for 0.0.0.0"),  # noqa: S104
+        (["0.0.0.0"], "stands for 0.0.0.0"),
         (["169.254.169.254"], "stands for 169.254.169.254"),
         (["ff02::1"], "stands for ff02::1"),
         (["fe80::1%eth0"], "no address"),

@@ -267,7 +267,7 @@ def test_programs_bring_fork_exec_and_the_seal(lay: Lay) -> None:
 
 def test_without_programs_nothing_may_fork_or_exec(lay: Lay) -> None:
     plan = lay()
-    assert set(every(plan, "allow", 1)) == {("metadata",), ("inet",)}
+    assert set(every(plan, "allow", 1)) == {("metadata",)}
     assert not plan.sealed
 
 

@@ -164,11 +164,11 @@ def test_a_protection_that_does_not_exist_is_a_mistake_of_the_policy(key: str) -
         enforce(policy, status(Policy(), facts()))
 
 
-def test_granted_connections_need_a_network_namespace() -> None:
+def test_granted_connections_are_full_on_every_tier() -> None:
     policy = Policy(grants=(Grant("connect", "tcp:1.2.3.4:5", "--connect"),))
     assert levels(policy, facts("user"))["network"] == "full"
     assert levels(policy, facts("user"))["connections"] == "none"
-    assert levels(policy, facts("landlock"))["network"] == "none"
+    assert levels(policy, facts("landlock"))["network"] == "full"
     assert "connections" not in levels(Policy(), facts())
 
 
