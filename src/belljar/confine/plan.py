@@ -9,21 +9,15 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
-from belljar.confine import network, sensitive
+from belljar.confine import interpreter, modules, network, sensitive
+from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
-from belljar.confine.runtime import Runtime, boot_file
+from belljar.confine.runtime import Runtime
 from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
-
-#: Extension modules of the standard library that let a guest step around Python itself. They are
-#: covered with an empty file unless granted by name.
-UNSAFE_EXTENSIONS = frozenset(
-    ("_ctypes", "_testcapi", "_testinternalcapi", "_testlimitedcapi", "_xxsubinterpreters",
-     "_interpreters", "_remote_debugging")
-)  # fmt: skip
 
 _ETC = {
     "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
@@ -75,7 +69,8 @@ def make(
     view.file("/etc/hosts", net.hosts)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
-    guest = boot_file(os.path.join(here, "sandbox", "guest", "boot.py"), runtime, cache)
+    private = os.path.dirname(channel)
+    guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = (view.isolated and "/belljar/recorder.so") or RECORDER
     events = (view.isolated and "/belljar/channel") or channel
@@ -155,7 +150,8 @@ def make(
             "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
             "bytecode": policy.bytecode,
             "processes": processes,
-            "extensions": _allowed_extensions(policy, runtime, named),
+            "modules": modules.allowed(policy, runtime, named),
+            **interpreter.settings(policy, named),
         },
         implicit=tuple(
             Grant(right, path, "runtime")
@@ -224,7 +220,7 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.window["/box"] = "l."  # what is beside the script and not shown, does not exist
 
 
-def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> list[str]:
+def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
     _system_libraries(view)
     view.bind(runtime.program, runtime.program, "x", "rx")
     for path in _landmarks(runtime):
@@ -239,24 +235,11 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
             view.mount(path, "tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
     for path in runtime.site:
         view.bind(path, path, "x" if policy.extensions == "all" else "", "rl")
-    names = [g for g in policy.grants if g.right == "import"]
-    named: list[str] = []
-    if names:
-        from belljar.confine.distributions import native_parts
-
-        named = native_parts(names, runtime)
-        if policy.extensions != "all":
-            for path in named:
-                view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
-    if policy.extensions != "all" and runtime.dynload and view.isolated:
-        granted = {g.target.partition(".")[0] for g in names}
-        for file in sorted(os.listdir(runtime.dynload)):
-            module = file.partition(".")[0]
-            if module == "_ctypes" and named:
-                continue  # a distribution with native code may need it; the guard asks who imports
-            if module in UNSAFE_EXTENSIONS and not {module, module.lstrip("_")} & granted:
-                covered = f"{runtime.dynload}/{file}"
-                view.mount(covered, "bind", empty, covered, "-", "0", "0")
+    named = modules.named_by(policy, runtime)
+    if policy.extensions != "all":
+        for path in named.native:
+            view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
+    modules.cover(view, policy, runtime, named, empty)
     return named
 
 
@@ -377,14 +360,3 @@ def _working_directory(cwd: str, found: list[Grant], box: str) -> str:
         if inside or grant.target.startswith(cwd.rstrip("/") + "/"):
             return cwd
     return box
-
-
-def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> dict[str, object]:
-    return {
-        "all": policy.extensions == "all",
-        "unsafe": sorted(UNSAFE_EXTENSIONS),
-        "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
-        "named": named,
-        "outside": [*runtime.site, *runtime.hidden],
-        "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),
-    }

@@ -98,6 +98,9 @@ def _decide(policy: Policy, event: Event, right: str, target: str | None) -> Dec
         return _address(policy, right, target)
     if right == "import":
         return _import(policy, target)
+    if right == "code" and event.refused:  # what else needs the right is source, or the runtime's
+        because = "it makes code that is not compiled from source, outside the runtime"
+        return Decision("deny", because, None, "--bytecode")
     if right == "resolve":
         return _resolve(policy, event, target)
     for named, given, key in (

@@ -214,7 +214,7 @@ class Judge:
         if event.refused and decision.verdict == "allow" and event.right == "write":
             because = "something outside may later obey or execute it, and no grant names it"
             return Decision("deny", because, decision.grant, f"--write {target}")
-        if decision.verdict == "deny" and target.startswith("/box/"):
+        if decision.verdict == "deny" and target.startswith("/box/") and event.right in _PATHS:
             return self._beside(event, decision)
         return decision
 
@@ -282,7 +282,8 @@ def _refused(
 
     rows: list[Refused] = []
     needed = targets(event)
-    for right, target in needed:
+    for right, told in needed:
+        target = event.name if right == "code" else told
         if target is None:
             continue
         why = decision
