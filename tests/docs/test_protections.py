@@ -83,7 +83,7 @@ def test_the_page_is_what_the_code_declares() -> None:
 @pytest.mark.parametrize("column", range(len(COLUMNS)))
 def test_levels_of_the_page_are_those_of_the_code(column: int) -> None:
     for name, cells in rows().items():
-        policy = CONNECT if name == "connections" else Policy()
+        policy = CONNECT if name == "connections" else Policy(block=("xml",), builtins="bare")
         assert cells[4 + column] == status(policy, facts(COLUMNS[column][1])).level(name), name
 
 

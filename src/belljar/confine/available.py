@@ -7,7 +7,7 @@ from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
-    ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections")
+    ("append", "bind", "accept-from", "net-info", "devices", "connections")
 )  # fmt: skip
 
 
@@ -26,6 +26,15 @@ def check(policy: Policy) -> None:
         )
     if policy.sinks:
         _check_sinks(policy)
+    if type(policy.builtins) is tuple:
+        import builtins
+
+        for name in policy.builtins:
+            if not hasattr(builtins, name):
+                raise PolicyError(
+                    policy.origin("modules.builtins"),
+                    f"modules.builtins: CPython has no built-in {name!r}",
+                )
     for grant in policy.grants:
         why = _unenforced_grant(grant.right, grant.target)
         if why:
@@ -62,8 +71,6 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
         ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
         ("network.accept-from", bool(policy.accept_from), "needs bind"),
         ("network.net-info", policy.net_info, "network facts are always withheld"),
-        ("modules.block", bool(policy.block), "a blocked module could be loaded another way"),
-        ("modules.builtins", policy.builtins != "all", "built-ins can be found another way"),
         ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
         ("limits.connections", "limits.connections" in given, "connections are not counted"),
         ("protections", bool(policy.protections), "no extension declares protections"),

@@ -15,11 +15,17 @@ def blocked_places(block: tuple[str, ...], runtime: Runtime) -> tuple[set[str], 
     folders: set[str] = set()
     for name in (*block, *(m for m, grant in UNSAFE_MODULES.items() if grant in block)):
         *above, last = name.split(".")
-        for root in (runtime.stdlib, runtime.dynload, *runtime.site):
-            folder = os.path.join(root, *above) if root else ""
-            if folder and os.path.isdir(folder):
-                _look(folder, normal(last), files, folders)
+        places = [root for root in (runtime.stdlib, runtime.dynload, *runtime.site) if root]
+        for package in above:
+            places = [path for place in places for path in _packages(place, normal(package))]
+        for place in places:
+            _look(place, normal(last), files, folders)
     return files, folders
+
+
+def _packages(folder: str, name: str) -> list[str]:
+    paths = (os.path.join(folder, entry) for entry in os.listdir(folder) if normal(entry) == name)
+    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
 
 def _look(folder: str, name: str, files: set[str], folders: set[str]) -> None:

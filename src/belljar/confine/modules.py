@@ -8,6 +8,7 @@ there is only the guard.
 from __future__ import annotations
 
 import os
+import sys
 
 from belljar.confine.runtime import Runtime
 from belljar.confine.view import View
@@ -93,3 +94,12 @@ def allowed(policy: Policy, runtime: Runtime, named: Named) -> dict[str, object]
         "names": sorted(_names(policy)),
         "block": sorted({normal(name) for name in policy.block}),
     }
+
+
+def inside(runtime: Runtime) -> tuple[str, ...]:
+    """Unsafe modules that no file covers, since they are built into the interpreter; `_ctypes`
+    stands for those of an interpreter that is not ours and has it in no file."""
+    if runtime.program == os.path.realpath(sys.executable):
+        return tuple(name for name in sys.builtin_module_names if name in UNSAFE_MODULES)
+    files = os.listdir(runtime.dynload) if runtime.dynload else []
+    return () if any(file.startswith("_ctypes.") for file in files) else ("_ctypes",)

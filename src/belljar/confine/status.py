@@ -15,11 +15,12 @@ from belljar.model import Policy, Protection, Status
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
-         "bytecode", "connections", "os-info", "rules", "record")  # fmt: skip
+         "block", "bytecode", "builtins", "connections", "os-info", "rules", "record")  # fmt: skip
 
 
-def status(policy: Policy, facts: Facts) -> Status:
-    """Every protection with its level, its wall, and why it is not full."""
+def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status:
+    """Every protection with its level, its wall, and why it is not full. `inside` are unsafe
+    modules that are built into the interpreter (`modules.inside`)."""
     isolated = facts.tier != "landlock"
     rows = [
         _files(facts, isolated),
@@ -47,13 +48,18 @@ def status(policy: Policy, facts: Facts) -> Status:
             "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
             "bounds each file; the sum only of private ones" if isolated else "bounds each file",
         ),
-        _extensions(policy, facts, isolated),
+        _extensions(policy, facts, isolated, inside),
+        *_block(policy, isolated),
         Protection(
-            "bytecode", "none", "import guard (a window)",
-            "granted by the policy" if policy.bytecode else "native code or exec() can load it",
+            "bytecode", "none", "import guard and audit hook (windows)",
+            "granted by the policy" if policy.bytecode else "native code or a trick can make it",
         ),
+        *_builtins(policy),
         *_connections(policy),
-        Protection("os-info", "none", "", "kernel, machine and CPU facts are visible"),
+        Protection(
+            "os-info", "none", "" if policy.os_info else "neutral answers in Python (a window)",
+            "granted by the policy" if policy.os_info else "C code asks the kernel and the CPU",
+        ),
         *_rules(policy),
         _record(policy),
     ]  # fmt: skip
@@ -168,7 +174,9 @@ def _threads(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     return _row("threads", facts.refused("threads"), "RLIMIT_NPROC of a user namespace")
 
 
-def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+def _extensions(
+    policy: Policy, facts: Facts, isolated: bool, inside: tuple[str, ...]
+) -> Protection:
     if policy.extensions == "all":
         return Protection("extensions", "none", "", "granted by the policy")
     named = [g.target for g in policy.grants if g.right == "import"]
@@ -179,11 +187,33 @@ def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
             "noexec mounts but for the runtime and what is named",
             "what is named may use ctypes, and the guest can reach it there",
         )
+    if isolated and facts.refused("native") and inside:
+        return Protection(
+            "extensions", "partial", "noexec mounts but for the runtime and what is named",
+            f"{', '.join(inside)} built into the interpreter: the guard alone holds it back",
+        )  # fmt: skip
     if isolated and facts.refused("native"):
         return Protection(
             "extensions", "full", "noexec mounts but for the runtime and what is named"
         )
     return Protection("extensions", "none", "import guard (a window)", "needs a mount namespace")
+
+
+def _block(policy: Policy, isolated: bool) -> tuple[Protection, ...]:
+    if not policy.block:
+        return ()
+    if not isolated:
+        why = "their files can be read and loaded by hand"
+        return (Protection("block", "none", "import guard (a window)", why),)
+    why = "what is built in or frozen has no file to cover; a guest may bring a copy of its own"
+    return (Protection("block", "partial", "their files are covered by empty ones", why),)
+
+
+def _builtins(policy: Policy) -> tuple[Protection, ...]:
+    if policy.builtins == "all":
+        return ()
+    why = "objects lead to the other built-ins; what they could do meets the walls"
+    return (Protection("builtins", "none", "the guest's own modules lack them (a window)", why),)
 
 
 def _rules(policy: Policy) -> tuple[Protection, ...]:

@@ -128,10 +128,21 @@ SAID = {
         "who imports)",
         "import guard: names the grant",
     ),
+    "block": Said(
+        "modules that the policy blocks, for all who import",
+        "their files are covered by empty ones; stated where `block` is given",
+        "import guard",
+    ),
     "bytecode": Said(
-        "compiled `.pyc` files that are not what their source says",
+        "compiled `.pyc` files that are not what their source says, code made by hand",
         "none",
-        "import guard: `.pyc` files count only in the runtime",
+        "import guard: `.pyc` files count only in the runtime; audit hook: `code.replace`, "
+        "`marshal.loads` and `types.FunctionType` are the runtime's alone",
+    ),
+    "builtins": Said(
+        "the built-ins that the policy does not give",
+        "none; stated where `builtins` is given",
+        "the guest's own modules are made without them",
     ),
     "connections": Said(
         "the number of granted connections",
@@ -139,9 +150,9 @@ SAID = {
         "none",
     ),
     "os-info": Said(
-        "the kernel's version, machine and CPU facts",
+        "the kernel's version, CPU and memory facts",
         "none",
-        "none",
+        "`os.uname`, `platform`, `os.cpu_count`, `os.sysconf` give neutral answers",
     ),
     "rules": Said(
         "that what a rule with `deny` or `kill` forbids does not happen",
@@ -156,6 +167,7 @@ SAID = {
 }
 #: What gets through by design where there are no namespaces.
 _OPEN = ("name", "threads", "disk")
+_FEWER = Policy(block=("socket",), builtins="safe")
 _CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
 _DENY = Policy(rules=(Rule(then="deny"),))
 
@@ -192,7 +204,7 @@ def _row(name: str) -> Row:
     for column, tier, _ in COLUMNS:
         found = next(
             row
-            for policy in (Policy(), _CONNECT, _DENY)
+            for policy in (Policy(), _FEWER, _CONNECT, _DENY)
             for row in status(policy, usual(tier)).protections
             if row.name == name
         )

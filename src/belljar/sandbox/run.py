@@ -152,12 +152,13 @@ class Session:
     def _prepare(self, plan: Plan, facts: Facts, collector: Collector) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
+        from belljar.confine.modules import inside
         from belljar.confine.status import enforce, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
-        receipt = status(self._policy, facts)
+        receipt = status(self._policy, facts, inside(plan.runtime))
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
         record = None if directory is None else path_of(directory)

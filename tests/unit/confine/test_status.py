@@ -44,7 +44,7 @@ def test_without_namespaces_names_threads_and_extensions_are_open() -> None:
 def test_every_protection_has_one_row_and_a_known_name(tier: str) -> None:
     rows = [row.name for row in status(Policy(), facts(tier)).protections]
     assert len(rows) == len(set(rows))
-    assert set(rows) | {"connections", "rules"} == set(NAMES)
+    assert set(rows) | {"block", "builtins", "connections", "rules"} == set(NAMES)
 
 
 def test_rules_that_refuse_are_a_window_in_the_receipt() -> None:
@@ -205,3 +205,18 @@ def test_the_receipt_tells_the_tier_and_why_no_better_one() -> None:
 def test_a_distribution_may_bring_ctypes_and_the_receipt_says_so(name: str, level: str) -> None:
     policy = Policy(grants=(Grant("import", name, "--import"),))
     assert levels(policy, facts())["extensions"] == level
+
+def test_an_unsafe_module_without_a_file_is_held_back_by_a_window_alone() -> None:
+    receipt = status(Policy(), facts("user"), ("_ctypes",))
+    (row,) = (row for row in receipt.protections if row.name == "extensions")
+    assert (row.level, row.reason.partition(" ")[0]) == ("partial", "_ctypes")
+
+
+def test_what_python_alone_holds_back_is_never_called_enforced() -> None:
+    policy = Policy(block=("xml",), builtins="safe")
+    assert levels(policy, facts("user"))["block"] == "partial"
+    assert levels(policy, facts("landlock"))["block"] == "none"
+    for tier in ("root", "user", "landlock"):
+        found = levels(policy, facts(tier))
+        assert [found[n] for n in ("builtins", "bytecode", "os-info")] == ["none"] * 3
+        assert "builtins" not in levels(Policy(), facts(tier))
