@@ -100,7 +100,7 @@ def test_the_receipt_of_a_plain_run_is_the_column(
     levels = {name: row["level"] for name, row in receipt["protections"].items()}
     column = cells(tier)
     assert levels == {name: column[name] for name in levels}
-    assert set(NAMES) - set(levels) <= {"connections", "rules"}, "those need a grant or a rule"
+    assert set(NAMES) - set(levels) <= {"connections", "rules", "overlay"}, "they need a grant"
 
 
 def test_tier_d_is_what_the_table_says_it_is(tier: Tier) -> None:

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,4 +33,9 @@ void mount_overlay(const struct view *v)
         fail("overlay", errno, v->path);
     take_away(lower);
     take_away(data);
+    if (rmdir(v->text) < 0)
+        fail("overlay", errno, v->text);
+    *strrchr(lower, '/') = 0; /* the base, and its parent with the last of them */
+    *strrchr(lower, '/') = 0;
+    (void)!rmdir(lower);
 }

@@ -241,6 +241,7 @@ class _Shown:
             full
             or self._count
             or result.planted
+            or result.waiting
             or result.missed
             or result.unkept
             or result.ended_by != "exit"
@@ -272,6 +273,10 @@ class _Shown:
             from belljar.report.text import printable
 
             say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
+        for directory, name in () if self._quiet else result.waiting:
+            from belljar.report.text import printable
+
+            say(f"belljar: changes beneath {printable(directory)} wait: belljar apply {name}")
         if full:
             from belljar.report import receipt
             from belljar.report.text import wants_colour

@@ -12,12 +12,19 @@ from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, network, sensitive
 from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
+from belljar.confine.programs import add_programs
 from belljar.confine.runtime import Runtime
 from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
-from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
+from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from belljar.confine.overlay import Overlay
 
 _ETC = {
     "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
@@ -52,11 +59,12 @@ def make(
     cache: str | None = None,
     answers: str = "",
     settings: str = "",
+    overlays: Sequence[Overlay] = (),
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
     compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
-    from which events that wait are answered.
+    from which events that wait are answered. `overlays` are ready (`confine/overlay.py`).
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -86,7 +94,7 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
     waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
-    programs = _add_programs(view, policy)
+    programs = add_programs(view, policy)
     processes = ""
     if policy.limits.processes > 1 and view.isolated and runtime.program not in programs:
         processes = "/belljar/processes.py"
@@ -96,6 +104,10 @@ def make(
         view.bind(runtime.program, START, "x", "rx")
         view.mount(runtime.program, "bind", runtime.program, runtime.program, "-", "0", "0")
     found = add_grants(view, policy.grants)
+    if overlays:
+        from belljar.confine.overlay import add
+
+        found += add(view, overlays)
     own = sensitive.ours(runtime.site, runtime.program)
     places = sensitive.places(tuple(found), program.cwd, (*program.protect, *own))
     if not view.isolated:
@@ -191,7 +203,8 @@ def _temporary(policy: Policy) -> str:
     """Where the private tmpfs lies. Landlock rights reach down through mounts, so a grant beneath
     `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere; TMPDIR tells."""
     files = (g.target for g in policy.grants if g.right in ("read", "write", "list"))
-    shared = any(path == "/tmp" or path.startswith("/tmp/") for path in files)
+    paths = (*files, *policy.overlay)
+    shared = any(path == "/tmp" or path.startswith("/tmp/") for path in paths)
     return "/belljar/tmp" if shared else "/tmp"
 
 
@@ -334,24 +347,6 @@ def _modules(view: View, box: str) -> dict[str, str]:
     """Without namespaces the script's directory cannot be listed: its modules by name."""
     names = (os.path.relpath(path, box) for path in view.land if path.startswith(box + "/"))
     return {n.removesuffix(".py"): os.path.join(box, n) for n in names if n.endswith(".py")}
-
-
-def _add_programs(view: View, policy: Policy) -> list[str]:
-    programs = []
-    for grant in policy.grants:
-        if grant.right != "run":
-            continue
-        from belljar.confine.programs import locate
-
-        path, real = locate(grant)
-        view.bind(real, path, "x", "rx", os.stat(real))
-        programs.append(path)
-    if programs and not view.isolated:
-        raise PolicyError(
-            next(g.origin for g in policy.grants if g.right == "run"),
-            "run: programs need a PID namespace to be ended with the guest; not on this machine",
-        )
-    return programs
 
 
 def _working_directory(cwd: str, found: list[Grant], box: str) -> str:

@@ -20,6 +20,26 @@ NAMES = (
     "Makefile", "conftest.py", "sitecustomize.py", ".envrc", ".vscode", ".github",
 )  # fmt: skip
 
+#: Wherever they lie: read by a shell, an interpreter, a build, or run by git.
+_RUN = frozenset(
+    (*NAMES, "makefile", "GNUmakefile", "usercustomize.py", "setup.py", "setup.cfg", "tox.ini",
+     "noxfile.py", "pytest.ini", "package.json", ".ssh", ".bashrc", ".bash_profile", ".bash_login",
+     ".bash_logout", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin", ".kshrc", ".cshrc",
+     ".tcshrc", ".login", ".inputrc", ".vimrc", ".exrc", ".pythonrc", ".pdbrc", ".pypirc",
+     ".gitconfig", ".gitattributes", ".gitmodules", ".husky", ".npmrc", "autostart", "crontab",
+     "hooks", ".netrc", ".hgrc")
+)  # fmt: skip
+
+
+def obeyed(path: str) -> bool:
+    """Whether something outside may execute or obey a file of this name, by a list of names.
+
+    >>> obeyed("src/.git/hooks/pre-commit"), obeyed("lib/x.pth"), obeyed("notes.txt")
+    (True, True, False)
+    """
+    parts = path.split("/")
+    return not _RUN.isdisjoint(parts) or parts[-1].endswith((".pth", ".service", ".desktop"))
+
 
 class Place(Value):
     """A path by the guest's name and by the host's, and the host's directories above it, down

@@ -15,7 +15,8 @@ from belljar.model import Policy, Protection, Status
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
-         "block", "bytecode", "builtins", "connections", "os-info", "rules", "record")  # fmt: skip
+         "block", "bytecode", "builtins", "connections", "os-info", "rules", "record",
+         "overlay")  # fmt: skip
 
 
 def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status:
@@ -61,6 +62,7 @@ def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status
             "granted by the policy" if policy.os_info else "C code asks the kernel and the CPU",
         ),
         *_rules(policy),
+        *_overlay(policy, isolated),
         _record(policy),
     ]  # fmt: skip
     return Status(facts.tier, tuple(rows), "; ".join(facts.why))
@@ -221,6 +223,14 @@ def _rules(policy: Policy) -> tuple[Protection, ...]:
         why = "what a rule forbids is refused in the process itself: native code can step around it"
         return (Protection("rules", "none", "audit hook (a window)", why),)
     return ()
+
+
+def _overlay(policy: Policy, isolated: bool) -> tuple[Protection, ...]:
+    if not policy.overlay:
+        return ()
+    if isolated:
+        return (Protection("overlay", "full", "overlayfs in the guest's mount namespace"),)
+    return (Protection("overlay", "none", "", "needs a mount namespace, so it does not start"),)
 
 
 def _record(policy: Policy) -> Protection:

@@ -159,6 +159,11 @@ SAID = {
         "the process asks before it acts; stated where such rules are",
         "native audit hook",
     ),
+    "overlay": Said(
+        "the host's files beneath an `--overlay`, until `belljar apply --merge`",
+        "overlayfs in the guest's mount namespace; its layers leave the view",
+        "none",
+    ),
     "record": Said(
         "that all the guest does in Python is recorded",
         "events leave the process by a FIFO before the operation proceeds",
@@ -169,6 +174,7 @@ SAID = {
 _OPEN = ("name", "threads", "disk")
 _FEWER = Policy(block=("socket",), builtins="safe")
 _CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
+_OVERLAY = Policy(overlay=("/srv",))
 _DENY = Policy(rules=(Rule(then="deny"),))
 
 

@@ -117,17 +117,22 @@ class Session:
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
         from belljar.confine.distrust import remember, remember_roots
+        from belljar.confine.overlay import Overlays
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
 
         runtime = for_program(self._program, self._cache)
         know(self._policy, runtime.site)
         told = settings(self._policy)
-        with Collector() as collector, Scratch(facts.tier, collector) as scratch:
+        with (
+            Collector() as collector,
+            Scratch(facts.tier, collector) as scratch,
+            Overlays(self._policy, facts.tier, self._run_id) as overlays,
+        ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
-                collector.answers if told else "", told,
+                collector.answers if told else "", told, overlays.made,
             )  # fmt: skip
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
             sensitive.check_own(self._policy.grants, (collector.directory,))
@@ -147,7 +152,9 @@ class Session:
         for path in planted:
             if self._cache is not None:
                 remember(self._cache, path)
-        return self._result(judge, receipt, missed, planted)
+        return self._result(judge, receipt, missed, planted).replace(
+            waiting=tuple(overlays.waiting)
+        )
 
     def _prepare(self, plan: Plan, facts: Facts, collector: Collector) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""

@@ -44,7 +44,7 @@ def test_without_namespaces_names_threads_and_extensions_are_open() -> None:
 def test_every_protection_has_one_row_and_a_known_name(tier: str) -> None:
     rows = [row.name for row in status(Policy(), facts(tier)).protections]
     assert len(rows) == len(set(rows))
-    assert set(rows) | {"block", "builtins", "connections", "rules"} == set(NAMES)
+    assert set(rows) | {"block", "builtins", "connections", "rules", "overlay"} == set(NAMES)
 
 
 def test_rules_that_refuse_are_a_window_in_the_receipt() -> None:
