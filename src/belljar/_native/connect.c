@@ -1,4 +1,4 @@
-/* Granted connections: TCP to pinned addresses. */
+/* connect(2): TCP to granted addresses, and where a datagram socket sends to. */
 #include "network.h"
 
 #include <errno.h>
@@ -93,28 +93,45 @@ static int tcp(const struct call *c, const struct theirs *s, const struct sockad
     return error;
 }
 
+/* A datagram socket is the guest's own, in its own network namespace: whatever it is by the time of
+ * the call, it reaches the granted addresses only (datagram_net.c). */
+static int udp(const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
+{
+    if (s->fd < 0)
+        return EACCES;
+    return connect(s->fd, (const void *)to, size) < 0 ? errno : 0;
+}
+
+static int decide(const struct plan *plan, const struct call *c, const struct theirs *s,
+                  const struct sockaddr_storage *to, size_t size)
+{
+    bool datagrams = s->type == SOCK_DGRAM && s->protocol == IPPROTO_UDP && plan->tier != TIER_LANDLOCK;
+    if (datagrams && to->ss_family == AF_UNSPEC) /* not so for a stream: it would free a socket of the host's */
+        return udp(s, to, (socklen_t)size);
+    size_t least = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if ((to->ss_family != AF_INET && to->ss_family != AF_INET6) || size < least || s->domain != to->ss_family)
+        return EACCES;
+    if (!in_grants(plan->addresses, plan->n_addresses, datagrams ? IPPROTO_UDP : IPPROTO_TCP, to))
+        return EACCES;
+    if (datagrams)
+        return udp(s, to, (socklen_t)least);
+    if (s->type == SOCK_STREAM && s->protocol == IPPROTO_TCP)
+        return tcp(c, s, to, (socklen_t)least);
+    return EACCES;
+}
+
 /* Returns the error to give the guest, or LATER. */
 int connect_call(const struct plan *plan, const struct call *c)
 {
     struct sockaddr_storage to;
     size_t size;
+    struct theirs s;
     int error = read_address(c, &to, &size);
     if (error)
         return error;
-    size_t least = to.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if ((to.ss_family != AF_INET && to.ss_family != AF_INET6) || size < least)
-        return EACCES; /* AF_UNSPEC would turn a connected socket of the host's into a free one */
-    if (!in_grants(plan->addresses, plan->n_addresses, IPPROTO_TCP, &to))
-        return EACCES;
-    struct theirs s;
     if (!borrow((pid_t)c->ask->pid, (int)c->ask->data.args[0], &s))
-        return still_asks(c) ? EBADF : ESRCH;
-    if (!still_asks(c))
-        error = ESRCH;
-    else if (s.type != SOCK_STREAM || s.protocol != IPPROTO_TCP || s.domain != to.ss_family)
-        error = EACCES;
-    else
-        error = tcp(c, &s, &to, (socklen_t)least);
+        return EBADF;
+    error = still_asks(c) ? decide(plan, c, &s, &to, size) : ESRCH;
     if (s.fd >= 0)
         close(s.fd);
     return error;

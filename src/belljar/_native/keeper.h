@@ -51,7 +51,7 @@ struct plan {
     struct limit limits[MAX_LIMITS];
     size_t n_limits;
     struct address addresses[MAX_ADDRESSES];
-    size_t n_addresses;
+    size_t n_addresses, n_datagrams; /* all; those of them that are for UDP */
     const char *cwd, *program;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
@@ -114,6 +114,14 @@ bool can_mediate(pid_t init);
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
 void finish_pending(int listener);
+
+/* datagram_net.c: init's part; `give` hands a socket to the keeper */
+void open_datagrams(const struct plan *plan, void (*give)(int fd));
+
+/* datagrams.c: the keeper's part */
+void hear_datagrams(int fd);
+int datagram_descriptor(void);
+void pass_datagrams(const struct plan *plan);
 
 /* probe.c: tries what must not work; one `NAME errno` line each through `say` */
 void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line));

@@ -3,6 +3,7 @@
 #define BELLJAR_NETWORK_H
 
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "keeper.h"

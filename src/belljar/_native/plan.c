@@ -157,6 +157,9 @@ static void directive(struct plan *p, const char *name, struct words *w)
         l->hard = number(w);
     } else if (!strcmp(name, "connect")) {
         new_address(p, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "datagram")) {
+        new_address(p, w, IPPROTO_UDP);
+        p->n_datagrams++;
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))

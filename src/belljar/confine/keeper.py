@@ -28,6 +28,7 @@ STEPS = {
         "network",
         "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect",
     ),
+    "datagrams": ("network", "grant no UDP on this machine"),
     "seccomp": ("syscalls", "use a kernel with seccomp filters"),
     "privileges": ("syscalls", "report this machine's security module"),
     "limits": ("memory", "raise the limits that belljar itself runs under"),

@@ -46,6 +46,8 @@ def plan(policy: Policy, isolated: bool) -> Net:
             continue
         protocol, _, rest = grant.target.partition(":")
         host, _, port = rest.rpartition(":")
+        if protocol == "udp":
+            _check_datagrams(grant, port, isolated)
         network = _literal(host)
         if network is not None:
             words += _words(protocol, network, port)
@@ -64,6 +66,17 @@ def plan(policy: Policy, isolated: bool) -> Net:
             implicit.append(Grant("connect", f"{protocol}:{shown}:{port}", grant.origin))
             words += _words(protocol, _parse(address), port)
     return Net(tuple(words), hosts(names, sorted(loopback)), tuple(implicit))
+
+
+def _check_datagrams(grant: Grant, port: str, isolated: bool) -> None:
+    if not isolated:
+        raise PolicyError(
+            grant.origin,
+            f"connect = {grant.target}: UDP needs a network namespace, which this machine does not "
+            "give: a datagram socket of the host's could send anywhere",
+        )
+    if port == "*":
+        raise PolicyError(grant.origin, f"connect = {grant.target}: UDP needs a port, not *")
 
 
 def hosts(names: dict[str, list[str]], loopback: list[str]) -> str:

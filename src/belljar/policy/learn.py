@@ -10,6 +10,7 @@ from __future__ import annotations
 from belljar.events.paths import covers
 from belljar.events.targets import targets
 from belljar.model import Event, Grant, Policy
+from belljar.policy.addresses import with_protocol
 from belljar.policy.deciding import decide
 from belljar.policy.facts import Facts
 from belljar.policy.items import Item, Learned, Want, drop_covered, item_of
@@ -243,7 +244,7 @@ class Learner:
         base = self._base or Policy()
         kept = tuple(g for g in base.grants if g.origin not in ("runtime", "default"))
         new = tuple(
-            Grant(i.key, f"tcp:{i.value}" if i.key == "connect" else i.value, "learned",
+            Grant(i.key, with_protocol(i.value) if i.key == "connect" else i.value, "learned",
                   i.value if i.key in ("read", "write") else "")
             for i in items if not i.withheld and not i.origin
         )  # fmt: skip

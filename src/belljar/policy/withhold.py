@@ -69,15 +69,15 @@ def address(right: str, target: str) -> list[Row]:
         return [("bind", target, "listening is refused in this version")]
     if right == "resolve":
         return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
-    if target.startswith(("udp:", "unix:")):
-        return [("connect", target, "only TCP can be granted yet")]
+    if target.startswith("unix:"):
+        return [("connect", target, "only TCP and UDP can be granted yet")]
     try:
-        written = addresses.canonical(target, "/").removeprefix("tcp:")
+        written = addresses.canonical(target, "/")
     except ValueError as error:
         return [("connect", target, str(error))]
-    host = written.rpartition(":")[0].strip("[]")
+    host = written[4:].rpartition(":")[0].strip("[]")
     secret = "the cloud's metadata service gives credentials" if host in METADATA else ""
-    return [("connect", written, secret)]
+    return [("connect", written.removeprefix("tcp:"), secret)]
 
 
 def program(facts: Facts, target: str) -> tuple[list[Row], str, str]:

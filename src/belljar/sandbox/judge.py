@@ -258,11 +258,8 @@ class Judge:
 def _practical(name: str, decision: Decision, right: str, target: str) -> Decision:
     """`decision` without remedies that would not work as they stand."""
     flag = decision.remedy.partition(" ")[0]
-    host = target.rpartition(":")[0]
-    if flag == "--bind" or target.startswith(("udp:", "unix:")):
+    if flag == "--bind" or target.startswith("unix:"):
         return decision.replace(remedy="")  # no wall can give it in this version
-    if flag == "--connect" and not host.startswith("[") and not host.replace(".", "").isdigit():
-        return decision.replace(remedy="")  # only literal addresses can be granted
     if flag in ("--write", "--append") and right in _PATHS:
         from belljar.policy.deciding import quote
 

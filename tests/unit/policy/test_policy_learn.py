@@ -81,6 +81,7 @@ def proposed(learned: Learned) -> list[tuple[str, str]]:
         (("sqlite3.connect", "/srv/in.csv"), [("read", "/srv/in.csv")]),
         (("sqlite3.connect", "/srv/db"), [("read", "/srv"), ("write", "/srv")]),
         (("socket.connect", None, ("10.0.0.1", 80)), [("connect", "tcp:10.0.0.1:80")]),
+        (("socket.sendto", None, ("10.0.0.1", 53)), [("connect", "udp:10.0.0.1:53")]),
         (("subprocess.Popen", "/usr/bin/sort", None, None, None), [("run", "/usr/bin/sort")]),
         (("import", "json", None, None, None, None), []),
         (("import", "ctypes", None, None, None, None), [("import", "ctypes")]),
@@ -111,7 +112,7 @@ def test_one_event_becomes_the_smallest_grant(
          "with its port"),
         (("socket.connect", None, ("169.254.169.254", 80)), ("connect", "169.254.169.254:80"),
          "credentials"),
-        (("socket.sendto", None, ("10.0.0.1", 53)), ("connect", "udp:10.0.0.1:53"), "only TCP"),
+        (("socket.connect", None, "/run/db"), ("connect", "unix:/run/db"), "only TCP"),
         (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "listening"),
     ],
 )  # fmt: skip
