@@ -7,6 +7,11 @@ import os
 from belljar.errors import PolicyError
 from belljar.model import Grant
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.view import View
+    from belljar.model import Policy
+
 _DEFAULT = "/usr/local/bin:/usr/bin:/bin"
 
 

@@ -210,7 +210,7 @@ def _row(name: str) -> Row:
     for column, tier, _ in COLUMNS:
         found = next(
             row
-            for policy in (Policy(), _FEWER, _CONNECT, _DENY)
+            for policy in (Policy(), _FEWER, _CONNECT, _DENY, _OVERLAY)
             for row in status(policy, usual(tier)).protections
             if row.name == name
         )
