@@ -108,6 +108,8 @@ static int decide(const struct plan *plan, const struct call *c, const struct th
     bool datagrams = s->type == SOCK_DGRAM && s->protocol == IPPROTO_UDP && plan->tier != TIER_LANDLOCK;
     if (datagrams && to->ss_family == AF_UNSPEC) /* not so for a stream: it would free a socket of the host's */
         return udp(s, to, (socklen_t)size);
+    if (to->ss_family == AF_UNIX)
+        return connect_local(plan, c, s, to, size);
     size_t least = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     if ((to->ss_family != AF_INET && to->ss_family != AF_INET6) || size < least || s->domain != to->ss_family)
         return EACCES;

@@ -182,8 +182,9 @@ int main(int argc, char **argv)
         fail("keeper", errno, "init");
     plan_read(FD_CONTROL, plan); /* the rest, made meanwhile */
     plan_check(plan);
-    if (plan->n_addresses && !can_mediate(init))
+    if (mediates(plan) && !can_mediate(init))
         fail("mediation", EPERM, "reading the address of a connection");
+    open_locals(plan);
     if (plan->probe)
         run_probes(plan, false, report);
     open_trees(plan);

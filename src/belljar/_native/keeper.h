@@ -38,7 +38,10 @@ struct rule { const char *path; uint64_t rights; };
 struct limit { int resource; uint64_t soft, hard; };
 struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, port; /* 0 = any */ };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64 };
+/* A granted Unix socket: what the guest calls it, and the very one, held open from the start. */
+struct local { const char *name, *path; uint64_t dev, ino; int fd; };
+
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32 };
 
 struct plan {
     enum tier tier;
@@ -52,6 +55,8 @@ struct plan {
     size_t n_limits;
     struct address addresses[MAX_ADDRESSES];
     size_t n_addresses, n_datagrams; /* all; those of them that are for UDP */
+    struct local locals[MAX_LOCALS];
+    size_t n_locals;
     const char *cwd, *program;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
@@ -111,6 +116,8 @@ void apply_limits(const struct plan *plan);
 bool can_mediate(pid_t init);
 
 /* network.c */
+static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals; }
+void open_locals(struct plan *plan);
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
 void finish_pending(int listener);

@@ -28,6 +28,10 @@ int option(int fd, int level, int name);
 bool in_grants(const struct address *list, size_t n, int protocol, const struct sockaddr_storage *to);
 int connect_call(const struct plan *plan, const struct call *c);
 
+/* local.c */
+int connect_local(const struct plan *plan, const struct call *c, const struct theirs *s,
+                  const struct sockaddr_storage *to, size_t size);
+
 /* network.c */
 int inject(const struct call *c, int fd, int guest_fd);
 int answer_when_connected(const struct call *c, int fd, int guest_fd);

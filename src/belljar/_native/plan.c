@@ -160,6 +160,15 @@ static void directive(struct plan *p, const char *name, struct words *w)
     } else if (!strcmp(name, "datagram")) {
         new_address(p, w, IPPROTO_UDP);
         p->n_datagrams++;
+    } else if (!strcmp(name, "local")) {
+        if (p->n_locals == MAX_LOCALS)
+            fail("plan", E2BIG, "too many Unix sockets");
+        struct local *l = &p->locals[p->n_locals++];
+        l->name = word(w);
+        l->path = word(w);
+        l->dev = number(w);
+        l->ino = number(w);
+        l->fd = -1;
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))

@@ -263,9 +263,9 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     answer(&f, ERRNO(ENOSYS));
 
     struct sock_fprog program = {.len = f.n, .filter = f.code};
-    unsigned flags = plan->n_addresses ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    unsigned flags = mediates(plan) ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
     long got = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (got < 0)
         fail("seccomp", errno, "filter");
-    return plan->n_addresses ? (int)got : -1;
+    return mediates(plan) ? (int)got : -1;
 }

@@ -68,7 +68,7 @@ void network_calls(struct filter *f, const struct plan *plan)
         internet(f, AF_INET, isolated);
         internet(f, AF_INET6, isolated);
     }
-    if (isolated) {
+    if (isolated || plan->n_locals) {
         unsigned u = begin(f, AF_UNIX);
         low(f, 1);
         stream_types(f, false);
@@ -83,7 +83,7 @@ void network_calls(struct filter *f, const struct plan *plan)
     low(f, 1);
     stream_types(f, false);
     done(f, b);
-    on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
     static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
     for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
         on_call(f, SERVING[i], ERRNO(EACCES));

@@ -82,6 +82,4 @@ def _unenforced_grant(right: str, target: str) -> str:
         return "append-only needs brokered descriptors; grant write, or a directory"
     if right == "bind":
         return "listening is always refused"
-    if right == "connect" and target.startswith("unix:"):
-        return "only TCP and UDP are mediated"
     return ""

@@ -28,6 +28,7 @@ STEPS = {
         "network",
         "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect",
     ),
+    "unix-socket": ("network", "it was replaced while the sandbox was made: try again"),
     "datagrams": ("network", "grant no UDP on this machine"),
     "seccomp": ("syscalls", "use a kernel with seccomp filters"),
     "privileges": ("syscalls", "report this machine's security module"),

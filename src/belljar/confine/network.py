@@ -7,6 +7,9 @@ them in its hosts file. Whoever answers DNS later steers nothing.
 
 from __future__ import annotations
 
+import os
+import stat
+
 from belljar.errors import PolicyError
 from belljar.model import Grant, Policy, Value
 
@@ -20,16 +23,29 @@ if TYPE_CHECKING:
 
 #: More addresses of one name than this are left out: the plan has room for 256.
 _MOST: Final = 16
+_LONGEST_PATH: Final = 107
 _LOCALHOST: Final = ("127.0.0.1", "::1")
+
+
+class Socket(Value):
+    """A granted Unix socket: the guest's name for it, the host's file, and what that was."""
+
+    name: str
+    path: str
+    stat: os.stat_result
+
+    def words(self) -> tuple[str, ...]:
+        return ("local", self.name, self.path, str(self.stat.st_dev), str(self.stat.st_ino))
 
 
 class Net(Value):
     """`words` for the keeper; `hosts`, the text of the guest's hosts file; `implicit`, one grant
-    for each address that a name stands for."""
+    for each address that a name stands for; `sockets`, to be shown where they were granted."""
 
     words: tuple[str, ...] = ()
     hosts: str = ""
     implicit: tuple[Grant, ...] = ()
+    sockets: tuple[Socket, ...] = ()
 
 
 def plan(policy: Policy, isolated: bool) -> Net:
@@ -41,10 +57,16 @@ def plan(policy: Policy, isolated: bool) -> Net:
     implicit: list[Grant] = []
     names: dict[str, list[str]] = {}
     loopback: set[str] = set()
+    sockets: list[Socket] = []
     for grant in policy.grants:
         if grant.right != "connect":
             continue
         protocol, _, rest = grant.target.partition(":")
+        if protocol == "unix":
+            if rest not in {one.name for one in sockets}:
+                sockets.append(_socket(grant, rest))
+                words += sockets[-1].words()
+            continue
         host, _, port = rest.rpartition(":")
         if protocol == "udp":
             _check_datagrams(grant, port, isolated)
@@ -65,7 +87,20 @@ def plan(policy: Policy, isolated: bool) -> Net:
             shown = f"[{address}]" if ":" in address else address
             implicit.append(Grant("connect", f"{protocol}:{shown}:{port}", grant.origin))
             words += _words(protocol, _parse(address), port)
-    return Net(tuple(words), hosts(names, sorted(loopback)), tuple(implicit))
+    return Net(tuple(words), hosts(names, sorted(loopback)), tuple(implicit), tuple(sockets))
+
+
+def _socket(grant: Grant, path: str) -> Socket:
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(real)
+    except OSError as error:
+        raise PolicyError(grant.origin, f"connect = unix:{path}: {error.strerror}") from error
+    if not stat.S_ISSOCK(found.st_mode):
+        raise PolicyError(grant.origin, f"connect = unix:{path}: is not a socket")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise PolicyError(grant.origin, f"connect = unix:{path}: too long for a socket (unix(7))")
+    return Socket(path, real, found)
 
 
 def _check_datagrams(grant: Grant, port: str, isolated: bool) -> None:

@@ -104,6 +104,8 @@ def make(
         view.bind(runtime.program, START, "x", "rx")
         view.mount(runtime.program, "bind", runtime.program, runtime.program, "-", "0", "0")
     found = add_grants(view, policy.grants)
+    for one in net.sockets:  # to be seen; only the keeper connects to it
+        view.bind(one.path, view.placed(one.name), "o", "r", one.stat)
     if overlays:
         from belljar.confine.overlay import add
 

@@ -143,7 +143,7 @@ class Learner:
                 found, why = self._places.grants(right, target, want.names)
                 rows = [(key, value, path(self._facts, key, value, target)) for key, value in found]
             elif right in ("connect", "bind", "resolve"):
-                rows, why = address(right, target), ""
+                rows, why = address(self._facts, right, target), ""
             elif right == "run":
                 rows, why, notes["run", target] = program(self._facts, target)
             else:

@@ -63,14 +63,25 @@ def path(facts: Facts, key: str, value: str, target: str) -> str:
     return ""
 
 
-def address(right: str, target: str) -> list[Row]:
+#: Sockets of services that do what they are told, as root.
+_RULERS = frozenset(
+    ("docker.sock", "containerd.sock", "podman.sock", "crio.sock", "private", "system_bus_socket",
+     "snapd.socket", "lxd.sock", "unix.socket", "io.systemd.Manager")
+)  # fmt: skip
+
+
+def address(facts: Facts, right: str, target: str) -> list[Row]:
     """Lines for a connection, a listener or a name that was looked up."""
     if right == "bind":
         return [("bind", target, "listening is refused in this version")]
     if right == "resolve":
         return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
     if target.startswith("unix:"):
-        return [("connect", target, "only TCP and UDP can be granted yet")]
+        socket = target.removeprefix("unix:")
+        if facts.kind(socket) != "other":
+            return [("connect", target, "there is no such socket when a run starts")]
+        ruler = socket.rpartition("/")[2] in _RULERS
+        return [("connect", target, "who reaches it rules this machine" if ruler else "")]
     try:
         written = addresses.canonical(target, "/")
     except ValueError as error:

@@ -63,7 +63,6 @@ def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) ->
     ("right", "target"),
     [
         ("append", "/log"), ("bind", "tcp:127.0.0.1:80"),
-        ("connect", "unix:/run/x"),
     ],
 )  # fmt: skip
 def test_a_grant_without_a_wall_is_refused_at_its_place(right: str, target: str) -> None:

@@ -112,7 +112,8 @@ def test_one_event_becomes_the_smallest_grant(
          "with its port"),
         (("socket.connect", None, ("169.254.169.254", 80)), ("connect", "169.254.169.254:80"),
          "credentials"),
-        (("socket.connect", None, "/run/db"), ("connect", "unix:/run/db"), "only TCP"),
+        (("socket.connect", None, "/run/db"), ("connect", "unix:/run/db"), "no such"),
+        (("socket.connect", None, "/run/docker.sock"), ("connect", "unix:/run/docker.sock"), "rules"),
         (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "listening"),
     ],
 )  # fmt: skip
@@ -120,7 +121,7 @@ def test_what_is_sensitive_or_cannot_be_granted_is_proposed_with_the_reason(
     asked: tuple[str, object], what: tuple[str, str], why: str
 ) -> None:
     made = {"/srv/.git/hooks/x": "file", "/srv/Makefile": "file"}
-    more = {"/home": "directory", "/home/you": "directory", "/etc": "directory"}
+    more = {"/run/docker.sock": "other", "/home": "directory", "/home/you": "directory", "/etc": "directory"}
     learned = learn(
         event(*asked),
         homes=("/home/you",),
