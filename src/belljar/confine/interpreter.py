@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from belljar.confine.modules import Named
+from belljar.confine.view import View
 from belljar.model import Policy
 from belljar.policy.interpreter import UNAME, WITHHELD, WITHHELD_FROM_PYTHON
 
 _PAGE = 4096
+_MOST = 1 << 20
+#: What `os-info` shows, copied when the guest starts: it does not see them change.
+SHOWN = ("/proc/version", "/proc/cpuinfo", "/proc/meminfo", "/etc/os-release")
+
+
+def show_machine(view: View, policy: Policy) -> None:
+    """With `os-info`, files that tell of the machine; there is no procfs to read them in."""
+    for path in SHOWN if policy.os_info else ():
+        try:
+            with open(path, "rb") as file:
+                text = file.read(_MOST).decode("utf-8", "replace").replace("\0", "")
+        except OSError:
+            continue  # this machine has none
+        if view.isolated:
+            view.file(path, text)
+        else:
+            view.allow(path, "r")
 
 
 def settings(policy: Policy, named: Named) -> dict[str, object]:

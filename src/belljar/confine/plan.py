@@ -74,6 +74,7 @@ def make(
     temporary = _temporary(policy) if view.isolated else scratch
     net = network.plan(policy, view.isolated)
     _furniture(view, policy, temporary)
+    interpreter.show_machine(view, policy)
     view.file("/etc/hosts", net.hosts)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)

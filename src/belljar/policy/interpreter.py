@@ -11,12 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-#: Taken out of `sys` before the guest's first line.
+#: Taken out of `sys` before the guest's first line; `subset` says why.
 WITHHELD: Final = (
-    "_clear_internal_caches", "_clear_type_cache", "_clear_type_descriptors", "_debugmallocstats",
-    "_dump_tracelets", "_git", "_jit", "activate_stack_trampoline",
-    "deactivate_stack_trampoline", "is_remote_debug_enabled",
-    "is_stack_trampoline_active", "remote_exec", "setswitchinterval",
+    "_clear_internal_caches", "_clear_type_cache", "_clear_type_descriptors",
+    "_current_exceptions", "_current_frames", "_debugmallocstats", "_dump_tracelets", "_git",
+    "_jit", "activate_stack_trampoline", "deactivate_stack_trampoline", "getobjects",
+    "gettotalrefcount", "is_remote_debug_enabled", "is_stack_trampoline_active", "remote_exec",
+    "setswitchinterval",
 )  # fmt: skip
 #: Taken out as well, unless a distribution with native code is named: some load theirs with it.
 WITHHELD_FROM_PYTHON: Final = ("getdlopenflags", "setdlopenflags")

@@ -44,7 +44,7 @@ def neutral_machine(facts: "dict[str, Any]") -> None:
 
 
 class _Platform:
-    """Lets `platform` be, but for the program that it runs to learn the processor's name."""
+    """Lets `platform` be, but for the programs that it runs: `uname` and `file`."""
 
     @staticmethod
     def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
@@ -60,6 +60,7 @@ class _Platform:
                 plain(module)
                 if hasattr(module, "_Processor"):  # from 3.9
                     module._Processor.from_subprocess = staticmethod(str)
+                module._syscmd_file = lambda target, default="": default
 
             spec.loader.exec_module = exec_module
         return spec
