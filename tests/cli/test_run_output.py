@@ -27,6 +27,7 @@ RESULT_KEYS = {
     "ledger",
     "run",
     "planted",
+    "overlays",
 }
 USAGE_KEYS = {"wall", "user", "system", "peak-memory", "output", "events"}
 DENIAL_KEYS = {"right", "target", "asked", "event", "because", "remedy", "rule", "record", "at"}

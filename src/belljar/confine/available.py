@@ -7,7 +7,7 @@ from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
-    ("append", "bind", "accept-from", "net-info", "devices", "connections")
+    ("bind", "accept-from", "net-info", "devices", "connections")
 )  # fmt: skip
 
 
@@ -78,8 +78,6 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
 
 
 def _unenforced_grant(right: str, target: str) -> str:
-    if right == "append":
-        return "append-only needs brokered descriptors; grant write, or a directory"
     if right == "bind":
         return "listening is always refused"
     return ""

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from belljar.confine.appended import Pipe
     from belljar.confine.overlay import Overlay
 
 _ETC = {
@@ -60,11 +61,13 @@ def make(
     answers: str = "",
     settings: str = "",
     overlays: Sequence[Overlay] = (),
+    appended: Sequence[Pipe] = (),
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
     compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
-    from which events that wait are answered. `overlays` are ready (`confine/overlay.py`).
+    from which events that wait are answered. `overlays` and the pipes of what is `appended` are
+    made already.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -107,6 +110,9 @@ def make(
     found = add_grants(view, policy.grants)
     for one in net.sockets:  # to be seen; only the keeper connects to it
         view.bind(one.path, view.placed(one.name), "o", "r", one.stat)
+    for pipe in appended:
+        view.bind(pipe.fifo, pipe.target, "w", "w", os.stat(pipe.fifo))
+    found += [Grant("append", pipe.target, "") for pipe in appended]
     if overlays:
         from belljar.confine.overlay import add
 
@@ -205,7 +211,7 @@ def _add_waiting(
 def _temporary(policy: Policy) -> str:
     """Where the private tmpfs lies. Landlock rights reach down through mounts, so a grant beneath
     `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere; TMPDIR tells."""
-    files = (g.target for g in policy.grants if g.right in ("read", "write", "list"))
+    files = (g.target for g in policy.grants if g.right in ("read", "write", "list", "append"))
     paths = (*files, *policy.overlay)
     shared = any(path == "/tmp" or path.startswith("/tmp/") for path in paths)
     return "/belljar/tmp" if shared else "/tmp"

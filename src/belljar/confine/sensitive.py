@@ -95,15 +95,15 @@ def check_own(grants: tuple[Grant, ...], own: tuple[str, ...]) -> None:
     """Raise `PolicyError` where a write grant covers, or lies in, a directory that no guest may
     write: Belljar's record, cache and channel; without mounts also Belljar and the runtime."""
     for grant in grants:
-        if grant.right == "write":
+        if grant.right in ("write", "append"):
             source = os.path.realpath(grant.source or grant.target)
             for path in own:
                 real = os.path.realpath(path)
                 if beneath(real, source) or beneath(source, real):
                     raise PolicyError(
                         grant.origin,
-                        f"write = {grant.target}: holds Belljar's own files ({real}), which no "
-                        f"guest may write; grant less, or move them (--ledger, TMPDIR, "
+                        f"{grant.right} = {grant.target}: holds Belljar's own files ({real}), "
+                        f"which no guest may write; grant less, or move them (--ledger, TMPDIR, "
                         f"XDG_CACHE_HOME)",
                     )
 

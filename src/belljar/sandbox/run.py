@@ -15,9 +15,10 @@ import time
 
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
-from belljar.errors import BelljarError, InternalError
+from belljar.errors import BelljarError
 from belljar.sandbox.applications import know
 from belljar.sandbox.asking import settings
+from belljar.sandbox.ending import did_not_start, plain
 from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
 
@@ -25,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from belljar.confine.appended import Appended
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
@@ -74,6 +76,7 @@ class Session:
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
         self._go = -1
+        self._appended: Appended
         self._unsealed = False
         self._output = 0
         self._held: list[tuple[Denial, Status]] = []
@@ -116,6 +119,7 @@ class Session:
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
+        from belljar.confine.appended import Appended
         from belljar.confine.distrust import remember, remember_roots
         from belljar.confine.overlay import Overlays
         from belljar.confine.runtime import for_program
@@ -128,11 +132,13 @@ class Session:
             Collector() as collector,
             Scratch(facts.tier, collector) as scratch,
             Overlays(self._policy, facts.tier, self._run_id) as overlays,
+            Appended(self._policy, facts.tier, collector.directory) as self._appended,
         ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
                 collector.answers if told else "", told, overlays.made,
+                self._appended.pipes,
             )  # fmt: skip
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
             sensitive.check_own(self._policy.grants, (collector.directory,))
@@ -187,18 +193,18 @@ class Session:
     def _open_record(self, record: Record, plan: Plan, full: Policy, receipt: Status) -> None:
         from belljar.policy import digest, explain, to_plain
 
-        rows = [[_plain(text) for text in row] for row in explain(self._policy)]
+        rows = [[plain(text) for text in row] for row in explain(self._policy)]
         body = {
             "kind": "run",
-            "program": [self._program.kind, _plain(self._program.target)],
-            "argv": [_plain(a) for a in self._program.args],
-            "cwd": _plain(self._program.cwd),
+            "program": [self._program.kind, plain(self._program.target)],
+            "argv": [plain(a) for a in self._program.args],
+            "cwd": plain(self._program.cwd),
             "python": plan.runtime.version,
-            "interpreter": _plain(plan.runtime.program),
+            "interpreter": plain(plan.runtime.program),
             "policy": rows,
             "policy-digest": digest(self._policy),
             "effective": to_plain(full),  # what `belljar why` explains denials by
-            "mapped": [[_plain(name) for name in pair] for pair in plan.mapped],
+            "mapped": [[plain(name) for name in pair] for pair in plan.mapped],
             "tier": receipt.tier,
             "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
             "uid": os.geteuid(),
@@ -214,7 +220,7 @@ class Session:
         self, keeper: Keeper, collector: Collector, streams: Streams, judge: Judge, boot: bytes
     ) -> None:
         poll = select.poll()
-        for fd in (collector.fileno(), keeper.report, *streams.pipes):
+        for fd in (collector.fileno(), keeper.report, *streams.pipes, *self._appended.fds):
             poll.register(fd, select.POLLIN)
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall + 30  # the start itself
@@ -237,6 +243,9 @@ class Session:
                 if fd == keeper.report:
                     for line in keeper.read():
                         self._hear(line)
+                elif fd in self._appended.fds:
+                    if not self._appended.take(fd):
+                        self._end("disk")
                 elif fd in streams.pipes:
                     self._forward(fd, streams, poll)
             before = collector.answered
@@ -266,6 +275,7 @@ class Session:
             last.register(fd, select.POLLIN)
             while fd in streams.pipes and last.poll(200):
                 self._forward(fd, streams, poll)
+        self._appended.finish()
         self._tell_held()
 
     def _tell_held(self) -> None:
@@ -343,7 +353,7 @@ class Session:
             raise KeyboardInterrupt  # nothing of the program ran
         if not judge.greeted:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
-            raise self._refusal or _did_not_start(self._exit)
+            raise self._refusal or did_not_start(self._exit)
         wall = time.monotonic() - self._started
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
         usage = Usage(wall, user, system, peak, self._output, judge.events)
@@ -358,7 +368,7 @@ class Session:
         status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
             ended, 128 + signal if signal else code >> 8
         )
-        if ended == "output":
+        if ended in ("output", "disk"):
             status = 128 + _SIGKILL
         unkept = self._record.unkept if self._record is not None else 0
         self._close_record(ended, status, signal, usage, judge, missed)
@@ -382,14 +392,3 @@ class Session:
             "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
         }  # fmt: skip
         self._record.end(body)
-
-
-def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
-    if ended is None:
-        return InternalError("the sandbox ended before its recorder reported")
-    how = f"signal {ended[0] & 0x7F}" if ended[0] & 0x7F else f"exit status {ended[0] >> 8}"
-    return BelljarError(f"the interpreter did not start inside the sandbox ({how}); nothing ran")
-
-
-def _plain(text: object) -> str:
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

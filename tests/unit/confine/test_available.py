@@ -62,7 +62,7 @@ def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) ->
 @pytest.mark.parametrize(
     ("right", "target"),
     [
-        ("append", "/log"), ("bind", "tcp:127.0.0.1:80"),
+        ("bind", "tcp:127.0.0.1:80"),
     ],
 )  # fmt: skip
 def test_a_grant_without_a_wall_is_refused_at_its_place(right: str, target: str) -> None:
