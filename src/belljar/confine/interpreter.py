@@ -34,6 +34,7 @@ def settings(policy: Policy, named: Named) -> dict[str, object]:
     return {
         "withheld": [*WITHHELD, *(() if native else WITHHELD_FROM_PYTHON)],
         "builtins": "" if builtins == "all" else builtins,
+        "programs": any(grant.right == "run" for grant in policy.grants),
         "machine": None if policy.os_info else _machine(policy),
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from belljar.sandbox.guest.bytecode import source_only
-    from belljar.sandbox.guest.facts import neutral_machine, withhold
+    from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
 
@@ -79,6 +79,8 @@ def _begin() -> "dict[str, Any]":
     guard_imports(boot["modules"])
     if boot["machine"]:
         neutral_machine(boot["machine"])
+    if not boot["programs"]:
+        no_programs()
     withhold(boot["withheld"])
     if boot["beside"]:
         _find_beside(boot["beside"])

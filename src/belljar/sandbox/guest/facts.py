@@ -40,6 +40,10 @@ def neutral_machine(facts: "dict[str, Any]") -> None:
     posix.sched_getaffinity = sched_getaffinity
     posix.getloadavg = lambda: (0.0, 0.0, 0.0)
     posix.sysconf = sysconf
+
+
+def no_programs() -> None:
+    """`platform` asks programs, where there are none to ask."""
     sys.meta_path.insert(0, _Platform)
 
 
