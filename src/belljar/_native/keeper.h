@@ -46,7 +46,7 @@ enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256,
 struct plan {
     enum tier tier;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
-    bool probe, allow_fork, allow_exec, allow_metadata;
+    bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
     struct view views[MAX_VIEWS];
     size_t n_views;
     struct rule rules[MAX_RULES];

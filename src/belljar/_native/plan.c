@@ -182,6 +182,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
     } else if (!strcmp(name, "cwd")) {
         p->cwd = word(w);
     } else if (!strcmp(name, "wall")) {
+        else if (!strcmp(what, "ioctl"))
+            p->allow_ioctl = true;
         p->wall_ms = number(w);
     } else if (!strcmp(name, "start")) {
         p->start = word(w);

@@ -7,7 +7,7 @@ from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
 NOT_YET = frozenset(
-    ("bind", "accept-from", "net-info", "devices", "connections")
+    ("net-info",)
 )  # fmt: skip
 
 
@@ -71,8 +71,6 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
         ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
         ("network.accept-from", bool(policy.accept_from), "needs bind"),
         ("network.net-info", policy.net_info, "network facts are always withheld"),
-        ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
-        ("limits.connections", "limits.connections" in given, "connections are not counted"),
         ("protections", bool(policy.protections), "no extension declares protections"),
     )
 

@@ -110,6 +110,11 @@ def make(
     found = add_grants(view, policy.grants)
     for one in net.sockets:  # to be seen; only the keeper connects to it
         view.bind(one.path, view.placed(one.name), "o", "r", one.stat)
+    requests: list[str] = []
+    if policy.devices:
+        from belljar.confine import devices
+
+        requests = devices.add(view, policy, tier)
     for pipe in appended:
         view.bind(pipe.fifo, pipe.target, "w", "w", os.stat(pipe.fifo))
     found += [Grant("append", pipe.target, "") for pipe in appended]
@@ -132,7 +137,7 @@ def make(
             file.write(text)
 
     cwd = _working_directory(program.cwd, found, box)
-    words = view.plan() + view.rules()
+    words = view.plan() + view.rules() + requests
     words += limits(policy, tier)
     words += net.words
     if view.isolated:

@@ -28,11 +28,7 @@ def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status
         _names(policy, facts, isolated),
         _network(policy, facts, isolated),
         _processes(policy, facts),
-        _row(
-            "syscalls",
-            facts.refused("privileges", "ptrace", "namespace", "memfd"),
-            "seccomp allow-list, no_new_privs, no capabilities",
-        ),
+        _syscalls(policy, facts),
         _row("wall", facts.ended_ms >= 0, "the host's clock ends init, and init's end all of it"),
         _output(policy, facts),
         Protection(
@@ -108,6 +104,15 @@ def _some(name: str, held: bool, by: str, reason: str) -> Protection:
     if held:
         return Protection(name, "partial", by, reason)
     return Protection(name, "none", by, "the probe got through")
+
+
+def _syscalls(policy: Policy, facts: Facts) -> Protection:
+    by = "seccomp allow-list, no_new_privs, no capabilities"
+    held = facts.refused("privileges", "ptrace", "namespace", "memfd")
+    if held and policy.devices and "syscalls" in policy.accept_partial:
+        why = "requests to drivers (ioctl) are open for the granted devices"
+        return Protection("syscalls", "partial", by, why)
+    return _row("syscalls", held, by)
 
 
 def _files(facts: Facts, isolated: bool) -> Protection:

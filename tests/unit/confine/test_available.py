@@ -46,7 +46,6 @@ def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
         ("files.names", {"names": "hidden"}),
         ("network.accept-from", {"accept_from": ("10.0.0.0/8",)}),
         ("network.net-info", {"net_info": True}),
-        ("process.devices", {"devices": ("/dev/fuse",)}),
         ("limits.connections", {}),
         ("protections", {"protections": ("x",)}),
     ],
