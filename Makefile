@@ -57,6 +57,7 @@ prove: $(VENV)/.demo ## the catalogue of events against CPython's own tests, on 
 	@$(BIN)/python tools/prove --to out/prove --figures tools/prove/figures.json \
 	    $$(tools/pythons.sh | sed 's/^[^ ]* /--python /')
 	@$(BIN)/python tools/catalogue_page.py > docs/catalogue.md
+	@$(BIN)/python fuzz/syscalls.py --minutes 10
 
 clean: ## remove what was built
 	@rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
