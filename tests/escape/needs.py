@@ -8,6 +8,7 @@ import os
 import platform
 import struct
 import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -55,6 +56,7 @@ HAS = {
     "int80": _old_convention,
     "inode-flags": _inode_flags,
     "memfd-secret": _secret_memory,
+    "numpy": lambda: find_spec("numpy") is not None,
 }
 WORDS = {
     "root": "the attack needs root to succeed unconfined",
@@ -64,5 +66,6 @@ WORDS = {
     "x86-64": "a call of x86-64",
     "int80": "this kernel has no 32-bit calling convention",
     "inode-flags": "the file system has no inode flags",
+    "numpy": "numpy is not installed",
     "memfd-secret": "memfd_secret is off on this machine",
 }
