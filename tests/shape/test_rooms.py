@@ -94,6 +94,7 @@ def test_what_a_run_needs_before_its_guest_imports_nothing_slow() -> None:
         "import sys; before = set(sys.modules)\n"
         "import belljar.cli.run, belljar.sandbox.run, belljar.confine.status, belljar.ledger\n"
         "import belljar.confine.available, belljar.policy.flags\n"
+        "import belljar.confine.plan, belljar.confine.overlay, belljar.confine.appended\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
