@@ -270,10 +270,8 @@ class _Shown:
             say(f"belljar: the record has {result.missed} flaws: events lost or malformed")
         if result.unkept and not self._quiet:
             say(f"belljar: the record is full: {result.unkept} events were counted and not kept")
-        for path in () if self._quiet else result.planted:
-            from belljar.report.text import printable
-
-            say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
+        if result.planted and not self._quiet:
+            _tell_planted(result.planted)
         for directory, name in () if self._quiet else result.waiting:
             from belljar.report.text import printable
 
@@ -288,6 +286,15 @@ class _Shown:
 
                 where, which = printable(result.ledger), result.run_id[:8]
                 say(f"record: {where} run {which}, {result.usage.events} events")
+
+
+def _tell_planted(paths: tuple[str, ...]) -> None:
+    from belljar.report.text import printable, say
+
+    for path in paths[:_MOST_SHOWN]:
+        say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
+    if len(paths) > _MOST_SHOWN:
+        say(f"belljar: and {len(paths) - _MOST_SHOWN} more such files; --result lists them")
 
 
 def _result_place(path: str | None) -> tuple[int, str] | None:

@@ -140,6 +140,7 @@ class Session:
                 collector.answers if told else "", told, overlays.made,
                 self._appended.pipes,
             )  # fmt: skip
+            since = time.time_ns()
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
             sensitive.check_own(self._policy.grants, (collector.directory,))
             if self._cache is not None:
@@ -154,7 +155,9 @@ class Session:
             missed = judge.malformed + sum(
                 f.kind not in ("vanished", "running") for f in collector.finish()
             )
-        planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
+        from belljar.confine.planted import planted as written
+
+        planted = written(before, self._policy.grants, since)
         for path in planted:
             if self._cache is not None:
                 remember(self._cache, path)
