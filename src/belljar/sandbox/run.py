@@ -159,7 +159,7 @@ class Session:
 
         planted = written(before, self._policy.grants, since)
         for path in planted:
-            if self._cache is not None:
+            if self._cache is not None and path in before:
                 remember(self._cache, path)
         return self._result(judge, receipt, missed, planted).replace(
             waiting=tuple(overlays.waiting)
