@@ -115,3 +115,10 @@ def v6() -> bool:
     except OSError:
         return False
     return True
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has right now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

@@ -38,8 +38,9 @@ print(s.recv(10))
 class Iovec(ctypes.Structure):
     _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
 class Message(ctypes.Structure):  # struct mmsghdr
-    _fields_ = [("name", ctypes.c_char_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(Iovec)),
-                ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("size", ctypes.c_size_t),
+    _fields_ = [("name", ctypes.c_char_p), ("namelen", ctypes.c_uint),
+                ("iov", ctypes.POINTER(Iovec)), ("iovlen", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("size", ctypes.c_size_t),
                 ("flags", ctypes.c_long), ("sent", ctypes.c_long)]
 parts = (Iovec * 2)(Iovec(b"one", 3), Iovec(b"two", 3))
 many = (Message * 2)()
@@ -126,14 +127,16 @@ def connected():
 class Iovec(ctypes.Structure):
     _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
 class Message(ctypes.Structure):  # struct mmsghdr
-    _fields_ = [("name", ctypes.c_char_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(Iovec)),
-                ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("size", ctypes.c_size_t),
+    _fields_ = [("name", ctypes.c_char_p), ("namelen", ctypes.c_uint),
+                ("iov", ctypes.POINTER(Iovec)), ("iovlen", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("size", ctypes.c_size_t),
                 ("flags", ctypes.c_long), ("sent", ctypes.c_long)]
 def in4(port, host="127.0.0.1"):
-    return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + socket.inet_aton(host) + bytes(8)
+    return struct.pack("=H", 2) + struct.pack("!H", port) + socket.inet_aton(host) + bytes(8)
 def many(s, *names):
-    list = (Message * len(names))(*(Message(n, 16, ctypes.pointer(Iovec(b"escaped", 7)), 1) for n in names))
-    if libc.sendmmsg(s.fileno(), list, len(names), 0) < 0:
+    body = ctypes.pointer(Iovec(b"escaped", 7))
+    messages = (Message * len(names))(*(Message(name, 16, body, 1) for name in names))
+    if libc.sendmmsg(s.fileno(), messages, len(names), 0) < 0:
         raise OSError(ctypes.get_errno(), "sendmmsg")
 deeds = (
     lambda: new().sendto(b"escaped", ("127.0.0.1", other)),
@@ -154,7 +157,7 @@ deeds = (
     lambda: new().bind(("127.0.0.1", other)),
     lambda: socket.socket().connect(("127.0.0.1", stream)),
     lambda: socket.socket().connect(("127.0.0.1", granted)),
-    lambda: socket.socket(proto=136, type=socket.SOCK_DGRAM).sendto(b"escaped", ("127.0.0.1", other)),
+    lambda: socket.socket(2, socket.SOCK_DGRAM, 136).sendto(b"escaped", ("127.0.0.1", other)),
 )
 for deed in deeds:
     try: deed()

@@ -39,7 +39,7 @@ bool in_grants(const struct address *list, size_t n, int protocol, const struct 
     bool here = !memcmp(ip, none, whole / 8); /* the kernel makes it loopback: granted by itself or not */
     for (size_t i = 0; i < n; i++) {
         const struct address *a = &list[i];
-        if (a->protocol == protocol && a->family == family && (!a->port || a->port == port) &&
+        if (a->protocol == protocol && a->family == family && (a->any_port || a->port == port) &&
             same_prefix(a->ip, ip, a->prefix) && (!here || a->prefix == whole))
             return true;
     }
@@ -68,11 +68,13 @@ static int earlier(const struct theirs *s)
     return failed > 0 ? failed : 0;
 }
 
-static int tcp(const struct call *c, const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
+static int tcp(const struct plan *plan, const struct call *c, const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
 {
     int guest_fd = (int)c->ask->data.args[0], before = earlier(s);
     if (before)
         return before;
+    if (!room_for_one(plan))
+        return ENOBUFS;
     int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0)
         return errno;
@@ -87,6 +89,8 @@ static int tcp(const struct call *c, const struct theirs *s, const struct sockad
         if (s->patient)
             fcntl(fd, F_SETFL, 0);
         int failed = inject(c, fd, guest_fd);
+        if (!failed)
+            count_one(fd);
         error = failed ? failed : error;
     }
     close(fd);
@@ -105,7 +109,7 @@ static int udp(const struct theirs *s, const struct sockaddr_storage *to, sockle
 static int decide(const struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size)
 {
-    bool datagrams = s->type == SOCK_DGRAM && s->protocol == IPPROTO_UDP && plan->tier != TIER_LANDLOCK;
+    bool datagrams = own_datagrams(plan, s);
     if (datagrams && to->ss_family == AF_UNSPEC) /* not so for a stream: it would free a socket of the host's */
         return udp(s, to, (socklen_t)size);
     if (to->ss_family == AF_UNIX)
@@ -118,7 +122,7 @@ static int decide(const struct plan *plan, const struct call *c, const struct th
     if (datagrams)
         return udp(s, to, (socklen_t)least);
     if (s->type == SOCK_STREAM && s->protocol == IPPROTO_TCP)
-        return tcp(c, s, to, (socklen_t)least);
+        return tcp(plan, c, s, to, (socklen_t)least);
     return EACCES;
 }
 

@@ -76,9 +76,10 @@ static bool destination(int fd, struct msghdr *msg, union place *there)
     return false;
 }
 
-static struct flow *flow_for(int which, const union place *guest, const union place *there)
+static struct flow *flow_for(const struct plan *plan, int which, const union place *guest, const union place *there)
 {
     struct flow *oldest = flows;
+    int most = plan->connections < MAX_FLOWS ? (int)plan->connections : MAX_FLOWS;
     for (int i = 0; i < n_flows; i++) {
         if (flows[i].heard == which && same(&flows[i].guest, guest) && same(&flows[i].there, there))
             return &flows[i];
@@ -86,14 +87,17 @@ static struct flow *flow_for(int which, const union place *guest, const union pl
             oldest = &flows[i];
     }
     int fd = socket(there->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
-    if (fd < 0)
+    if (fd < 0 || !most) {
+        if (fd >= 0)
+            close(fd);
         return NULL;
-    struct flow *f = n_flows < MAX_FLOWS ? &flows[n_flows] : oldest;
+    }
+    struct flow *f = n_flows < most ? &flows[n_flows] : oldest;
     if (connect(fd, &there->any, size_of(there)) < 0 || !watch_for(fd, (uint32_t)(MAX_HEARD + (f - flows)))) {
         close(fd);
         return NULL; /* no way there: as on any network, what is sent is lost */
     }
-    if (n_flows < MAX_FLOWS)
+    if (n_flows < most)
         n_flows++;
     else
         close(f->fd);
@@ -116,7 +120,7 @@ static void from_guest(const struct plan *plan, int which)
         if (!destination(heard[which], &msg, &there) ||
             !in_grants(plan->addresses, plan->n_addresses, IPPROTO_UDP, &there.room))
             continue;
-        struct flow *f = flow_for(which, &guest, &there);
+        struct flow *f = flow_for(plan, which, &guest, &there);
         if (!f)
             continue;
         f->used = ++uses;

@@ -5,6 +5,7 @@
  * change that, prctl(PR_SET_DUMPABLE) being refused. */
 #include "network.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -37,6 +38,52 @@ bool read_guest(pid_t thread, uint64_t at, void *to, size_t size)
         return true;
     /* EPERM: containers forbid the call, not the file that does the same */
     return (errno == EPERM || errno == ENOSYS) && read_by_file(thread, at, to, size);
+}
+
+static bool write_by_file(pid_t thread, uint64_t at, const void *from, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)thread);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = pwrite(fd, from, size, (off_t)at);
+    close(fd);
+    return n == (ssize_t)size;
+}
+
+/* Unlike the file, the call respects pages that are read-only: so it comes first. */
+bool write_guest(pid_t thread, uint64_t at, const void *from, size_t size)
+{
+    struct iovec here = {(void *)(uintptr_t)from, size}, there = {(void *)(uintptr_t)at, size};
+    if (process_vm_writev(thread, &here, 1, &there, 1, 0) == (ssize_t)size)
+        return true;
+    return (errno == EPERM || errno == ENOSYS) && write_by_file(thread, at, from, size);
+}
+
+/* Is it a datagram socket of the guest's own network namespace? What is done to it, whatever it is,
+ * reaches the granted addresses only (datagram_net.c). */
+bool own_datagrams(const struct plan *plan, const struct theirs *s)
+{
+    return plan->tier != TIER_LANDLOCK && s->fd >= 0 && s->type == SOCK_DGRAM && s->protocol == IPPROTO_UDP;
+}
+
+/* Does the guest have this socket open? Where that is asked, it is one process. */
+bool has_socket(pid_t thread, uint64_t inode)
+{
+    char path[64], link[64], wanted[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)thread);
+    snprintf(wanted, sizeof wanted, "socket:[%llu]", (unsigned long long)inode);
+    DIR *fds = opendir(path);
+    bool found = !fds; /* unknown: as if */
+    for (struct dirent *e; fds && !found && (e = readdir(fds));) {
+        ssize_t n = readlinkat(dirfd(fds), e->d_name, link, sizeof link - 1);
+        link[n > 0 ? n : 0] = 0;
+        found = !strcmp(link, wanted);
+    }
+    if (fds)
+        closedir(fds);
+    return found;
 }
 
 /* Init has the user and the memory layout that the guest will have (Yama, AppArmor, ptrace(2)). */

@@ -123,7 +123,7 @@ static void watch(int sync, int pidfd, pid_t init)
         }
         for (int i = 5; i < n; i++)
             if (fds[i].revents) {
-                finish_pending(listener);
+                finish_pending(plan, listener);
                 break;
             }
         if (fds[4].revents)

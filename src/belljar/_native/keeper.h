@@ -36,12 +36,12 @@ struct view {
 
 struct rule { const char *path; uint64_t rights; };
 struct limit { int resource; uint64_t soft, hard; };
-struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, port; /* 0 = any */ };
+struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, port; bool any_port; };
 
 /* A granted Unix socket: what the guest calls it, and the very one, held open from the start. */
 struct local { const char *name, *path; uint64_t dev, ino; int fd; };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32 };
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64 };
 
 struct plan {
     enum tier tier;
@@ -55,6 +55,9 @@ struct plan {
     size_t n_limits;
     struct address addresses[MAX_ADDRESSES];
     size_t n_addresses, n_datagrams; /* all; those of them that are for UDP */
+    struct address binds[MAX_BINDS], peers[MAX_ADDRESSES]; /* where to listen; from whom to accept */
+    size_t n_binds, n_peers;
+    unsigned connections; /* at a time, made and accepted */
     struct local locals[MAX_LOCALS];
     size_t n_locals;
     const char *cwd, *program;
@@ -116,11 +119,11 @@ void apply_limits(const struct plan *plan);
 bool can_mediate(pid_t init);
 
 /* network.c */
-static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals; }
+static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
 void open_locals(struct plan *plan);
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
-void finish_pending(int listener);
+void finish_pending(const struct plan *plan, int listener);
 
 /* datagram_net.c: init's part; `give` hands a socket to the keeper */
 void open_datagrams(const struct plan *plan, void (*give)(int fd));

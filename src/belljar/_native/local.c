@@ -48,6 +48,8 @@ int connect_local(const struct plan *plan, const struct call *c, const struct th
     socklen_t room = sizeof peer;
     if (s->fd >= 0 && getpeername(s->fd, (void *)&peer, &room) == 0)
         return EISCONN;
+    if (!room_for_one(plan))
+        return ENOBUFS;
     snprintf(there.sun_path, sizeof there.sun_path, "/proc/self/fd/%d", l->fd);
     int error = 0, fd = socket(AF_UNIX, s->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -58,6 +60,8 @@ int connect_local(const struct plan *plan, const struct call *c, const struct th
         error = errno;
     if (!error)
         error = inject(c, fd, (int)c->ask->data.args[0]);
+    if (!error)
+        count_one(fd);
     close(fd);
     return error;
 }

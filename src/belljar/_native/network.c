@@ -8,11 +8,11 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static struct pending { uint64_t id; int fd, guest_fd; } waiting[MAX_PENDING];
+/* A connection under way (`fd`), or somebody who accepts (`a`). */
+static struct pending { uint64_t id; int fd, guest_fd; bool accepts; struct acceptance a; } waiting[MAX_PENDING];
 static int n_waiting;
 
 static void reply(int listener, uint64_t id, int error)
@@ -30,12 +30,46 @@ static int put(int listener, uint64_t id, int fd, int guest_fd)
 
 int inject(const struct call *c, int fd, int guest_fd) { return put(c->listener, c->ask->id, fd, guest_fd); }
 
+unsigned pending_connections(void)
+{
+    unsigned n = 0;
+    for (int i = 0; i < n_waiting; i++)
+        n += !waiting[i].accepts;
+    return n;
+}
+
 int answer_when_connected(const struct call *c, int fd, int guest_fd)
 {
     if (n_waiting == MAX_PENDING)
         return EAGAIN;
-    waiting[n_waiting++] = (struct pending){c->ask->id, fd, guest_fd};
+    waiting[n_waiting++] = (struct pending){.id = c->ask->id, .fd = fd, .guest_fd = guest_fd};
     return LATER;
+}
+
+int answer_when_accepted(const struct call *c, const struct acceptance *a)
+{
+    if (n_waiting == MAX_PENDING)
+        return EAGAIN;
+    waiting[n_waiting++] = (struct pending){.id = c->ask->id, .accepts = true, .a = *a};
+    return LATER;
+}
+
+static int fd_of(const struct pending *p) { return p->accepts ? p->a.listener_fd : p->fd; }
+
+static void drop(int i)
+{
+    close(fd_of(&waiting[i]));
+    waiting[i] = waiting[--n_waiting];
+}
+
+/* Who was interrupted or has ended waits no longer. */
+static void forget_the_gone(int listener)
+{
+    for (int i = 0; i < n_waiting;)
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &waiting[i].id) < 0)
+            drop(i);
+        else
+            i++;
 }
 
 void mediate(const struct plan *plan, int listener)
@@ -43,11 +77,17 @@ void mediate(const struct plan *plan, int listener)
     struct seccomp_notif ask = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
         return; /* the asking thread was killed meanwhile */
+    forget_the_gone(listener);
     struct call c = {listener, &ask};
     int error = EPERM;
-    if (ask.data.nr == __NR_connect)
-        error = connect_call(plan, &c);
-    if (error != LATER)
+    switch (ask.data.nr) {
+    case __NR_connect: error = connect_call(plan, &c); break;
+    case __NR_bind: error = bind_call(plan, &c); break;
+    case __NR_listen: error = listen_call(plan, &c); break;
+    case __NR_accept:
+    case __NR_accept4: error = accept_call(plan, &c); break;
+    }
+    if (error != LATER && error != DONE)
         reply(listener, ask.id, error);
 }
 
@@ -55,25 +95,37 @@ int pending_descriptors(struct pollfd *out, int room)
 {
     int n = 0;
     for (; n < n_waiting && n < room; n++)
-        out[n] = (struct pollfd){waiting[n].fd, POLLOUT, 0};
+        out[n] = (struct pollfd){fd_of(&waiting[n]), waiting[n].accepts ? POLLIN : POLLOUT, 0};
     return n;
 }
 
-void finish_pending(int listener)
+static int finish_connect(int listener, struct pending *p)
 {
+    struct pollfd one = {p->fd, POLLOUT, 0};
+    if (poll(&one, 1, 0) <= 0)
+        return LATER;
+    int error = option(p->fd, SOL_SOCKET, SO_ERROR);
+    if (error == 0) {
+        fcntl(p->fd, F_SETFL, 0);
+        error = put(listener, p->id, p->fd, p->guest_fd);
+        if (!error)
+            count_one(p->fd);
+    }
+    return error < 0 ? ECONNABORTED : error;
+}
+
+void finish_pending(const struct plan *plan, int listener)
+{
+    forget_the_gone(listener);
     for (int i = 0; i < n_waiting;) {
-        struct pollfd one = {waiting[i].fd, POLLOUT, 0};
-        if (poll(&one, 1, 0) <= 0) {
+        struct pending *p = &waiting[i];
+        int error = p->accepts ? accept_one(plan, listener, p->id, &p->a) : finish_connect(listener, p);
+        if (error == LATER) {
             i++;
             continue;
         }
-        int error = option(waiting[i].fd, SOL_SOCKET, SO_ERROR);
-        if (error == 0) {
-            fcntl(waiting[i].fd, F_SETFL, 0);
-            error = put(listener, waiting[i].id, waiting[i].fd, waiting[i].guest_fd);
-        }
-        reply(listener, waiting[i].id, error < 0 ? ECONNABORTED : error);
-        close(waiting[i].fd);
-        waiting[i] = waiting[--n_waiting];
+        if (error || !p->accepts) /* who accepts was answered with the descriptor */
+            reply(listener, p->id, error);
+        drop(i);
     }
 }

@@ -15,12 +15,15 @@ struct call { int listener; const struct seccomp_notif *ask; };
  * refuse pidfd_getfd); the rest is known all the same. */
 struct theirs { int fd, domain, type, protocol; bool patient; uint64_t inode; };
 
-enum { LATER = -1 }; /* instead of an error: the answer comes later */
+enum { LATER = -1, DONE = -2 }; /* instead of an error: the answer comes later, or was given */
 
 /* guest.c */
 bool read_guest(pid_t thread, uint64_t at, void *to, size_t size);
 bool still_asks(const struct call *c);
 int read_address(const struct call *c, struct sockaddr_storage *to, size_t *size);
+bool has_socket(pid_t thread, uint64_t inode);
+bool write_guest(pid_t thread, uint64_t at, const void *from, size_t size);
+bool own_datagrams(const struct plan *plan, const struct theirs *s);
 bool borrow(pid_t thread, int guest_fd, struct theirs *out);
 int option(int fd, int level, int name);
 
@@ -32,7 +35,20 @@ int connect_call(const struct plan *plan, const struct call *c);
 int connect_local(const struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size);
 
+/* listen.c: bind(2), listen(2), accept(2) */
+struct acceptance { int listener_fd; pid_t thread; uint64_t address, size; int flags; };
+int bind_call(const struct plan *plan, const struct call *c);
+int listen_call(const struct plan *plan, const struct call *c);
+int accept_call(const struct plan *plan, const struct call *c);
+int accept_one(const struct plan *plan, int listener, uint64_t id, const struct acceptance *a);
+
+/* count.c: connections that the guest has, made and accepted */
+bool room_for_one(const struct plan *plan);
+void count_one(int fd);
+
 /* network.c */
+unsigned pending_connections(void);
+int answer_when_accepted(const struct call *c, const struct acceptance *a);
 int inject(const struct call *c, int fd, int guest_fd);
 int answer_when_connected(const struct call *c, int fd, int guest_fd);
 

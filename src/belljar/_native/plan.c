@@ -74,11 +74,11 @@ static struct view *new_view(struct plan *p, enum view_kind kind, const char *pa
     return v;
 }
 
-static void new_address(struct plan *p, struct words *w, int protocol)
+static void new_address(struct address *list, size_t *count, size_t most, struct words *w, int protocol)
 {
-    if (p->n_addresses == MAX_ADDRESSES)
+    if (*count == most)
         fail("plan", E2BIG, "too many addresses");
-    struct address *a = &p->addresses[p->n_addresses++];
+    struct address *a = &list[(*count)++];
     a->protocol = protocol;
     a->family = (int)number(w);
     const char *hex = word(w);
@@ -91,7 +91,8 @@ static void new_address(struct plan *p, struct words *w, int protocol)
     }
     a->prefix = (unsigned)number(w);
     a->port = (unsigned)number(w);
-    if (a->prefix > digits * 4 || a->port > 65535)
+    a->any_port = a->port == 65536;
+    if (a->prefix > digits * 4 || a->port > 65536)
         fail("plan", EINVAL, "address");
 }
 
@@ -156,10 +157,16 @@ static void directive(struct plan *p, const char *name, struct words *w)
         l->soft = number(w);
         l->hard = number(w);
     } else if (!strcmp(name, "connect")) {
-        new_address(p, w, IPPROTO_TCP);
+        new_address(p->addresses, &p->n_addresses, MAX_ADDRESSES, w, IPPROTO_TCP);
     } else if (!strcmp(name, "datagram")) {
-        new_address(p, w, IPPROTO_UDP);
+        new_address(p->addresses, &p->n_addresses, MAX_ADDRESSES, w, IPPROTO_UDP);
         p->n_datagrams++;
+    } else if (!strcmp(name, "bind-to")) {
+        new_address(p->binds, &p->n_binds, MAX_BINDS, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "accept-from")) {
+        new_address(p->peers, &p->n_peers, MAX_ADDRESSES, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "connections")) {
+        p->connections = (unsigned)number(w);
     } else if (!strcmp(name, "local")) {
         if (p->n_locals == MAX_LOCALS)
             fail("plan", E2BIG, "too many Unix sockets");
@@ -175,6 +182,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
             p->allow_fork = true;
         else if (!strcmp(what, "exec"))
             p->allow_exec = true;
+        else if (!strcmp(what, "ioctl"))
+            p->allow_ioctl = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
         else
@@ -182,8 +191,6 @@ static void directive(struct plan *p, const char *name, struct words *w)
     } else if (!strcmp(name, "cwd")) {
         p->cwd = word(w);
     } else if (!strcmp(name, "wall")) {
-        else if (!strcmp(what, "ioctl"))
-            p->allow_ioctl = true;
         p->wall_ms = number(w);
     } else if (!strcmp(name, "start")) {
         p->start = word(w);

@@ -64,7 +64,7 @@ void network_calls(struct filter *f, const struct plan *plan)
     bool isolated = plan->tier != TIER_LANDLOCK;
     unsigned b = begin(f, __NR_socket);
     low(f, 0);
-    if (isolated || plan->n_addresses) {
+    if (isolated || plan->n_addresses || plan->n_binds) {
         internet(f, AF_INET, isolated);
         internet(f, AF_INET6, isolated);
     }
@@ -84,9 +84,11 @@ void network_calls(struct filter *f, const struct plan *plan)
     stream_types(f, false);
     done(f, b);
     on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
-    static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
+    bool binds = plan->n_binds || (isolated && plan->n_datagrams); /* clients name their own port, too */
+    on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};
     for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
-        on_call(f, SERVING[i], ERRNO(EACCES));
+        on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
     /* Where the datagram sockets are those of an empty network namespace, an address may be given:
      * only granted ones lead anywhere. Without UDP grants there is nothing to send to. */
     b = begin(f, __NR_sendto);

@@ -66,16 +66,19 @@ def _check_sinks(policy: Policy) -> None:
 
 
 def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
-    given = dict(policy.given)
     return (
         ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
-        ("network.accept-from", bool(policy.accept_from), "needs bind"),
+        (
+            "network.accept-from",
+            bool(policy.accept_from) and all(g.right != "bind" for g in policy.grants),
+            "nothing is listened on; grant bind",
+        ),
         ("network.net-info", policy.net_info, "network facts are always withheld"),
         ("protections", bool(policy.protections), "no extension declares protections"),
     )
 
 
 def _unenforced_grant(right: str, target: str) -> str:
-    if right == "bind":
-        return "listening is always refused"
+    if right == "bind" and not target.startswith("tcp:"):
+        return "only TCP can be listened on"
     return ""

@@ -51,43 +51,81 @@ class Net(Value):
 def plan(policy: Policy, isolated: bool) -> Net:
     """Pin the network of `policy`; `isolated` is False where there are no namespaces.
 
-    Raises `PolicyError` naming the grant: a name without an address, or where no name can be had.
+    Raises `PolicyError` naming the grant: a name without an address, a socket that is none, or
+    where this machine cannot give it.
     """
-    words: list[str] = []
-    implicit: list[Grant] = []
-    names: dict[str, list[str]] = {}
-    loopback: set[str] = set()
-    sockets: list[Socket] = []
+    pins = _Pins(isolated)
     for grant in policy.grants:
-        if grant.right != "connect":
-            continue
+        if grant.right in ("connect", "bind"):
+            pins.take(grant)
+    if not pins.words:
+        return Net(hosts=hosts({}, []))
+    if "bind-to" in pins.words:
+        for peers in policy.accept_from:
+            pins.words += _words("accept-from", _parse(peers), "*")
+    pins.words += ("connections", str(policy.limits.connections))
+    text = hosts(pins.names, sorted(pins.loopback))
+    return Net(tuple(pins.words), text, tuple(pins.implicit), tuple(pins.sockets))
+
+
+class _Pins:
+    """What is collected from one grant after the other."""
+
+    def __init__(self, isolated: bool) -> None:
+        self.isolated = isolated
+        self.words: list[str] = []
+        self.implicit: list[Grant] = []
+        self.names: dict[str, list[str]] = {}
+        self.loopback: set[str] = set()
+        self.sockets: list[Socket] = []
+
+    def take(self, grant: Grant) -> None:
         protocol, _, rest = grant.target.partition(":")
-        if protocol == "unix":
-            if rest not in {one.name for one in sockets}:
-                sockets.append(_socket(grant, rest))
-                words += sockets[-1].words()
-            continue
         host, _, port = rest.rpartition(":")
+        if protocol == "unix":
+            if rest not in {one.name for one in self.sockets}:
+                self.sockets.append(_socket(grant, rest))
+                self.words += self.sockets[-1].words()
+            return
         if protocol == "udp":
-            _check_datagrams(grant, port, isolated)
+            self._datagrams(grant, port)
+        word = {"tcp": "connect", "udp": "datagram"}[protocol]
+        if grant.right == "bind":
+            word = "bind-to"
         network = _literal(host)
         if network is not None:
-            words += _words(protocol, network, port)
-            loopback |= {a for a in _LOCALHOST if _within(a, network)}
-            continue
-        if not isolated:
+            self.words += _words(word, network, port)
+            if grant.right == "connect":
+                self.loopback |= {a for a in _LOCALHOST if _within(a, network)}
+            return
+        for address in self._resolved(grant, host, rest):
+            shown = f"[{address}]" if ":" in address else address
+            self.implicit.append(Grant(grant.right, f"{protocol}:{shown}:{port}", grant.origin))
+            self.words += _words(word, _parse(address), port)
+
+    def _resolved(self, grant: Grant, host: str, rest: str) -> list[str]:
+        if not self.isolated:
             raise PolicyError(
                 grant.origin,
-                f"connect = {rest}: a name needs a hosts file of the guest's own, and so a mount "
-                "namespace, which this machine does not give; grant the literal address",
+                f"{grant.right} = {rest}: a name needs a hosts file of the guest's own, and so a "
+                "mount namespace, which this machine does not give; grant the literal address",
             )
-        if host not in names:
-            names[host] = resolve(grant, host)
-        for address in names[host]:
-            shown = f"[{address}]" if ":" in address else address
-            implicit.append(Grant("connect", f"{protocol}:{shown}:{port}", grant.origin))
-            words += _words(protocol, _parse(address), port)
-    return Net(tuple(words), hosts(names, sorted(loopback)), tuple(implicit), tuple(sockets))
+        if host not in self.names:
+            self.names[host] = resolve(grant, host)
+        return self.names[host]
+
+    def _datagrams(self, grant: Grant, port: str) -> None:
+        if not self.isolated:
+            raise PolicyError(
+                grant.origin,
+                f"connect = {grant.target}: UDP needs a network namespace, which this machine does "
+                "not give: a datagram socket of the host's could send anywhere",
+            )
+        if port == "*":
+            raise PolicyError(grant.origin, f"connect = {grant.target}: UDP needs a port, not *")
+        if "datagram" not in self.words:  # a client may name its own port; it is the guest's alone
+            for everywhere in ("0.0.0.0/0", "[::/0]"):
+                self.implicit.append(Grant("bind", f"udp:{everywhere}:*", grant.origin))
 
 
 def _socket(grant: Grant, path: str) -> Socket:
@@ -101,17 +139,6 @@ def _socket(grant: Grant, path: str) -> Socket:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise PolicyError(grant.origin, f"connect = unix:{path}: too long for a socket (unix(7))")
     return Socket(path, real, found)
-
-
-def _check_datagrams(grant: Grant, port: str, isolated: bool) -> None:
-    if not isolated:
-        raise PolicyError(
-            grant.origin,
-            f"connect = {grant.target}: UDP needs a network namespace, which this machine does not "
-            "give: a datagram socket of the host's could send anywhere",
-        )
-    if port == "*":
-        raise PolicyError(grant.origin, f"connect = {grant.target}: UDP needs a port, not *")
 
 
 def hosts(names: dict[str, list[str]], loopback: list[str]) -> str:
@@ -133,7 +160,7 @@ def resolve(grant: Grant, host: str, look: Callable[[str], list[str]] | None = N
     except OSError as error:
         why = error.strerror or str(error)
         raise PolicyError(
-            grant.origin, f"connect = {host}: the host cannot resolve it ({why})"
+            grant.origin, f"{grant.right} = {host}: the host cannot resolve it ({why})"
         ) from None
     found: list[str] = []
     strange = ""
@@ -147,7 +174,9 @@ def resolve(grant: Grant, host: str, look: Callable[[str], list[str]] | None = N
             found.append(str(address))
     if not found:
         why = f"it stands for {strange}; grant that if it is meant" if strange else "no address"
-        raise PolicyError(grant.origin, f"connect = {host}: the host cannot resolve it ({why})")
+        raise PolicyError(
+            grant.origin, f"{grant.right} = {host}: the host cannot resolve it ({why})"
+        )
     return found[:_MOST]
 
 
@@ -183,9 +212,8 @@ def _within(address: str, network: Network) -> bool:
     return ip_address(address) in network
 
 
-def _words(protocol: str, network: Network, port: str) -> tuple[str, ...]:
+def _words(word: str, network: Network, port: str) -> tuple[str, ...]:
     family = "2" if network.version == 4 else "10"
-    number = "0" if port == "*" else port
+    number = "65536" if port == "*" else port
     shown = network.network_address.packed.hex()
-    word = {"tcp": "connect", "udp": "datagram"}[protocol]
     return (word, family, shown, str(network.prefixlen), number)

@@ -19,9 +19,12 @@ NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk
          "overlay")  # fmt: skip
 
 
-def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status:
+def status(
+    policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: str = ""
+) -> Status:
     """Every protection with its level, its wall, and why it is not full. `inside` are unsafe
-    modules that are built into the interpreter (`modules.inside`)."""
+    modules that are built into the interpreter (`modules.inside`); `grouped` what `cgroup.join`
+    said."""
     isolated = facts.tier != "landlock"
     rows = [
         _files(facts, isolated),
@@ -31,13 +34,7 @@ def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = ()) -> Status
         _syscalls(policy, facts),
         _row("wall", facts.ended_ms >= 0, "the host's clock ends init, and init's end all of it"),
         _output(policy, facts),
-        Protection(
-            "memory",
-            "partial" if facts.refused("memory", "memfd") else "none",
-            "RLIMIT_DATA, RLIMIT_AS; memfd refused",
-            "no cgroup: shared mappings count only against four times the limit",
-        ),
-        _some("cpu", facts.refused("cpu"), "RLIMIT_CPU", "no cgroup: counted for each process"),
+        *_whole(facts, grouped),
         _threads(policy, facts, isolated),
         _row("open-files", facts.refused("descriptors"), "RLIMIT_NOFILE"),
         _some(
@@ -106,6 +103,23 @@ def _some(name: str, held: bool, by: str, reason: str) -> Protection:
     return Protection(name, "none", by, "the probe got through")
 
 
+def _whole(facts: Facts, grouped: str) -> tuple[Protection, Protection]:
+    """Memory and processor time: of all processes together only in a control group."""
+    data = "RLIMIT_DATA, RLIMIT_AS; memfd refused"
+    if grouped == "cgroup v2" and facts.refused("memory", "memfd", "cpu"):
+        return (
+            Protection("memory", "full", f"{grouped} (memory.max), {data}"),
+            Protection("cpu", "full", f"{grouped} (cpu.stat, read by the host), RLIMIT_CPU"),
+        )
+    why = f"no cgroup ({grouped})" if grouped else "no cgroup"
+    level = "partial" if facts.refused("memory", "memfd") else "none"
+    shared = f"{why}: shared mappings count only against four times the limit"
+    return (
+        Protection("memory", level, data, shared),
+        _some("cpu", facts.refused("cpu"), "RLIMIT_CPU", f"{why}: counted for each process"),
+    )
+
+
 def _syscalls(policy: Policy, facts: Facts) -> Protection:
     by = "seccomp allow-list, no_new_privs, no capabilities"
     held = facts.refused("privileges", "ptrace", "namespace", "memfd")
@@ -137,11 +151,11 @@ def _names(policy: Policy, facts: Facts, isolated: bool) -> Protection:
 
 
 def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:
-    granted = any(g.right == "connect" for g in policy.grants)
+    granted = _talks(policy)
     if not facts.refused("tcp", "udp", "unix", "netlink"):
         return Protection("network", "none", "", "the probe got through")
     by = "empty network namespace, seccomp" if isolated else "seccomp, Landlock"
-    return Protection("network", "full", by + (", mediated connect" if granted else ""))
+    return Protection("network", "full", by + (f", {granted}" if granted else ""))
 
 
 def _processes(policy: Policy, facts: Facts) -> Protection:
@@ -248,7 +262,13 @@ def _record(policy: Policy) -> Protection:
     return Protection("record", "partial", by, why)
 
 
+def _talks(policy: Policy) -> str:
+    rights = {g.right for g in policy.grants}
+    done = [w for r, w in (("connect", "connect"), ("bind", "bind and accept")) if r in rights]
+    return f"mediated {' and '.join(done)}" if done else ""
+
+
 def _connections(policy: Policy) -> tuple[Protection, ...]:
-    if any(g.right == "connect" for g in policy.grants):
-        return (Protection("connections", "none", "", "connections are not counted yet"),)
+    if _talks(policy):
+        return (Protection("connections", "full", "the keeper makes, accepts and counts them"),)
     return ()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000  # different things that a program needed
 _PATHS: Final = ("read", "list", "write", "append", "execute")
+_ADDRESSES: Final = ("connect", "bind")
 _KEYS: Final = ("read", "write", "connect", "bind", "import", "run")
 _BEGINS: Final = "cpython.run_"
 _DAY: Final = 86_400.0
@@ -244,7 +245,7 @@ class Learner:
         base = self._base or Policy()
         kept = tuple(g for g in base.grants if g.origin not in ("runtime", "default"))
         new = tuple(
-            Grant(i.key, with_protocol(i.value) if i.key == "connect" else i.value, "learned",
+            Grant(i.key, with_protocol(i.value) if i.key in _ADDRESSES else i.value, "learned",
                   i.value if i.key in ("read", "write") else "")
             for i in items if not i.withheld and not i.origin
         )  # fmt: skip

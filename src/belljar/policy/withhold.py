@@ -70,10 +70,19 @@ _RULERS = frozenset(
 )  # fmt: skip
 
 
+def _listening(target: str) -> list[Row]:
+    host, _, port = target.rpartition(":")
+    if target.startswith("unix:") or not port.isdigit():
+        return [("bind", target, "only TCP can be listened on")]
+    if host == "[::1]" or host.startswith("127."):
+        return [("bind", target, "")]
+    return [("bind", target, "say with accept-from who may connect")]
+
+
 def address(facts: Facts, right: str, target: str) -> list[Row]:
     """Lines for a connection, a listener or a name that was looked up."""
     if right == "bind":
-        return [("bind", target, "listening is refused in this version")]
+        return _listening(target)
     if right == "resolve":
         return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
     if target.startswith("unix:"):

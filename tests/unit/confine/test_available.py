@@ -46,7 +46,6 @@ def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
         ("files.names", {"names": "hidden"}),
         ("network.accept-from", {"accept_from": ("10.0.0.0/8",)}),
         ("network.net-info", {"net_info": True}),
-        ("limits.connections", {}),
         ("protections", {"protections": ("x",)}),
     ],
 )
@@ -61,7 +60,7 @@ def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) ->
 @pytest.mark.parametrize(
     ("right", "target"),
     [
-        ("bind", "tcp:127.0.0.1:80"),
+        ("bind", "udp:127.0.0.1:80"), ("bind", "unix:/run/x"),
     ],
 )  # fmt: skip
 def test_a_grant_without_a_wall_is_refused_at_its_place(right: str, target: str) -> None:

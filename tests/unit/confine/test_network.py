@@ -8,7 +8,7 @@ import pytest
 
 from belljar.confine import network
 from belljar.errors import PolicyError
-from belljar.model import Grant, Policy
+from belljar.model import Grant, Limits, Policy
 
 NAME = Grant("connect", "tcp:db.example.test:5432", "policy.toml:4")
 
@@ -25,6 +25,7 @@ def test_a_name_is_pinned_to_all_its_addresses(monkeypatch: pytest.MonkeyPatch) 
         *("connect", "2", "0a000001", "32", "5432"),
         *("connect", "10", "fd" + "0" * 29 + "1", "128", "5432"),
         *("connect", "2", "0a000002", "32", "5432"),
+        *("connections", "16"),
     )
     assert net.hosts == (
         "127.0.0.1 localhost\n::1 localhost\n"
@@ -90,4 +91,36 @@ def test_ipv4_within_ipv6_is_ipv4() -> None:
     assert network.plan(Policy(grants=grants), isolated=True).words == (
         *("connect", "2", "0a000001", "32", "80"),
         *("connect", "2", "0a000000", "8", "80"),
+        *("connections", "16"),
     )
+
+
+def test_listeners_peers_and_their_number() -> None:
+    policy = Policy(
+        grants=(
+            Grant("bind", "tcp:0.0.0.0:8080", "--bind"),
+            Grant("bind", "tcp:[::1]:*", "--bind"),
+            Grant("bind", "tcp:127.0.0.1:0", "--bind"),
+        ),
+        accept_from=("10.0.0.0/8", "::1"),
+        limits=Limits(connections=3),
+    )
+    assert network.plan(policy, isolated=False).words == (
+        *("bind-to", "2", "0" * 8, "32", "8080"),
+        *("bind-to", "10", "0" * 31 + "1", "128", "65536"),
+        *("bind-to", "2", "7f000001", "32", "0"),
+        *("accept-from", "2", "0a000000", "8", "65536"),
+        *("accept-from", "10", "0" * 31 + "1", "128", "65536"),
+        *("connections", "3"),
+    )
+
+
+def test_datagrams_need_a_namespace_and_a_port() -> None:
+    grant = Grant("connect", "udp:10.0.0.1:53", "--connect")
+    net = network.plan(Policy(grants=(grant,)), isolated=True)
+    assert net.words == ("datagram", "2", "0a000001", "32", "53", "connections", "16")
+    assert {g.right for g in net.implicit} == {"bind"}
+    with pytest.raises(PolicyError, match="UDP needs a network namespace"):
+        network.plan(Policy(grants=(grant,)), isolated=False)
+    with pytest.raises(PolicyError, match="UDP needs a port"):
+        network.plan(Policy(grants=(grant.replace(target="udp:10.0.0.1:*"),)), isolated=True)

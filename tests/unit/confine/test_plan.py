@@ -296,7 +296,7 @@ def test_addresses_are_handed_over_as_bytes(lay: Lay) -> None:
     )
     assert every(lay(policy), "connect", 4) == [
         ("2", "0a000000", "8", "80"),
-        ("10", "0" * 31 + "1", "128", "0"),
+        ("10", "0" * 31 + "1", "128", "65536"),
     ]
 
 

@@ -167,7 +167,7 @@ def test_a_protection_that_does_not_exist_is_a_mistake_of_the_policy(key: str) -
 def test_granted_connections_are_full_on_every_tier() -> None:
     policy = Policy(grants=(Grant("connect", "tcp:1.2.3.4:5", "--connect"),))
     assert levels(policy, facts("user"))["network"] == "full"
-    assert levels(policy, facts("user"))["connections"] == "none"
+    assert levels(policy, facts("user"))["connections"] == "full"
     assert levels(policy, facts("landlock"))["network"] == "full"
     assert "connections" not in levels(Policy(), facts())
 
@@ -205,6 +205,7 @@ def test_the_receipt_tells_the_tier_and_why_no_better_one() -> None:
 def test_a_distribution_may_bring_ctypes_and_the_receipt_says_so(name: str, level: str) -> None:
     policy = Policy(grants=(Grant("import", name, "--import"),))
     assert levels(policy, facts())["extensions"] == level
+
 
 def test_an_unsafe_module_without_a_file_is_held_back_by_a_window_alone() -> None:
     receipt = status(Policy(), facts("user"), ("_ctypes",))

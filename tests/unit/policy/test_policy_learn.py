@@ -82,6 +82,7 @@ def proposed(learned: Learned) -> list[tuple[str, str]]:
         (("sqlite3.connect", "/srv/db"), [("read", "/srv"), ("write", "/srv")]),
         (("socket.connect", None, ("10.0.0.1", 80)), [("connect", "tcp:10.0.0.1:80")]),
         (("socket.sendto", None, ("10.0.0.1", 53)), [("connect", "udp:10.0.0.1:53")]),
+        (("socket.bind", None, ("127.0.0.1", 80)), [("bind", "tcp:127.0.0.1:80")]),
         (("subprocess.Popen", "/usr/bin/sort", None, None, None), [("run", "/usr/bin/sort")]),
         (("import", "json", None, None, None, None), []),
         (("import", "ctypes", None, None, None, None), [("import", "ctypes")]),
@@ -113,15 +114,17 @@ def test_one_event_becomes_the_smallest_grant(
         (("socket.connect", None, ("169.254.169.254", 80)), ("connect", "169.254.169.254:80"),
          "credentials"),
         (("socket.connect", None, "/run/db"), ("connect", "unix:/run/db"), "no such"),
-        (("socket.connect", None, "/run/docker.sock"), ("connect", "unix:/run/docker.sock"), "rules"),
-        (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "listening"),
+        (("socket.connect", None, "/run/docker.sock"), ("connect", "unix:/run/docker.sock"),
+         "rules"),
+        (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "accept-from"),
     ],
 )  # fmt: skip
 def test_what_is_sensitive_or_cannot_be_granted_is_proposed_with_the_reason(
     asked: tuple[str, object], what: tuple[str, str], why: str
 ) -> None:
     made = {"/srv/.git/hooks/x": "file", "/srv/Makefile": "file"}
-    more = {"/run/docker.sock": "other", "/home": "directory", "/home/you": "directory", "/etc": "directory"}
+    made |= {"/run/docker.sock": "other"}
+    more = {"/home": "directory", "/home/you": "directory", "/etc": "directory"}
     learned = learn(
         event(*asked),
         homes=("/home/you",),
