@@ -44,7 +44,7 @@ def _compiled(text: str) -> bytes:
     import importlib.util
     import marshal
 
-    code = compile(text, NAME, "exec", dont_inherit=True)
+    code = compile(text, NAME, "exec", dont_inherit=True, optimize=2)  # no docstrings
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
