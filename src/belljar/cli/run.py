@@ -258,6 +258,7 @@ class _Shown:
             "wall": f"wall clock: over {policy.limits.wall:g}s (--wall)",
             "cpu": f"processor time: over {policy.limits.cpu:g}s (--cpu)",
             "output": f"output: over {policy.limits.output} bytes (--output)",
+            "memory": f"memory: over {policy.limits.memory} bytes (--memory)",
             "disk": f"what it appended: over {policy.limits.disk} bytes (--disk), or no room",
             "interrupt": "an interrupt",
             "lost": "someone outside, who killed the sandbox while the program ran",

@@ -65,7 +65,7 @@ class Overlays:
 
     def __exit__(self, *_exception: object) -> None:
         for overlay, lock in zip(self.made, self._locks, strict=True):
-            if os.listdir(os.path.join(overlay.store, "data", "upper")):
+            if _changed(overlay):
                 self.waiting.append((overlay.directory, os.path.basename(overlay.store)))
             else:
                 remove(overlay.store)
@@ -98,6 +98,15 @@ class Overlays:
         fcntl.flock(lock, fcntl.LOCK_EX)
         self._locks.append(lock)
         self.made.append(Overlay(path, store, stat.st_dev, stat.st_ino))
+
+
+def _changed(overlay: Overlay) -> bool:
+    upper = os.path.join(overlay.store, "data", "upper")
+    try:
+        mode = os.stat(overlay.directory).st_mode
+        return bool(os.listdir(upper)) or (os.stat(upper).st_mode ^ mode) & 0o777 != 0
+    except OSError:  # the guest closed it, or it is gone: somebody has to look
+        return True
 
 
 def root() -> str:

@@ -19,9 +19,7 @@ NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk
          "overlay")  # fmt: skip
 
 
-def status(
-    policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: str = ""
-) -> Status:
+def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: str = "") -> Status:
     """Every protection with its level, its wall, and why it is not full. `inside` are unsafe
     modules that are built into the interpreter (`modules.inside`); `grouped` what `cgroup.join`
     said."""

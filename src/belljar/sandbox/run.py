@@ -18,7 +18,7 @@ from belljar.confine.keeper import Keeper, refusal
 from belljar.errors import BelljarError
 from belljar.sandbox.applications import know
 from belljar.sandbox.asking import settings
-from belljar.sandbox.ending import did_not_start, plain
+from belljar.sandbox.ending import did_not_start
 from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from belljar.confine.appended import Appended
+    from belljar.confine.cgroup import Group
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
@@ -77,6 +78,8 @@ class Session:
         self._refusal: BelljarError | None = None
         self._go = -1
         self._appended: Appended
+        self._group: Group | None = None
+        self._grouped = ""
         self._unsealed = False
         self._output = 0
         self._held: list[tuple[Denial, Status]] = []
@@ -104,6 +107,8 @@ class Session:
         finally:
             if self._keeper is not None:
                 self._keeper.close()
+            if self._group is not None:
+                self._group.close()
             for fd in (go_out, self._go):
                 if fd >= 0:
                     os.close(fd)
@@ -116,6 +121,10 @@ class Session:
         from belljar.confine.words import tier_words
 
         facts = probe(self._cache)
+        if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(self._policy.require):
+            from belljar.confine import cgroup
+
+            self._group, self._grouped = cgroup.join(self._policy, keeper.pid)
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
@@ -172,9 +181,10 @@ class Session:
         from belljar.confine.status import enforce, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
+        from belljar.sandbox.opening import opening
         from belljar.sandbox.record import Record
 
-        receipt = status(self._policy, facts, inside(plan.runtime))
+        receipt = status(self._policy, facts, inside(plan.runtime), self._grouped)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
         record = None if directory is None else path_of(directory)
@@ -183,7 +193,12 @@ class Session:
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         if directory is not None:
             self._record = Record(open_writer(directory, self._policy.sync), self._run_id)
-            self._open_record(self._record, plan, full, receipt)
+            first = opening(self._policy, self._program, plan, full, receipt)
+            if self._policy.sinks:
+                from belljar.ledger.sinks import register
+
+                first["sinks"] = register(self._record.directory, self._policy.sinks, self._run_id)
+            self._record.start(first)
         judge = Judge(
             full,
             self._record,
@@ -192,32 +207,6 @@ class Session:
             collector.answer,
         )
         return judge, receipt
-
-    def _open_record(self, record: Record, plan: Plan, full: Policy, receipt: Status) -> None:
-        from belljar.policy import digest, explain, to_plain
-
-        rows = [[plain(text) for text in row] for row in explain(self._policy)]
-        body = {
-            "kind": "run",
-            "program": [self._program.kind, plain(self._program.target)],
-            "argv": [plain(a) for a in self._program.args],
-            "cwd": plain(self._program.cwd),
-            "python": plan.runtime.version,
-            "interpreter": plain(plan.runtime.program),
-            "policy": rows,
-            "policy-digest": digest(self._policy),
-            "effective": to_plain(full),  # what `belljar why` explains denials by
-            "mapped": [[plain(name) for name in pair] for pair in plan.mapped],
-            "tier": receipt.tier,
-            "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
-            "uid": os.geteuid(),
-            "pid": os.getpid(),
-        }
-        if self._policy.sinks:
-            from belljar.ledger.sinks import register
-
-            body["sinks"] = register(record.directory, self._policy.sinks, self._run_id)
-        record.start(body)
 
     def _follow(
         self, keeper: Keeper, collector: Collector, streams: Streams, judge: Judge, boot: bytes
@@ -236,6 +225,8 @@ class Session:
                 self._end("wall")
                 self._deadline = time.monotonic() + 10
                 left = 0
+            if self._group is not None and self._group.over():
+                self._end("cpu")
             wait = min(left, _NAP if quiet < _PATIENCE else _DOZE)
             if self._held:
                 wait = min(wait, _PAUSE)
@@ -359,6 +350,8 @@ class Session:
             raise self._refusal or did_not_start(self._exit)
         wall = time.monotonic() - self._started
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
+        if self._group is not None:
+            peak = max(peak, self._group.peak())
         usage = Usage(wall, user, system, peak, self._output, judge.events)
         signal = code & 0x7F
         if self._exit is None and not self._ended_by and wall > self._policy.limits.wall:
@@ -368,6 +361,8 @@ class Session:
         used_up = user + system >= self._policy.limits.cpu - 0.05
         if not self._ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
             ended = "cpu"
+        if self._group is not None and ended == "signal" and self._group.killed():
+            ended = "memory"
         status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
             ended, 128 + signal if signal else code >> 8
         )
