@@ -12,7 +12,6 @@ from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, network, sensitive
 from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
-from belljar.confine.programs import add_programs
 from belljar.confine.runtime import Runtime
 from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
@@ -98,7 +97,11 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
     waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
-    programs = add_programs(view, policy)
+    programs: list[str] = []
+    if any(grant.right == "run" for grant in policy.grants):
+        from belljar.confine.programs import add_programs
+
+        programs = add_programs(view, policy)
     processes = ""
     if policy.limits.processes > 1 and view.isolated and runtime.program not in programs:
         processes = "/belljar/processes.py"

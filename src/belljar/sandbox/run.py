@@ -16,9 +16,10 @@ import time
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
 from belljar.errors import BelljarError
+from belljar.sandbox import apart
 from belljar.sandbox.applications import know
 from belljar.sandbox.asking import settings
-from belljar.sandbox.ending import did_not_start
+from belljar.sandbox.ending import did_not_start, opening
 from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
 
@@ -77,7 +78,7 @@ class Session:
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
         self._go = -1
-        self._appended: Appended
+        self._appended: Appended | apart.Nothing
         self._group: Group | None = None
         self._grouped = ""
         self._unsealed = False
@@ -128,9 +129,7 @@ class Session:
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
-        from belljar.confine.appended import Appended
         from belljar.confine.distrust import remember, remember_roots
-        from belljar.confine.overlay import Overlays
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
 
@@ -140,8 +139,8 @@ class Session:
         with (
             Collector() as collector,
             Scratch(facts.tier, collector) as scratch,
-            Overlays(self._policy, facts.tier, self._run_id) as overlays,
-            Appended(self._policy, facts.tier, collector.directory) as self._appended,
+            apart.overlays(self._policy, facts.tier, self._run_id) as overlays,
+            apart.appended(self._policy, facts.tier, collector.directory) as self._appended,
         ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
@@ -164,9 +163,7 @@ class Session:
             missed = judge.malformed + sum(
                 f.kind not in ("vanished", "running") for f in collector.finish()
             )
-        from belljar.confine.planted import planted as written
-
-        planted = written(before, self._policy.grants, since)
+        planted = apart.planted(before, self._policy.grants, since)
         for path in planted:
             if self._cache is not None and path in before:
                 remember(self._cache, path)
@@ -181,7 +178,6 @@ class Session:
         from belljar.confine.status import enforce, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
-        from belljar.sandbox.opening import opening
         from belljar.sandbox.record import Record
 
         receipt = status(self._policy, facts, inside(plan.runtime), self._grouped)
