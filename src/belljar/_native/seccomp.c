@@ -267,6 +267,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     /* The kernel remembers calls that are always allowed and does not run the filter for them;
      * those with arguments to look at pay for every instruction before theirs: frequent first. */
     opens(&f, __NR_openat, 2);
+    send_calls(&f, plan);
     device_calls(&f, plan);
     memory_calls(&f);
     if (plan->tier == TIER_LANDLOCK)

@@ -56,6 +56,35 @@ static void option_level(struct filter *f, int level, const unsigned *options, s
     done(f, b);
 }
 
+/* Sending: looked at early, because what comes after a connection is most of what there is. */
+void send_calls(struct filter *f, const struct plan *plan)
+{
+    /* Where the datagram sockets are those of an empty network namespace, an address may be given:
+     * only granted ones lead anywhere. Without UDP grants there is nothing to send to. */
+    unsigned b = begin(f, __NR_sendto);
+    low(f, 3);
+    refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
+    if (plan->tier == TIER_LANDLOCK || !plan->n_datagrams) {
+        low(f, 4);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+        answer(f, ERRNO(EACCES));
+        high(f, 4);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+        answer(f, ERRNO(EACCES));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
+    done(f, b);
+    /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
+    static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
+    for (size_t i = 0; i < sizeof SENDING / sizeof *SENDING; i++) {
+        b = begin(f, SENDING[i].call);
+        low(f, SENDING[i].flags);
+        refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
+        answer(f, SECCOMP_RET_ALLOW);
+        done(f, b);
+    }
+}
+
 void network_calls(struct filter *f, const struct plan *plan)
 {
     /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
@@ -89,30 +118,6 @@ void network_calls(struct filter *f, const struct plan *plan)
     static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};
     for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
         on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
-    /* Where the datagram sockets are those of an empty network namespace, an address may be given:
-     * only granted ones lead anywhere. Without UDP grants there is nothing to send to. */
-    b = begin(f, __NR_sendto);
-    low(f, 3);
-    refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-    if (!isolated || !plan->n_datagrams) {
-        low(f, 4);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-        answer(f, ERRNO(EACCES));
-        high(f, 4);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-        answer(f, ERRNO(EACCES));
-    }
-    answer(f, SECCOMP_RET_ALLOW);
-    done(f, b);
-    /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
-    static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
-    for (size_t i = 0; i < sizeof SENDING / sizeof *SENDING; i++) {
-        b = begin(f, SENDING[i].call);
-        low(f, SENDING[i].flags);
-        refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-        answer(f, SECCOMP_RET_ALLOW);
-        done(f, b);
-    }
     /* A connected socket is the host's: only options that tune the connection itself, none that
      * turn it into another thing (fast open, ULP, repair) or act on the host (multicast, devices) */
     b = begin(f, __NR_setsockopt);

@@ -68,7 +68,7 @@ SAID = {
     "network": Said(
         "connecting, sending, listening, Unix sockets, netlink",
         "an empty network namespace; seccomp; Landlock where it knows TCP; granted "
-        "connections are made by the keeper",
+        "connections, listeners and datagrams are the keeper's",
         "audit events: denials with address and line",
     ),
     "processes": Said(
@@ -145,8 +145,8 @@ SAID = {
         "the guest's own modules are made without them",
     ),
     "connections": Said(
-        "the number of granted connections",
-        "none",
+        "the number of connections at a time, made and accepted",
+        "the keeper makes, accepts and counts them; stated where some are granted",
         "none",
     ),
     "os-info": Said(
