@@ -98,7 +98,12 @@ class Host:
             "system-v": [
                 Path(f"/proc/sysvipc/{n}").read_text().count("\n") for n in ("shm", "sem", "msg")
             ],
-            "shared-memory": sorted(os.listdir("/dev/shm")),
+            # not those of other programs that run meanwhile, Belljar's own hosts among them
+            "shared-memory": [
+                name
+                for name in sorted(os.listdir("/dev/shm"))
+                if not name.startswith(("belljar-", "sem.", "psm_"))
+            ],
             "devices": sorted(os.listdir("/sys/class/net")),
             "cgroup": Path("/proc/self/cgroup").read_text(),
             "modules": Path("/proc/sys/kernel/tainted").read_text(),

@@ -47,13 +47,6 @@ def loopback():
     facts["port"] = s.getsockname()[1]
 
 
-def shared():
-    path = f"/dev/shm/belljar-{P['nonce']}"
-    with open(path, "wb") as file:
-        file.write(b"shared")
-    undo.append(lambda: os.unlink(path))
-
-
 def system_v():
     key = libc.shmget(int(P["nonce"]) % 10**9, 4096, 0o1666)
     if key >= 0:
@@ -79,19 +72,30 @@ facts = {
     "temporary": temporary.name,
     "address": ctypes.addressof(room),
 }
-for deed in (abstract, by_path, loopback, shared, system_v, queue):
+for deed in (abstract, by_path, loopback, system_v, queue):
     attempt(deed)
 with open(P["out"] + "/neighbour.part", "w") as file:
     json.dump(facts, file)
 os.rename(P["out"] + "/neighbour.part", P["out"] + "/neighbour.json")
-while True:
-    ready, _, _ = select.select([sys.stdin, *giving, *kept], [], [])
-    if sys.stdin in ready:
-        break
-    for one in ready:
-        peer, _ = one.accept()
-        if one in giving:  # outside it has what the guest of a sandbox has not: the secret
-            socket.send_fds(peer, [b"here"], [os.open(P["secret"], os.O_RDONLY)])
-        kept.append(peer) if one in giving else print("EFFECT", flush=True)
-for deed in undo:
-    attempt(deed)
+
+
+def serve():
+    while True:
+        ready, _, _ = select.select([sys.stdin, *giving, *kept], [], [])
+        if sys.stdin in ready:
+            return
+        for one in ready:
+            peer, _ = one.accept()
+            if one in giving:  # outside it has what the guest of a sandbox has not: the secret
+                socket.send_fds(peer, [b"here"], [os.open(P["secret"], os.O_RDONLY)])
+                peers.append(peer)
+            else:
+                print("EFFECT", flush=True)
+
+
+peers = []
+try:
+    serve()
+finally:
+    for deed in undo:
+        attempt(deed)
