@@ -162,7 +162,7 @@ def test_what_is_not_full_does_not_start_when_required(tier: Tier) -> None:
     assert f"cannot protect {names[tier.kind]}:".encode() in err
 
 
-def test_granted_connections_need_what_the_receipt_says(tier: Tier) -> None:
+def test_granted_connections_are_made_on_every_tier(tier: Tier) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -183,14 +183,8 @@ def test_granted_connections_need_what_the_receipt_says(tier: Tier) -> None:
         code = f"import socket; socket.create_connection(('127.0.0.1', {port})).sendall(b'x')"
         process = tier.start("run", "--connect", f"127.0.0.1:{port}", "-c", code)
         _, err = process.communicate(timeout=30)
-        if tier.kind == "landlock":
-            listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)
-    if tier.kind == "landlock":
-        assert (process.returncode, heard) == (125, [])
-        assert b"cannot protect network:" in err
-    else:
-        assert (process.returncode, heard) == (0, [b"x"]), err
+    assert (process.returncode, heard) == (0, [b"x"]), err
 
 
 def test_a_grant_is_read_and_written_as_its_owner(tier: Tier) -> None:

@@ -208,11 +208,12 @@ _Noreturn void init_main(struct plan *plan, int sync)
     become_guest_user(plan);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) /* changing user cleared it */
         fail("init", errno, "pdeathsig");
-    if (plan->tier != TIER_LANDLOCK && sethostname("belljar", 7) < 0)
-        fail("namespaces", errno, "sethostname");
     enter_new_root(plan);
     static int trees[MAX_VIEWS];
     receive_trees(sync, plan, trees);
+    const char *name = plan->host_name ? plan->host_name : "belljar";
+    if (plan->tier != TIER_LANDLOCK && sethostname(name, strlen(name)) < 0)
+        fail("namespaces", errno, "sethostname");
     open_datagrams(plan, give_datagrams);
     build_view(plan, trees);
     if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

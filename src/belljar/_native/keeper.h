@@ -60,7 +60,7 @@ struct plan {
     unsigned connections; /* at a time, made and accepted */
     struct local locals[MAX_LOCALS];
     size_t n_locals;
-    const char *cwd, *program;
+    const char *cwd, *program, *host_name;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
     const char *canary;            /* probe: a host directory with things to reach for */

@@ -165,6 +165,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
         new_address(p->binds, &p->n_binds, MAX_BINDS, w, IPPROTO_TCP);
     } else if (!strcmp(name, "accept-from")) {
         new_address(p->peers, &p->n_peers, MAX_ADDRESSES, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "host-name")) {
+        p->host_name = word(w);
     } else if (!strcmp(name, "connections")) {
         p->connections = (unsigned)number(w);
     } else if (!strcmp(name, "local")) {

@@ -6,9 +6,7 @@ from belljar.errors import PolicyError
 from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
-NOT_YET = frozenset(
-    ("net-info",)
-)  # fmt: skip
+NOT_YET: frozenset[str] = frozenset()
 
 
 def check(policy: Policy) -> None:
@@ -73,7 +71,6 @@ def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
             bool(policy.accept_from) and all(g.right != "bind" for g in policy.grants),
             "nothing is listened on; grant bind",
         ),
-        ("network.net-info", policy.net_info, "network facts are always withheld"),
         ("protections", bool(policy.protections), "no extension declares protections"),
     )
 

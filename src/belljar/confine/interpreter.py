@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from belljar.confine.modules import Named
 from belljar.confine.view import View
 from belljar.model import Policy
@@ -42,7 +44,7 @@ def settings(policy: Policy, named: Named) -> dict[str, object]:
 def _machine(policy: Policy) -> dict[str, object]:
     """Facts that a policy gives: as many processors as processes, the memory it may have."""
     return {
-        "uname": list(UNAME),
+        "uname": [UNAME[0], os.uname().nodename if policy.net_info else UNAME[1], *UNAME[2:]],
         "cpus": policy.limits.processes,
         "pages": policy.limits.memory // _PAGE,
     }

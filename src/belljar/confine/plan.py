@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
-from belljar.confine import interpreter, modules, network, sensitive
+from belljar.confine import interpreter, modules, netinfo, network, sensitive
 from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime
@@ -77,7 +77,7 @@ def make(
     net = network.plan(policy, view.isolated)
     _furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
-    view.file("/etc/hosts", net.hosts)
+    told = netinfo.show(view, policy, net)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel)
@@ -142,7 +142,7 @@ def make(
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules() + requests
     words += limits(policy, tier)
-    words += net.words
+    words += (*net.words, *told)
     if view.isolated:
         words += ("allow", "metadata")
     if policy.limits.processes > 1 or programs:

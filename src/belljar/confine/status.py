@@ -15,7 +15,7 @@ from belljar.model import Policy, Protection, Status
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
-         "block", "bytecode", "builtins", "connections", "os-info", "rules", "record",
+         "block", "bytecode", "builtins", "connections", "net-info", "os-info", "rules", "record",
          "overlay")  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: 
         ),
         *_builtins(policy),
         *_connections(policy),
+        _net_info(policy, isolated),
         Protection(
             "os-info", "none", "" if policy.os_info else "neutral answers in Python (a window)",
             "granted by the policy" if policy.os_info else "C code asks the kernel and the CPU",
@@ -258,6 +259,21 @@ def _record(policy: Policy) -> Protection:
         by += f"; {', '.join(policy.must_log)} wait until the ledger has them"
     why = "a window: native code in the guest can silence it"
     return Protection("record", "partial", by, why)
+
+
+def _net_info(policy: Policy, isolated: bool) -> Protection:
+    if policy.net_info:
+        return Protection("net-info", "none", "", "granted by the policy")
+    if not isolated:
+        return Protection(
+            "net-info", "partial", "seccomp: no netlink, no interface requests; Landlock",
+            "the kernel tells the host's name to whoever asks",
+        )  # fmt: skip
+    by = "network and host-name namespaces of its own, no procfs"
+    if any(g.target.startswith("tcp:") for g in policy.grants if g.right in ("connect", "bind")):
+        why = "a granted connection tells the host's own address"
+        return Protection("net-info", "partial", by, why)
+    return Protection("net-info", "full", by)
 
 
 def _talks(policy: Policy) -> str:

@@ -149,6 +149,11 @@ SAID = {
         "the keeper makes, accepts and counts them; stated where some are granted",
         "none",
     ),
+    "net-info": Said(
+        "the host's name, interfaces, routes and resolver",
+        "namespaces with a name and interfaces of their own; no netlink, no interface requests",
+        "neutral files",
+    ),
     "os-info": Said(
         "the kernel's version, CPU and memory facts",
         "none",

@@ -45,7 +45,6 @@ def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
     [
         ("files.names", {"names": "hidden"}),
         ("network.accept-from", {"accept_from": ("10.0.0.0/8",)}),
-        ("network.net-info", {"net_info": True}),
         ("protections", {"protections": ("x",)}),
     ],
 )

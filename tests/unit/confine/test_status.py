@@ -30,7 +30,8 @@ def levels(policy: Policy, seen: Facts) -> dict[str, str]:
 @pytest.mark.parametrize("tier", ["root", "user"])
 def test_with_namespaces_these_are_full_and_no_others(tier: str) -> None:
     found = levels(Policy(), facts(tier))
-    assert {n for n, level in found.items() if level == "full"} == FULL | {"threads", "extensions"}
+    more = {"threads", "extensions", "net-info"}
+    assert {n for n, level in found.items() if level == "full"} == FULL | more
     assert found["names"] == "partial"
 
 
@@ -170,6 +171,14 @@ def test_granted_connections_are_full_on_every_tier() -> None:
     assert levels(policy, facts("user"))["connections"] == "full"
     assert levels(policy, facts("landlock"))["network"] == "full"
     assert "connections" not in levels(Policy(), facts())
+
+
+def test_what_a_guest_is_told_of_the_network() -> None:
+    granted = Policy(grants=(Grant("connect", "tcp:1.2.3.4:5", "--connect"),))
+    assert levels(Policy(), facts("user"))["net-info"] == "full"
+    assert levels(granted, facts("user"))["net-info"] == "partial"
+    assert levels(Policy(), facts("landlock"))["net-info"] == "partial"
+    assert levels(Policy(net_info=True), facts("user"))["net-info"] == "none"
 
 
 @pytest.mark.parametrize(
