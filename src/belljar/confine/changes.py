@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from belljar.confine.remove import DEEPEST, close_own, open_directory, open_own
+from belljar.confine.remove import DEEPEST, close_own, newer_beneath, open_directory, open_own
 from belljar.confine.sensitive import obeyed
 from belljar.model import Value
 
@@ -81,7 +81,7 @@ class _Walker:
         if opaque and host is not None:
             for name in sorted(set(os.listdir(host)) - set(names)):
                 gone = os.stat(name, dir_fd=host, follow_symlinks=False)
-                yield self._deleted(path + name, gone), Here(upper, host, name, gone, gone)
+                yield self._deleted(path + name, gone, host), Here(upper, host, name, gone, gone)
         for name in names:
             stat = os.stat(name, dir_fd=upper, follow_symlinks=False)
             was = _look(name, host)
@@ -89,7 +89,8 @@ class _Walker:
             kind = stat.st_mode & 0o170000
             if kind == _DEVICE and stat.st_rdev == 0:
                 if was is not None:
-                    yield self._deleted(path + name, was), here
+                    assert host is not None
+                    yield self._deleted(path + name, was, host), here
             elif kind == _FOLDER:
                 yield from self._folder(here, path + name, depth, opaque)
             elif kind == _FILE:
@@ -99,10 +100,11 @@ class _Walker:
             else:
                 yield Change("refused", path + name, _KINDS[kind], "is never taken over"), here
 
-    def _deleted(self, path: str, was: os.stat_result) -> Change:
+    def _deleted(self, path: str, was: os.stat_result, host: int) -> Change:
         what = _KINDS[was.st_mode & 0o170000]
         detail = "with all beneath it" if what == "directory" else ""
-        return Change("deleted", path, what, detail, 0, self._later(was), obeyed(path))
+        later = newer_beneath(host, path.rpartition("/")[2], self._started)
+        return Change("deleted", path, what, detail, 0, later, obeyed(path))
 
     def _folder(
         self, here: Here, path: str, depth: int, hidden: bool
@@ -123,7 +125,7 @@ class _Walker:
             if was is None or not folder:
                 detail = "" if was is None else f"instead of a {_KINDS[was.st_mode & 0o170000]}"
                 kind = "added" if was is None else "changed"
-                later = was is not None and self._later(was)
+                later = self._later(here)
                 yield Change(kind, path, "directory", detail, mode, later, obeyed(path)), here
             try:
                 child = _enter(here.name, here.host)
@@ -163,7 +165,7 @@ class _Walker:
                 return
         if kind == "added" and mode & 0o111:
             details.append("executable")
-        later = was is not None and self._later(was)
+        later = self._later(here)
         yield Change(kind, path, "file", ", ".join(details), mode, later, runs), here
 
     def _same(self, here: Here) -> bool:
@@ -197,11 +199,13 @@ class _Walker:
         kind, detail = "added" if was is None else "changed", f"-> {target}"
         if not self._links and leads_out(path, target):
             kind, detail = "refused", f"-> {target}, which leads out of the directory"
-        later = was is not None and self._later(was)
-        yield Change(kind, path, "link", detail, 0, later, obeyed(path)), here
+        yield Change(kind, path, "link", detail, 0, self._later(here), obeyed(path)), here
 
-    def _later(self, was: os.stat_result) -> bool:
-        return was.st_ctime_ns >= self._started
+    def _later(self, here: Here) -> bool:
+        """Whether what this would replace was changed since: a directory with all beneath it."""
+        if here.was is None or here.host is None:
+            return False
+        return newer_beneath(here.host, here.name, self._started)
 
 
 def leads_out(path: str, target: str) -> bool:

@@ -48,6 +48,30 @@ def close_own(fd: int, mode: int) -> None:
         os.close(fd)
 
 
+def newer_beneath(parent: int, name: str, since: int, most: int = 20_000) -> bool:
+    """Whether anything in the directory `name` in `parent`, or it, changed at `since` (nanoseconds
+    since 1970) or later. True, to be safe, where it cannot be read or has more than `most` entries.
+    """
+    try:
+        return _newer(parent, name, since, [most], 0)
+    except OSError:
+        return True
+
+
+def _newer(parent: int, name: str, since: int, left: list[int], depth: int) -> bool:
+    stat = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    left[0] -= 1
+    if stat.st_ctime_ns >= since or left[0] < 0 or depth > DEEPEST:
+        return True
+    if stat.st_mode & 0o170000 != 0o040000:
+        return False
+    fd = open_directory(name, parent)
+    try:
+        return any(_newer(fd, entry, since, left, depth + 1) for entry in os.listdir(fd))
+    finally:
+        os.close(fd)
+
+
 def remove_beneath(parent: int, name: str, *, ours: bool = False) -> None:
     """Remove `name` in `parent` and all beneath it: all of it, where it is `ours`.
 

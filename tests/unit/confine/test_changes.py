@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,23 @@ def test_what_the_host_changed_later_is_marked(made: Made) -> None:
     made.about(1)
     with Pending(find("0a")) as pending:
         assert [change.later for change in pending.changes()] == [True]
+
+
+def test_what_the_host_changed_in_a_directory_that_goes_is_marked_too(made: Made) -> None:
+    for name in ("a", "b"):
+        (made.host / name / "deep").mkdir(parents=True)
+        (made.host / name / "deep/file").write_text("x")
+    whiteout(made.upper / "a")
+    (made.upper / "b").write_text("a file now")
+    time.sleep(0.05)  # the clock of files has coarse ticks
+    made.about(time.time_ns())
+    with Pending(find("0a")) as pending:
+        assert [change.later for change in pending.changes()] == [False, False]
+    time.sleep(0.05)
+    for name in ("a", "b"):
+        (made.host / name / "deep/file").write_text("mine")
+    with Pending(find("0a")) as pending:
+        assert [change.later for change in pending.changes()] == [True, True]
 
 
 def test_the_same_content_again_is_no_change(made: Made) -> None:
