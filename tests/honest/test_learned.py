@@ -16,6 +16,7 @@ __all__ = ["port", "root", "web"]  # fixtures
 UNTOLD = {
     "environment": ["--env", "GREETING", "--env", "PASSED"],  # reads raise no event
     "sort_by_program": ["--read", "{data}"],  # read by the program that is started
+    "pickles": ["--bytecode"],  # events do not tell whether the library makes code, or who uses it
     "shell_pipeline": ["--run", "/usr/bin/tr"],  # started by a shell, which is not Python
 }
 

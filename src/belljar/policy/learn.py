@@ -53,6 +53,7 @@ class Learner:
         self.overflow = 0
         self.untold = 0
         self._tls = False
+        self._code = False  # it was refused to make code by hand
 
     def started(self, pid: int) -> None:
         """A Python started there: what it does before its program begins is its own affair."""
@@ -68,6 +69,7 @@ class Learner:
         if self._times is None:
             self._times = event.time, event.time
         self._times = self._times[0], max(self._times[1], event.time)
+        self._code |= denied and event.right == "code"
         self._tls |= event.name == "import" and event.target == "ssl"
         needed = targets(event)
         if self._base is not None and not denied:
@@ -262,9 +264,12 @@ class Learner:
         stdin = base.stdin
         if stdin == "null" and (self.reads_input or self._asked_input.count):
             stdin, given["process.stdin"] = "inherit", "learned"
+        if self._code:
+            given["modules.bytecode"] = "learned"
         done: Policy = base.replace(
-            grants=kept + new, limits=limits, stdin=stdin, given=tuple(given.items())
-        )
+            grants=kept + new, limits=limits, stdin=stdin, given=tuple(given.items()),
+            bytecode=base.bytecode or self._code,
+        )  # fmt: skip
         return done
 
     def _notes(self, left: dict[tuple[str, str], str]) -> list[str]:

@@ -289,3 +289,12 @@ def test_names_that_hold_secrets_or_are_obeyed_are_known() -> None:
     assert is_obeyed("/home/me/.bashrc", ())
     assert is_obeyed("/etc/motd", ())
     assert not is_obeyed("/srv/a", (".git",))
+
+
+def test_code_that_was_refused_is_learned_and_code_that_was_seen_is_not() -> None:
+    for denied in (True, False):
+        learner = Learner(facts())
+        learner.add(event("marshal.loads", b"N").replace(right="code"), denied=denied)
+        learned = learner.finish()
+        assert learned.policy.bytecode is denied
+        assert ("bytecode = true" in to_toml(learned, "/srv", ())) is denied
