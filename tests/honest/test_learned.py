@@ -17,6 +17,7 @@ UNTOLD = {
     "environment": ["--env", "GREETING", "--env", "PASSED"],  # reads raise no event
     "sort_by_program": ["--read", "{data}"],  # read by the program that is started
     "pickles": ["--bytecode"],  # events do not tell whether the library makes code, or who uses it
+    "net_own_server": ["--bind", "127.0.0.1:0", "--connect", "127.0.0.1:*"],  # any port
     "shell_pipeline": ["--run", "/usr/bin/tr"],  # started by a shell, which is not Python
 }
 

@@ -49,9 +49,9 @@ def show(view: View, policy: Policy, net: Net) -> list[str]:
     except OSError:
         pass  # no sysfs on this machine
     for path in wanted:
-        text = _read(path)
-        if text is not None:
-            view.file(path, text)
+        found = _read(path)
+        if found is not None:
+            view.file(path, found)
     for path in ("/proc/net", "/sys/class/net"):
         view.allow(path, "rl")
     return ["host-name", os.uname().nodename]
