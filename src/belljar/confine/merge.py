@@ -13,7 +13,7 @@ import os
 
 from belljar.confine.changes import MOST, Change, walk
 from belljar.confine.overlay import remove, root
-from belljar.confine.remove import close_own, open_own, remove_beneath
+from belljar.confine.remove import close_own, open_directory, open_own, remove_beneath
 from belljar.errors import BelljarError
 from belljar.model import Value
 
@@ -187,22 +187,32 @@ def _apply(change: Change, here: Here) -> None:
     if change.kind == "deleted":
         remove_beneath(here.host, here.name)
     elif change.kind in ("mode", "end"):
-        _set_mode(here.host, here.name, change.mode)
+        if not _set_mode(here.host, here.name, change.mode):
+            _put(change, here, here.host)
     elif change.what == "directory":
         if here.was is not None:
             remove_beneath(here.host, here.name)
         os.mkdir(here.name, 0o700, dir_fd=here.host)
-        _own(here.host, here, here.name)
+        made = open_directory(here.name, here.host)  # no file that was put there meanwhile
+        try:
+            _own(here.host, here, made)
+        finally:
+            os.close(made)
     else:
         _put(change, here, here.host)
 
 
-def _set_mode(host: int, name: str, mode: int) -> None:
+def _set_mode(host: int, name: str, mode: int) -> bool:
+    """False, and nothing done, for a file that has another name: that may lie outside."""
     pinned = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=host)
     try:
-        if os.fstat(pinned).st_mode & 0o170000 == 0o120000:
+        stat = os.fstat(pinned)
+        if stat.st_mode & 0o170000 == 0o120000:
             raise OSError(40, "became a link")
+        if stat.st_mode & 0o170000 != 0o040000 and stat.st_nlink > 1:
+            return False
         os.chmod(f"/proc/self/fd/{pinned}", mode)
+        return True
     finally:
         os.close(pinned)
 

@@ -145,6 +145,22 @@ def test_a_link_of_the_host_is_replaced_and_never_followed(made: Made, tmp_path:
     assert not (made.host / "gone").is_symlink()
 
 
+def test_a_file_with_a_second_name_is_replaced_and_not_written(made: Made, tmp_path: Path) -> None:
+    for name in ("text", "mode"):
+        (tmp_path / name).write_text("same")
+        (tmp_path / name).chmod(0o644)
+        os.link(tmp_path / name, made.host / name)
+    (made.upper / "text").write_text("guest's")
+    (made.upper / "mode").write_text("same")
+    (made.upper / "mode").chmod(0o777)
+    made.merge()
+    for name in ("text", "mode"):
+        assert (tmp_path / name).read_text() == "same"
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
+    assert (made.host / "text").read_text() == "guest's"
+    assert (made.host / "mode").stat().st_mode & 0o777 == 0o777
+
+
 def test_a_directory_that_becomes_a_link_while_merging_is_not_entered(
     made: Made, tmp_path: Path
 ) -> None:
