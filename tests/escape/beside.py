@@ -16,7 +16,9 @@ FLAGS = ("--stdin", "inherit", "--import", "ctypes", "--wall", "30s", "--quiet",
 
 
 @contextmanager
-def neighbour(stage: Stage, case: dict, run: list[str], env: dict[str, str]) -> Iterator[list[str]]:
+def neighbour(
+    stage: Stage, case: dict, run: list[str], env: dict[str, str], identity: dict
+) -> Iterator[list[str]]:
     """Lives while the body runs; the list then has the lines that it printed. `run` are the words
     that start a sandbox, or none."""
     said: list[str] = []
@@ -35,6 +37,7 @@ def neighbour(stage: Stage, case: dict, run: list[str], env: dict[str, str]) -> 
         env=env,
         cwd=folder,
         text=True,
+        **identity,
     )
     try:
         facts = Path(out) / "neighbour.json"

@@ -171,6 +171,10 @@ class Stage:
                 for n in ("tcp", "udp", "granted", "full", "unix", "abstract", "fifo")
             },
         }
+        self.look()
+
+    def look(self) -> None:
+        """What is there now is how it was before the attack."""
         self._before = self._fingerprint()
 
     def fill(self, text: str) -> str:

@@ -10,6 +10,7 @@ A case is a directory with `attack.py` and `case.toml`:
   wall            the window is not asked: only `no effect` is promised, and no denial is expected
   ended, status   how the run ends (`exit`, 0); `*` and -1: however it does
   neighbour       another guest is alive meanwhile (neighbour.py): what it says it suffered counts
+  row             the row of the truth table that it is about, where that is less than full on some tier
   then            words of a second `belljar`, run afterwards in both halves
 """
 
@@ -29,6 +30,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from beside import neighbour
+from elsewhere import NAME, Tier, move, open_by_design, tier
 from needs import lacks
 from stage import Stage
 
@@ -71,6 +73,7 @@ KEYS = {
     "terminal",
     "may-refuse",
     "neighbour",
+    "row",
 }
 COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
 TERMINAL = (
@@ -148,7 +151,7 @@ def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Don
     """Run to the end, kill what is left of it, and look at the stage."""
     secret, before = os.open(stage.secret, os.O_RDONLY), time.monotonic()
     slave = -1
-    more: dict = {"stdin": subprocess.DEVNULL}
+    more: dict = {"stdin": subprocess.DEVNULL, **case.get("identity", {})}
     if case.get("inherit"):
         more["pass_fds"] = (secret,)
     if case.get("terminal"):
@@ -157,7 +160,7 @@ def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Don
         argv = [sys.executable, "-I", "-S", "-c", TERMINAL, *argv]
     cwd = Path(stage.fill(case.get("cwd", str(stage.root / "work"))))
     run = argv[: argv.index("run") + 1] if "run" in argv else []
-    with neighbour(stage, case, run, env) as said:
+    with neighbour(stage, case, run, env, case.get("identity", {})) as said:
         process, out, err = communicate(argv, cwd, env, stage, more)
     out += "".join(f"\n{line}" for line in said).encode()
     done = Done(process.returncode, out, err, time.monotonic() - before)
@@ -242,6 +245,13 @@ BOTH = [pytest.param(c, (c, p), id=f"{c.name}-{p}") for c in CASES for p in plac
 ONCE = [pytest.param(c, (c, "var"), id=c.name) for c in CASES]
 
 
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Tier | None]:
+    with tier() as found:
+        yield found
+
+
+@pytest.mark.skipif(bool(NAME), reason="outside is no tier")
 @pytest.mark.parametrize(("folder", "stage"), ONCE, indirect=["stage"])
 def test_the_attack_works_where_nothing_holds_it(
     folder: Path, stage: Stage, env: dict[str, str]
@@ -266,9 +276,12 @@ def test_the_attack_works_where_nothing_holds_it(
 
 @pytest.mark.parametrize(("folder", "stage"), BOTH, indirect=["stage"])
 def test_the_attack_has_no_effect_in_a_sandbox(
-    folder: Path, stage: Stage, env: dict[str, str], tmp_path: Path
+    folder: Path, stage: Stage, env: dict[str, str], tmp_path: Path, elsewhere: Tier | None
 ) -> None:
     case = read_case(folder)
+    if elsewhere:
+        no_effect_there(case, stage, elsewhere)
+        return
     ledger, entries = ready(stage, case, env)
     result = Path(stage.fill(case.get("result", str(tmp_path / "result.json"))))
     flags = [stage.fill(flag) for flag in case["flags"]]
@@ -296,6 +309,22 @@ def test_the_attack_has_no_effect_in_a_sandbox(
         return
     assert bool(outcome["missed"]) == case.get("missed", False)
     check_denials(case, stage, outcome, ledger, done, env)
+
+
+def no_effect_there(case: dict, stage: Stage, where: Tier) -> None:
+    """The half inside, on another tier: whatever it says, it does nothing."""
+    if open_by_design(case):
+        pytest.skip(open_by_design(case))
+    move(stage, where)
+    env = {**where.env, "BELLJAR_TEST_SECRET": stage.token}
+    flags = [stage.fill(flag) for flag in case["flags"]]
+    script = str(stage.root / "work/attack.py")
+    words = ["--ledger", "none", "--quiet", *flags, script, *facts(stage, case)]
+    more = {**case, "identity": where.identity}
+    done = start([*where.command(), "run", *words], stage, more, env)
+    if done.status == 125:
+        return  # what cannot be protected there does not start
+    assert done.effects == {}, f"{done.stdout}\n{done.stderr}"
 
 
 def check_denials(
