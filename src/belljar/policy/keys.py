@@ -53,7 +53,7 @@ KEYS: Final = (
     Key("modules", "block", "names", "modules it may not import, whatever else is granted"),
     Key("modules", "extensions", "choice", "which C modules may be loaded",
         ("stdlib", "named", "all")),
-    Key("modules", "bytecode", "bool", "load .pyc files from granted paths"),
+    Key("modules", "bytecode", "bool", "load .pyc files from granted paths, make code by hand"),
     Key("modules", "builtins", "builtins", "which builtins it has: all, safe, bare or names",
         ("all", "safe", "bare")),
     Key("process", "run", "programs", "programs it may execute"),
