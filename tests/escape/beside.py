@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -30,15 +31,19 @@ def neighbour(
     words = [sys.executable]
     if run:
         words = [*run, *FLAGS, "--read", out, "--write", out]
+    reading, writing = os.pipe()
+    if identity:
+        os.fchown(reading, identity["user"], identity["group"])  # who may open it anew
     process = subprocess.Popen(
         [*words, "neighbour.py", json.dumps(stage.facts)],
-        stdin=subprocess.PIPE,
+        stdin=reading,
         stdout=subprocess.PIPE,
         env=env,
         cwd=folder,
         text=True,
         **identity,
     )
+    os.close(reading)
     try:
         facts = Path(out) / "neighbour.json"
         while not facts.exists():
@@ -46,4 +51,5 @@ def neighbour(
             time.sleep(0.01)
         yield said
     finally:
+        os.close(writing)
         said += process.communicate(timeout=20)[0].splitlines()

@@ -1,8 +1,8 @@
 """The suite on another tier than this process's own: `BELLJAR_ESCAPE_TIER=user|landlock|container`.
 
 Only the sandboxed half runs there, and only its effect is looked at: words and denials are compared
-on the tier that one has anyway. A case that is about a row which is less than full on some tier says
-so with `row`, and runs where the truth table calls it full.
+on the tier that one has anyway. A case about a row that is less than full on some tier says so with
+`row`, and runs where the truth table calls it full.
 """
 
 from __future__ import annotations

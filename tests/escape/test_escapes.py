@@ -10,7 +10,7 @@ A case is a directory with `attack.py` and `case.toml`:
   wall            the window is not asked: only `no effect` is promised, and no denial is expected
   ended, status   how the run ends (`exit`, 0); `*` and -1: however it does
   neighbour       another guest is alive meanwhile (neighbour.py): what it says it suffered counts
-  row             the row of the truth table that it is about, where that is less than full on some tier
+  row             the row of the truth table that it is about, if that is not full on every tier
   then            words of a second `belljar`, run afterwards in both halves
 """
 
@@ -157,7 +157,7 @@ def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Don
     if case.get("terminal"):
         master, slave = pty.openpty()
         more["stdin"] = slave
-        argv = [sys.executable, "-I", "-S", "-c", TERMINAL, *argv]
+        argv = [case.get("python", sys.executable), "-I", "-S", "-c", TERMINAL, *argv]
     cwd = Path(stage.fill(case.get("cwd", str(stage.root / "work"))))
     run = argv[: argv.index("run") + 1] if "run" in argv else []
     with neighbour(stage, case, run, env, case.get("identity", {})) as said:
@@ -320,7 +320,7 @@ def no_effect_there(case: dict, stage: Stage, where: Tier) -> None:
     flags = [stage.fill(flag) for flag in case["flags"]]
     script = str(stage.root / "work/attack.py")
     words = ["--ledger", "none", "--quiet", *flags, script, *facts(stage, case)]
-    more = {**case, "identity": where.identity}
+    more = {**case, "identity": where.identity, "python": where.python}
     done = start([*where.command(), "run", *words], stage, more, env)
     if done.status == 125:
         return  # what cannot be protected there does not start

@@ -4,8 +4,8 @@ Each file of `programs/` says in its first comments: `flags` of `belljar run`, `
 `env`, `status`, `form` (module or code instead of a script), what it `prints`, and `stderr: same`
 where standard error is compared, too. `{data}`, `{out}`, `{port}` (an echo service) and `{http}`
 (a web server) are the test's own. `needs` are modules that must be installed, `denials: some` says
-that it may ask for what it can do without. Programs of `heavy/` have dependencies of their own (`pip
-install --group honest`) and run with `BELLJAR_HONEST=heavy`.
+that it may ask for what it can do without. Programs of `heavy/` have dependencies of their own
+(`pip install --group honest`) and run with `BELLJAR_HONEST=heavy`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@ from arms import P, any_works, attempt, in4, native
 
 
 def in6(port, host):
-    return struct.pack("=H", 10) + struct.pack("!HI", port, 0) + socket.inet_pton(10, host) + bytes(4)
+    return (
+        struct.pack("=H", 10) + struct.pack("!HI", port, 0) + socket.inet_pton(10, host) + bytes(4)
+    )
 
 
 def connect(family, address):
