@@ -348,7 +348,7 @@ def usage() -> str:
         "Sizes: 256M, 1GiB. Times: 500ms, 5s, 2m. Streams: a word or a path.",
     ]
     if NOT_YET:
-        lines.append("What is marked (not yet) refuses to start: no wall enforces it in this version.")
+        lines.append("(not yet) refuses to start: no wall enforces it in this version.")
     section = ""
     for key in KEYS:
         if key.section != section:
