@@ -59,6 +59,11 @@ prove: $(VENV)/.demo ## the catalogue of events against CPython's own tests, on 
 	@$(BIN)/python tools/prove --to out/prove --figures tools/prove/figures.json \
 	    $$(tools/pythons.sh | sed 's/^[^ ]* /--python /')
 	@$(BIN)/python tools/catalogue_page.py > docs/catalogue.md
+	@$(BIN)/python fuzz/syscalls.py --minutes 10
+	@$(BIN)/python bench/scale.py --alive 1000 --sequence 20000
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test --group honest
+	@BELLJAR_HONEST=heavy $(BIN)/python -m pytest -q tests/honest
+	@for tier in user landlock container; do BELLJAR_ESCAPE_TIER=$$tier $(BIN)/python -m pytest -q tests/escape || exit 1; done
 
 clean: ## remove what was built
 	@rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

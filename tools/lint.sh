@@ -12,7 +12,7 @@ for file in src/belljar/_native/*.c; do
     # shellcheck disable=SC2086
     case $(basename "$file") in
     module.c | frames.c | inside.c | reply.c | unpack.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
-    keeper.c | plan.c | namespaces.c | mounts.c | init.c | landlock.c | seccomp.c | seccomp_network.c | limits.c | connect.c | probe.c) set -- -D_GNU_SOURCE ;;
+    keeper.c | plan.c | namespaces.c | mounts.c | overlay.c | init.c | landlock.c | seccomp.c | seccomp_network.c | limits.c | guest.c | network.c | connect.c | local.c | listen.c | count.c | datagram_net.c | datagrams.c | probe.c) set -- -D_GNU_SOURCE ;;
     *) set -- ;;
     esac
     # shellcheck disable=SC2086

@@ -176,6 +176,7 @@ class Policy(Value):
     grants: tuple[Grant, ...] = ()
     limits: Limits = Limits()
     names: str = "auto"
+    overlay: tuple[str, ...] = ()
     net_info: bool = False
     block: tuple[str, ...] = ()
     extensions: str = "stdlib"

@@ -75,10 +75,10 @@ def test_what_a_run_was_denied_is_added_to_its_policy_and_marked(
 
 def test_an_older_run_is_named_by_its_id(belljar: Callable, here: Path) -> None:
     ledger = ["--ledger", here / "ledger"]
-    first = belljar("run", *ledger, "-c", "open('/etc/hostname')", result=True, cwd=here)
+    first = belljar("run", *ledger, "-c", "open('/etc/profile')", result=True, cwd=here)
     belljar("run", *ledger, "-c", "pass", cwd=here)
     learned = belljar("learn", "--record", *ledger, "--run", first.result["run"][:8], cwd=here)
-    assert tomllib.loads(learned.stdout)["files"] == {"read": ["/etc/hostname"]}
+    assert tomllib.loads(learned.stdout)["files"] == {"read": ["/etc/profile"]}
     nothing = belljar("learn", "--record", *ledger, "--run", "0123456789", cwd=here)
     assert (nothing.status, nothing.stdout) == (1, "")
     assert "has no run 0123456789" in nothing.stderr

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from belljar.cli import doctor
-from belljar.confine.probe import TIERS, Facts
-from belljar.confine.status import MUST_BE_FULL, NAMES, enforce, status
-from belljar.errors import Unenforceable
+from belljar.confine.status import MUST_BE_FULL, NAMES, status
+from belljar.confine.table import ATTEMPTS, COLUMNS
+from belljar.confine.table import usual as facts
 from belljar.model import Grant, Limits, Policy
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protections.md").read_text("utf-8")
-ATTEMPTS = (
-    "read", "write", "create", "delete", "list", "name", "chmod", "tcp", "udp", "unix", "netlink",
-    "fork", "exec", "signal", "memfd", "memory", "native", "descriptors", "privileges", "ptrace",
-    "namespace", "threads", "cpu", "filesize", "disk",
-)  # fmt: skip
 CONNECT = Policy(grants=(Grant("connect", "tcp:127.0.0.1:80", "--connect"),))
-
-
-def facts(tier: str) -> Facts:
-    """What a machine answers when all is well: as seen on Linux 6.18."""
-    tried = dict.fromkeys(ATTEMPTS, (0, 13))
-    if tier == "landlock":
-        tried |= dict.fromkeys(("name", "threads", "disk"), (0, 0))
-    return Facts(tier, 7, tried, (), 5)
 
 
 def rows() -> dict[str, list[str]]:
     found = {}
     for line in PAGE.splitlines():
         match = re.match(r"\| `([a-z-]+)` \|", line)
-        if match and line.count("|") == 9:
+        if match and line.count("|") == 6 + len(COLUMNS):
             found[match[1]] = [cell.strip() for cell in line.strip("|").split("|")]
     return found
 
@@ -44,7 +34,7 @@ def rows() -> dict[str, list[str]]:
 def test_the_doctor_has_words_for_every_attempt_of_the_probe() -> None:
     source = (ROOT / "src" / "belljar" / "_native" / "probe.c").read_text("utf-8")
     tried = re.findall(r'\{"([a-z]+)", try_', source)
-    assert sorted(tried) == sorted(doctor.ATTEMPTS) == sorted(ATTEMPTS)
+    assert sorted(tried) == sorted(ATTEMPTS)
 
 
 def test_the_doctor_exits_with_1_where_too_little_is_full(
@@ -58,26 +48,54 @@ def test_the_doctor_exits_with_1_where_too_little_is_full(
     assert "connect to 127.0.0.1                          works       works  got through" in page
     assert "for tier user: allow unprivileged user namespaces" in page
     assert page.endswith("not enough: network\n")
+    assert "  files                         full       full       full       full\n" in page
     assert doctor.main(["--json"]) == 1
     assert json.loads(capsys.readouterr().out)["missing"] == ["network"]
+
+
+def test_the_apparmor_profile_is_for_the_keeper_alone() -> None:
+    lines = (ROOT / "units" / "belljar-keeper.apparmor").read_text("utf-8").splitlines()
+    told = [line for line in lines if not line.startswith("#")]
+    paths = [line.split()[-1] for line in told if line.startswith("@{belljar_keeper}")]
+    assert len(paths) == 2
+    for path in paths:
+        assert path.endswith("/belljar/_native/belljar-keeper")
+        assert path.startswith(("/usr/", "/opt/")), "only root may write there"
+    assert "profile belljar-keeper @{belljar_keeper} flags=(unconfined) {" in told
+    assert "  userns," in told
 
 
 def test_every_protection_has_one_row_and_no_row_is_invented() -> None:
     assert sorted(rows()) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_levels_of_the_page_are_those_of_the_code(tier: str) -> None:
-    column = 4 + TIERS.index(tier)
-    for name, cells in rows().items():
-        policy = CONNECT if name == "connections" else Policy()
-        assert cells[column] == status(policy, facts(tier)).level(name), name
+def test_the_page_is_what_the_code_declares() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "protections_page.py")],
+        check=True,
+        capture_output=True,
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    assert made.stdout.decode() == PAGE, "run tools/protections_page.py --write"
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_a_row_that_is_not_full_everywhere_says_why(tier: str) -> None:
+@pytest.mark.parametrize("column", range(len(COLUMNS)))
+def test_levels_of_the_page_are_those_of_the_code(column: int) -> None:
     for name, cells in rows().items():
-        assert (set(cells[4:7]) == {"full"}) == (cells[7] == ""), name
+        fewer = Policy(block=("xml",), builtins="bare", overlay=("/srv",))
+        policy = CONNECT if name == "connections" else fewer
+        assert cells[4 + column] == status(policy, facts(COLUMNS[column][1])).level(name), name
+
+
+def test_a_row_that_is_not_full_everywhere_says_why() -> None:
+    for name, cells in rows().items():
+        levels = cells[4 : 4 + len(COLUMNS)]
+        assert (set(levels) == {"full"}) == (cells[4 + len(COLUMNS)] == ""), name
+
+
+def test_files_network_and_processes_are_full_on_every_tier() -> None:
+    for name in MUST_BE_FULL:
+        assert set(rows()[name][4 : 4 + len(COLUMNS)]) == {"full"}, name
 
 
 def test_the_page_names_what_must_be_full() -> None:
@@ -94,10 +112,8 @@ def test_what_a_policy_changes_is_so() -> None:
         assert status(Policy(extensions="all"), here).level("extensions") == "none"
         several = Policy(limits=Limits(processes=2))
         assert status(several, here).level("threads") == "partial"
-    loose = status(CONNECT, facts("landlock"))
-    assert loose.level("network") == "none"
-    with pytest.raises(Unenforceable):
-        enforce(CONNECT, loose)
+        assert status(Policy(net_info=True), here).level("net-info") == "none"
+        assert status(CONNECT, here).level("net-info") == "partial"
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)

@@ -132,12 +132,13 @@ class Stage:
         self.token = secrets.token_hex(12)
         self.nonce = str(secrets.randbelow(10**9) + 10**9)
         self.root = base / f"stage-{secrets.token_hex(4)}"
-        for name in ("work", "home", "data/deep", "out", "other"):
+        for name in ("work", "home", "data/deep", "out", "other", "next"):
             (self.root / name).mkdir(parents=True)
         self.root.chmod(0o755)
         work = self.root / "work"
         for file in [HERE / "arms.py", *case.glob("*.py")]:
             shutil.copy(file, work / file.name)
+        shutil.copy(HERE / "neighbour.py", self.root / "next/neighbour.py")
         self.secret = self.root / "home/secret.txt"
         self.secret.write_text(f"{self.token}\n")
         (self.root / "data/notes.txt").write_text("notes\n")
@@ -170,6 +171,10 @@ class Stage:
                 for n in ("tcp", "udp", "granted", "full", "unix", "abstract", "fifo")
             },
         }
+        self.look()
+
+    def look(self) -> None:
+        """What is there now is how it was before the attack."""
         self._before = self._fingerprint()
 
     def fill(self, text: str) -> str:

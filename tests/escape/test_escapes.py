@@ -1,7 +1,7 @@
 """Each attack works where nothing holds it, and has no effect in a sandbox.
 
 A case is a directory with `attack.py` and `case.toml`:
-  title, group    what is attacked (files metadata network processes code resources record)
+  title, group    what is attacked (one of GROUPS)
   flags           of `belljar run`; `{name}` stands for a fact of the stage
   effect          what the unconfined attack must achieve, as the stage observes it
   says            the guest's last line when it was stopped; `|` between alternatives, `*` any
@@ -9,6 +9,8 @@ A case is a directory with `attack.py` and `case.toml`:
   any-denials     they do not matter: what counts is the absence of effect
   wall            the window is not asked: only `no effect` is promised, and no denial is expected
   ended, status   how the run ends (`exit`, 0); `*` and -1: however it does
+  neighbour       another guest is alive meanwhile (neighbour.py): what it says it suffered counts
+  row             the row of the truth table that it is about, if that is not full on every tier
   then            words of a second `belljar`, run afterwards in both halves
 """
 
@@ -19,7 +21,6 @@ import os
 import pty
 import subprocess
 import sys
-import sysconfig
 import time
 import tomllib
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from beside import neighbour
+from elsewhere import NAME, Tier, move, open_by_design, tier
+from needs import lacks
 from stage import Stage
 
 from belljar.errors import LedgerError
@@ -35,7 +39,16 @@ from belljar.ledger.reader import verify
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/case.toml"))
-GROUPS = {"files", "metadata", "network", "processes", "code", "resources", "record"}
+GROUPS = {
+    "files",
+    "metadata",
+    "network",
+    "processes",
+    "code",
+    "resources",
+    "cross-sandbox",
+    "record",
+}
 KEYS = {
     "title",
     "group",
@@ -59,6 +72,8 @@ KEYS = {
     "inherit",
     "terminal",
     "may-refuse",
+    "neighbour",
+    "row",
 }
 COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
 TERMINAL = (
@@ -111,36 +126,9 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path, library: Path) -> Iter
         stage.close()
 
 
-def lacks(case: dict) -> str:
-    """What this machine or user lacks for the unconfined attack to work."""
-    need = case.get("needs", "")
-    if need == "root" and os.geteuid() != 0:
-        return "the attack needs root to succeed unconfined"
-    if need == "writable-runtime" and not os.access(sysconfig.get_path("purelib"), os.W_OK):
-        return "the interpreter's directories are not writable"
-    if need == "perf" and os.geteuid() != 0:
-        return "performance counters need root"
-    if (
-        need == "tiocsti"
-        and Path("/proc/sys/dev/tty/legacy_tiocsti").read_text() == "0\n"
-        and os.geteuid()
-    ):
-        return "TIOCSTI is off on this machine"
-    return ""
-
-
-def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Done:
-    """Run to the end, kill what is left of it, and look at the stage."""
-    secret, before = os.open(stage.secret, os.O_RDONLY), time.monotonic()
-    slave = -1
-    more: dict = {"stdin": subprocess.DEVNULL}
-    if case.get("inherit"):
-        more["pass_fds"] = (secret,)
-    if case.get("terminal"):
-        master, slave = pty.openpty()
-        more["stdin"] = slave
-        argv = [sys.executable, "-I", "-S", "-c", TERMINAL, *argv]
-    cwd = Path(stage.fill(case.get("cwd", str(stage.root / "work"))))
+def communicate(
+    argv: list[str], cwd: Path, env: dict[str, str], stage: Stage, more: dict
+) -> tuple[subprocess.Popen, bytes, bytes]:
     process = subprocess.Popen(
         argv,
         cwd=cwd,
@@ -156,6 +144,25 @@ def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Don
         kill_session(process.pid)
         stage.kill_survivors()
         out, err = process.communicate(timeout=5)
+    return process, out, err
+
+
+def start(argv: list[str], stage: Stage, case: dict, env: dict[str, str]) -> Done:
+    """Run to the end, kill what is left of it, and look at the stage."""
+    secret, before = os.open(stage.secret, os.O_RDONLY), time.monotonic()
+    slave = -1
+    more: dict = {"stdin": subprocess.DEVNULL, **case.get("identity", {})}
+    if case.get("inherit"):
+        more["pass_fds"] = (secret,)
+    if case.get("terminal"):
+        master, slave = pty.openpty()
+        more["stdin"] = slave
+        argv = [case.get("python", sys.executable), "-I", "-S", "-c", TERMINAL, *argv]
+    cwd = Path(stage.fill(case.get("cwd", str(stage.root / "work"))))
+    run = argv[: argv.index("run") + 1] if "run" in argv else []
+    with neighbour(stage, case, run, env, case.get("identity", {})) as said:
+        process, out, err = communicate(argv, cwd, env, stage, more)
+    out += "".join(f"\n{line}" for line in said).encode()
     done = Done(process.returncode, out, err, time.monotonic() - before)
     done.effects = stage.observe(done.stdout, case.get("after", 0))
     kill_session(process.pid)
@@ -238,6 +245,13 @@ BOTH = [pytest.param(c, (c, p), id=f"{c.name}-{p}") for c in CASES for p in plac
 ONCE = [pytest.param(c, (c, "var"), id=c.name) for c in CASES]
 
 
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Tier | None]:
+    with tier() as found:
+        yield found
+
+
+@pytest.mark.skipif(bool(NAME), reason="outside is no tier")
 @pytest.mark.parametrize(("folder", "stage"), ONCE, indirect=["stage"])
 def test_the_attack_works_where_nothing_holds_it(
     folder: Path, stage: Stage, env: dict[str, str]
@@ -262,9 +276,12 @@ def test_the_attack_works_where_nothing_holds_it(
 
 @pytest.mark.parametrize(("folder", "stage"), BOTH, indirect=["stage"])
 def test_the_attack_has_no_effect_in_a_sandbox(
-    folder: Path, stage: Stage, env: dict[str, str], tmp_path: Path
+    folder: Path, stage: Stage, env: dict[str, str], tmp_path: Path, elsewhere: Tier | None
 ) -> None:
     case = read_case(folder)
+    if elsewhere:
+        no_effect_there(case, stage, elsewhere)
+        return
     ledger, entries = ready(stage, case, env)
     result = Path(stage.fill(case.get("result", str(tmp_path / "result.json"))))
     flags = [stage.fill(flag) for flag in case["flags"]]
@@ -292,6 +309,22 @@ def test_the_attack_has_no_effect_in_a_sandbox(
         return
     assert bool(outcome["missed"]) == case.get("missed", False)
     check_denials(case, stage, outcome, ledger, done, env)
+
+
+def no_effect_there(case: dict, stage: Stage, where: Tier) -> None:
+    """The half inside, on another tier: whatever it says, it does nothing."""
+    if open_by_design(case):
+        pytest.skip(open_by_design(case))
+    move(stage, where)
+    env = {**where.env, "BELLJAR_TEST_SECRET": stage.token}
+    flags = [stage.fill(flag) for flag in case["flags"]]
+    script = str(stage.root / "work/attack.py")
+    words = ["--ledger", "none", "--quiet", *flags, script, *facts(stage, case)]
+    more = {**case, "identity": where.identity, "python": where.python}
+    done = start([*where.command(), "run", *words], stage, more, env)
+    if done.status == 125:
+        return  # what cannot be protected there does not start
+    assert done.effects == {}, f"{done.stdout}\n{done.stderr}"
 
 
 def check_denials(
@@ -330,5 +363,5 @@ def check_denials(
 
 def test_there_are_enough_cases_in_every_group() -> None:
     groups = [read_case(path)["group"] for path in CASES]
-    assert len(groups) >= 45
+    assert len(groups) >= 150
     assert {g: groups.count(g) for g in GROUPS if groups.count(g) < 3} == {}

@@ -2,11 +2,15 @@
 
 Each file of `programs/` says in its first comments: `flags` of `belljar run`, `args`, `stdin`,
 `env`, `status`, `form` (module or code instead of a script), what it `prints`, and `stderr: same`
-where standard error is compared, too. `{data}`, `{out}` and `{port}` are the test's own.
+where standard error is compared, too. `{data}`, `{out}`, `{port}` (an echo service) and `{http}`
+(a web server) are the test's own. `needs` are modules that must be installed, `denials: some` says
+that it may ask for what it can do without. Programs of `heavy/` have dependencies of their own
+(`pip install --group honest`) and run with `BELLJAR_HONEST=heavy`.
 """
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
@@ -16,15 +20,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 HERE = Path(__file__).parent
-PROGRAMS = sorted((HERE / "programs").glob("*.py"))
+HEAVY = os.environ.get("BELLJAR_HONEST") == "heavy"
+PROGRAMS = sorted((HERE / ("heavy" if HEAVY else "programs")).glob("*.py"))
+MUST_WORK = os.environ.get("BELLJAR_MUST_WORK") == "1"
 COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
-HEADER = re.compile(r"# (flags|args|stdin|env|status|form|prints|stderr|compare):(?: (.*))?")
+HEADER = re.compile(
+    r"# (flags|args|stdin|env|status|form|prints|stderr|compare|needs|denials):(?: (.*))?"
+)
 
 
 class Program:
@@ -48,6 +57,8 @@ class Program:
         self.status = int(said.get("status", ["0"])[0])
         self.prints = "".join(f"{line}\n" for line in said["prints"] if line)
         self.stderr = "stderr" in said
+        self.asks_more = "denials" in said
+        self.needs = said.get("needs", [""])[0].split()
         self.ends_with = "compare" in said
         form = shlex.split(said.get("form", [f"script {path.name}"])[0])
         self.words = {"script": [], "module": ["-m"], "code": ["-c"]}[form[0]] + form[1:]
@@ -109,6 +120,38 @@ def port() -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
+class Answers(http.server.BaseHTTPRequestHandler):
+    """A small web server of the host's."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        found = self.path.startswith("/answer")
+        self.answer(200 if found else 404, b'{"answer": 42}' if found else b"{}")
+
+    def do_POST(self) -> None:
+        self.answer(200, self.rfile.read(int(self.headers["Content-Length"])), "text/plain")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[int]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
 @pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="belljar-honest-", dir="/var/tmp") as other:
@@ -131,14 +174,29 @@ def start(
         )
 
 
-@pytest.mark.parametrize("root", ["tmp", "var"], indirect=True)
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def places(path: Path) -> list[str]:
+    """Where it runs: beneath /tmp and elsewhere, if it is given a place at all."""
+    flags = next(line for line in path.read_text().splitlines() if line.startswith("# flags:"))
+    return ["tmp", "var"] if "{data}" in flags or "{out}" in flags else ["var"]
+
+
+CASES = [
+    pytest.param(path, place, id=f"{path.stem}-{place}")
+    for path in PROGRAMS
+    for place in places(path)
+]
+
+
+@pytest.mark.parametrize(("path", "root"), CASES, indirect=["root"])
 def test_an_ordinary_program_works(
-    path: Path, root: Path, port: int, clean_env: dict[str, str]
+    path: Path, root: Path, port: int, web: int, clean_env: dict[str, str]
 ) -> None:
-    program = Program(
-        path, {"data": str(root / "data"), "out": str(root / "out"), "port": str(port)}
-    )
+    places = {name: str(root / name) for name in ("data", "out")}
+    program = Program(path, {**places, "port": str(port), "http": str(web)})
+    missing = [name for name in program.needs if find_spec(name) is None]
+    if missing:
+        assert not MUST_WORK, f"not installed: {missing}"
+        pytest.skip(f"not installed: {', '.join(missing)}")
     lay_out(root, path)
     env = {**clean_env, "PYTHONDONTWRITEBYTECODE": "1"}
     plain = start([sys.executable, *program.words, *program.args], program, root, env)
@@ -155,6 +213,8 @@ def test_an_ordinary_program_works(
     status = program.status if program.status >= 0 else 128 - program.status
     assert (inside.returncode, inside.stdout) == (status, plain.stdout), inside.stderr
     result = json.loads((root / "result.json").read_text())
+    if program.asks_more:
+        return
     assert (result["denials"], result["missed"]) == ([], 0)
     if program.stderr:
         assert neutral(inside.stderr, root) == neutral(plain.stderr, root)
@@ -167,4 +227,6 @@ def neutral(text: str, root: Path) -> str:
 
 
 def test_there_are_enough_programs() -> None:
-    assert len(PROGRAMS) >= 25
+    light, heavy = (len(list((HERE / name).glob("*.py"))) for name in ("programs", "heavy"))
+    assert light >= 80
+    assert heavy >= 8

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiers import Tier, places
 
-NAMES = ("root", "user", "landlock") if os.geteuid() == 0 else ("user", "landlock")
+NAMES = ("root", "user", "landlock", "container") if os.geteuid() == 0 else ("user", "landlock")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """The tiers that can be had here, and how to run a `belljar` in each.
 
-`root` runs as we are. `user` is demoted to an unprivileged number, with an interpreter that this
-user can reach (a copy by hard links of ours, where ours lies in somebody's home). `landlock` is
-the same user inside a user namespace that may make none itself.
+The truth table's names for them: (a) `root` runs as we are. (b) `user` is demoted to an
+unprivileged number, with an interpreter that this user can reach (a copy by hard links of ours,
+where ours lies in somebody's home). (c) `landlock` is the same user inside a user namespace that
+may make none itself. (d) `container` is user 0 as in a default container: `container.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 import belljar
 
 NOBODY = 65534
+CONTAINER = Path(__file__).with_name("container.py")
 MAIN = "import sys; from belljar.cli import main; sys.exit(main())"
 # Every user namespace beneath this one is refused from here on, and exec drops the capabilities.
 WITHOUT_NAMESPACES = """
@@ -45,10 +47,12 @@ class Tier:
 
     def __init__(self, name: str, base: Path) -> None:
         self.name = name
+        #: what the receipt calls it
+        self.kind = "landlock" if name == "container" else name
         self.home = base / f"home-{name}"
         self.temporary = self.home / "tmp"
         self.temporary.mkdir(parents=True)
-        self.demoted = name != "root" and os.geteuid() == 0
+        self.demoted = name not in ("root", "container") and os.geteuid() == 0
         self.python = sys.executable
         self.path = [p for p in sys.path if p]
         if self.demoted:
@@ -70,19 +74,25 @@ class Tier:
         """What `subprocess` needs to become the tier's user."""
         return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if self.demoted else {}
 
-    def command(self) -> list[str]:
-        plain = [self.python, "-c", MAIN]
+    def enter(self) -> list[str]:
+        """The words that make of this machine one of the tier, and execute those that follow."""
         if self.name == "landlock":
-            return [self.python, "-I", "-S", "-c", WITHOUT_NAMESPACES, *plain]
-        return plain
+            return [self.python, "-I", "-S", "-c", WITHOUT_NAMESPACES]
+        if self.name == "container":
+            return [self.python, "-I", "-S", str(CONTAINER)]
+        return []
+
+    def command(self) -> list[str]:
+        return [*self.enter(), self.python, "-c", MAIN]
 
     def start(self, *words: str, **more: object) -> subprocess.Popen[bytes]:
         more.update(self.identity)
+        command = more.pop("words", None) or self.command()
         for name in ("stdout", "stderr"):
             more.setdefault(name, subprocess.PIPE)
         more.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(
-            [*self.command(), *words],
+            [*command, *words],
             env=self.env,
             cwd=self.home,
             start_new_session=True,

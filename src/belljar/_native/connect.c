@@ -1,37 +1,12 @@
-/* Granted connections. The filter stops the guest's connect(2) and asks here. The keeper copies
- * the address once, decides on its copy, makes and connects a socket of its own in the host's
- * network, and puts it in the place of the guest's descriptor: what was checked is what is used
- * (never "continue", which would read guest memory a second time; seccomp_unotify(2)).
- * Only TCP, only literal addresses in this version. */
-#include "keeper.h"
+/* connect(2): TCP to granted addresses, and where a datagram socket sends to. */
+#include "network.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
-enum { MAX_PENDING = 64 };
-static struct pending { uint64_t id; int fd, guest_fd; } waiting[MAX_PENDING];
-static int n_waiting;
-
-static void reply(int listener, uint64_t id, int error)
-{
-    struct seccomp_notif_resp answer = {.id = id, .error = -error};
-    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the guest is gone, nothing to tell */
-}
 
 static bool same_prefix(const unsigned char *a, const unsigned char *b, unsigned bits)
 {
@@ -41,7 +16,7 @@ static bool same_prefix(const unsigned char *a, const unsigned char *b, unsigned
     return !rest || !((a[bits / 8] ^ b[bits / 8]) & (0xff << (8 - rest)));
 }
 
-static bool granted(const struct plan *plan, const struct sockaddr_storage *to)
+bool in_grants(const struct address *list, size_t n, int protocol, const struct sockaddr_storage *to)
 {
     const unsigned char *ip;
     unsigned port;
@@ -59,185 +34,111 @@ static bool granted(const struct plan *plan, const struct sockaddr_storage *to)
             family = AF_INET;
         }
     }
-    for (size_t i = 0; i < plan->n_addresses; i++) {
-        const struct address *a = &plan->addresses[i];
-        if (a->family == family && (!a->port || a->port == port) && same_prefix(a->ip, ip, a->prefix))
+    static const unsigned char none[16];
+    unsigned whole = family == AF_INET ? 32 : 128;
+    bool here = !memcmp(ip, none, whole / 8); /* the kernel makes it loopback: granted by itself or not */
+    for (size_t i = 0; i < n; i++) {
+        const struct address *a = &list[i];
+        if (a->protocol == protocol && a->family == family && (a->any_port || a->port == port) &&
+            same_prefix(a->ip, ip, a->prefix) && (!here || a->prefix == whole))
             return true;
     }
     return false;
 }
 
-static pid_t process_of(pid_t thread)
-{
-    char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-    FILE *status = fopen(path, "re");
-    int pid = -1;
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "Tgid: %d", &pid) == 1)
-            break;
-    if (status)
-        fclose(status);
-    return pid;
-}
-
-static int borrow_socket(pid_t thread, int guest_fd)
-{
-    pid_t pid = process_of(thread);
-    int process = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
-    if (process < 0)
-        return -1;
-    int fd = (int)syscall(SYS_pidfd_getfd, process, guest_fd, 0);
-    close(process);
-    return fd;
-}
-
-static int option(int fd, int level, int name)
-{
-    int value = -1;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, level, name, &value, &size) < 0 ? -1 : value;
-}
-
 static void copy_option(int from, int to, int level, int name)
 {
-    int value = option(from, level, name);
+    int value = from < 0 ? -1 : option(from, level, name);
     if (value > 0)
         setsockopt(to, level, name, &value, sizeof value); /* a preference: the connection works without */
 }
 
-/* Never connect(2) here on a socket that the guest holds as well: it can make it a blocking one
- * at any moment, and the keeper must not wait for anybody. */
-static int tcp_state(int fd)
+/* How an earlier connect went: 0 when there was none. Never connect(2) here on a socket that the
+ * guest holds as well: it can make it a blocking one at any moment, and the keeper waits for nobody. */
+static int earlier(const struct theirs *s)
 {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? TCP_CLOSE : info.tcpi_state;
+    int state = s->fd < 0 || getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? TCP_CLOSE : info.tcpi_state;
+    if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+        return EALREADY;
+    if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT)
+        return EISCONN;
+    int failed = s->fd < 0 ? 0 : option(s->fd, SOL_SOCKET, SO_ERROR); /* told once, then a new attempt */
+    return failed > 0 ? failed : 0;
 }
 
-static bool is_ours(int fd)
+static int tcp(const struct plan *plan, const struct call *c, const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
 {
-    static uint64_t host;
-    uint64_t cookie = 0;
-    socklen_t size = sizeof cookie;
-    if (!host) {
-        int own = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        socklen_t n = sizeof host;
-        if (own < 0 || getsockopt(own, SOL_SOCKET, SO_NETNS_COOKIE, &host, &n) < 0)
-            host = 0;
-        if (own >= 0)
-            close(own);
-    }
-    return host && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0 && cookie == host;
-}
-
-static int inject(int listener, uint64_t id, int fd, int guest_fd)
-{
-    struct seccomp_notif_addfd add = {.id = id, .flags = SECCOMP_ADDFD_FLAG_SETFD, .srcfd = (uint32_t)fd,
-                                      .newfd = (uint32_t)guest_fd, .newfd_flags = O_CLOEXEC};
-    return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? errno : 0;
-}
-
-/* Returns the error to give the guest, or -1 when the answer comes later. */
-static int make_connection(int listener, const struct seccomp_notif *ask, int theirs,
-                           const struct sockaddr_storage *to, socklen_t size)
-{
-    int guest_fd = (int)ask->data.args[0];
-    if (option(theirs, SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
-        option(theirs, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
-        option(theirs, SOL_SOCKET, SO_DOMAIN) != to->ss_family)
-        return EACCES;
-    if (is_ours(theirs)) { /* asks how an earlier connect went */
-        int state = tcp_state(theirs);
-        if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
-            return EALREADY;
-        if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT)
-            return EISCONN;
-        int failed = option(theirs, SOL_SOCKET, SO_ERROR); /* told once, then a new attempt */
-        if (failed > 0)
-            return failed;
-    }
-    bool patient = !(fcntl(theirs, F_GETFL) & O_NONBLOCK);
-    if (patient && n_waiting == MAX_PENDING)
-        return EAGAIN;
+    int guest_fd = (int)c->ask->data.args[0], before = earlier(s);
+    if (before)
+        return before;
+    if (!room_for_one(plan))
+        return ENOBUFS;
     int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0)
         return errno;
-    copy_option(theirs, fd, IPPROTO_TCP, TCP_NODELAY);
-    copy_option(theirs, fd, SOL_SOCKET, SO_KEEPALIVE);
+    copy_option(s->fd, fd, IPPROTO_TCP, TCP_NODELAY);
+    copy_option(s->fd, fd, SOL_SOCKET, SO_KEEPALIVE);
     int error = connect(fd, (const void *)to, size) < 0 ? errno : 0;
-    if (error == EINPROGRESS && patient) {
-        waiting[n_waiting++] = (struct pending){ask->id, fd, guest_fd};
-        return -1;
-    }
-    if (error == 0 || error == EINPROGRESS) {
-        if (patient)
+    if (error == EINPROGRESS && s->patient) {
+        error = answer_when_connected(c, fd, guest_fd);
+        if (error == LATER)
+            return LATER;
+    } else if (error == 0 || error == EINPROGRESS) {
+        if (s->patient)
             fcntl(fd, F_SETFL, 0);
-        int failed = inject(listener, ask->id, fd, guest_fd);
+        int failed = inject(c, fd, guest_fd);
+        if (!failed)
+            count_one(fd);
         error = failed ? failed : error;
     }
     close(fd);
     return error;
 }
 
-static int decide(const struct plan *plan, int listener, const struct seccomp_notif *ask)
+/* A datagram socket is the guest's own, in its own network namespace: whatever it is by the time of
+ * the call, it reaches the granted addresses only (datagram_net.c). */
+static int udp(const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
 {
-    struct sockaddr_storage to = {0};
-    size_t size = ask->data.args[2];
-    if (size < sizeof(sa_family_t) || size > sizeof to)
-        return EINVAL;
-    struct iovec here = {&to, size}, there = {(void *)(uintptr_t)ask->data.args[1], size};
-    if (process_vm_readv((pid_t)ask->pid, &here, 1, &there, 1, 0) != (ssize_t)size)
-        return EFAULT;
-    /* the PID may have been reused between the notification and the read */
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &ask->id) < 0)
-        return ESRCH;
-    size_t least = to.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if ((to.ss_family != AF_INET && to.ss_family != AF_INET6) || size < least)
-        return EACCES; /* AF_UNSPEC would turn a connected socket of the host's into a free one */
-    if (!granted(plan, &to))
+    if (s->fd < 0)
         return EACCES;
-    int theirs = borrow_socket((pid_t)ask->pid, (int)ask->data.args[0]);
-    if (theirs < 0)
+    return connect(s->fd, (const void *)to, size) < 0 ? errno : 0;
+}
+
+static int decide(const struct plan *plan, const struct call *c, const struct theirs *s,
+                  const struct sockaddr_storage *to, size_t size)
+{
+    bool datagrams = own_datagrams(plan, s);
+    if (datagrams && to->ss_family == AF_UNSPEC) /* not so for a stream: it would free a socket of the host's */
+        return udp(s, to, (socklen_t)size);
+    if (to->ss_family == AF_UNIX)
+        return connect_local(plan, c, s, to, size);
+    size_t least = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if ((to->ss_family != AF_INET && to->ss_family != AF_INET6) || size < least || s->domain != to->ss_family)
+        return EACCES;
+    if (!in_grants(plan->addresses, plan->n_addresses, datagrams ? IPPROTO_UDP : IPPROTO_TCP, to))
+        return EACCES;
+    if (datagrams)
+        return udp(s, to, (socklen_t)least);
+    if (s->type == SOCK_STREAM && s->protocol == IPPROTO_TCP)
+        return tcp(plan, c, s, to, (socklen_t)least);
+    return EACCES;
+}
+
+/* Returns the error to give the guest, or LATER. */
+int connect_call(const struct plan *plan, const struct call *c)
+{
+    struct sockaddr_storage to;
+    size_t size;
+    struct theirs s;
+    int error = read_address(c, &to, &size);
+    if (error)
+        return error;
+    if (!borrow((pid_t)c->ask->pid, (int)c->ask->data.args[0], &s))
         return EBADF;
-    int error = make_connection(listener, ask, theirs, &to, (socklen_t)least);
-    close(theirs);
+    error = still_asks(c) ? decide(plan, c, &s, &to, size) : ESRCH;
+    if (s.fd >= 0)
+        close(s.fd);
     return error;
-}
-
-void mediate(const struct plan *plan, int listener)
-{
-    struct seccomp_notif ask = {0};
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
-        return; /* the asking thread was killed meanwhile */
-    int error = decide(plan, listener, &ask);
-    if (error >= 0)
-        reply(listener, ask.id, error);
-}
-
-int pending_descriptors(struct pollfd *out, int room)
-{
-    int n = 0;
-    for (; n < n_waiting && n < room; n++)
-        out[n] = (struct pollfd){waiting[n].fd, POLLOUT, 0};
-    return n;
-}
-
-void finish_pending(int listener)
-{
-    for (int i = 0; i < n_waiting;) {
-        struct pollfd one = {waiting[i].fd, POLLOUT, 0};
-        if (poll(&one, 1, 0) <= 0) {
-            i++;
-            continue;
-        }
-        int error = option(waiting[i].fd, SOL_SOCKET, SO_ERROR);
-        if (error == 0) {
-            fcntl(waiting[i].fd, F_SETFL, 0);
-            error = inject(listener, waiting[i].id, waiting[i].fd, waiting[i].guest_fd);
-        }
-        reply(listener, waiting[i].id, error < 0 ? ECONNABORTED : error);
-        close(waiting[i].fd);
-        waiting[i] = waiting[--n_waiting];
-    }
 }

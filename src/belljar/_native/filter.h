@@ -64,6 +64,7 @@ static inline void allow_value(struct filter *f, uint32_t value)
 }
 
 /* seccomp_network.c: sockets, connections, what may be sent and set */
+void send_calls(struct filter *f, const struct plan *plan);
 void network_calls(struct filter *f, const struct plan *plan);
 
 #endif

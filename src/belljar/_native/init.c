@@ -32,10 +32,10 @@ static void say(const char *line)
             _exit(1);
 }
 
-static void send_descriptor(int fd)
+static void send_descriptor(const char *what, int fd)
 {
-    char text[] = "listener", space[CMSG_SPACE(sizeof fd)] = {0};
-    struct iovec iov = {text, sizeof text - 1};
+    char text[16], space[CMSG_SPACE(sizeof fd)] = {0};
+    struct iovec iov = {text, (size_t)snprintf(text, sizeof text, "%s", what)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;
@@ -46,6 +46,8 @@ static void send_descriptor(int fd)
         _exit(1);
     close(fd);
 }
+
+static void give_datagrams(int fd) { send_descriptor("datagrams", fd); }
 
 /* The filter lets exactly one execve through: the one whose path pointer is this. It lies at
  * a random place in a random page that is gone once the program is replaced, so the guest
@@ -168,7 +170,7 @@ _Noreturn static void guest_main(struct plan *plan)
     apply_limits(plan);
     int listener = apply_seccomp(plan, secret);
     if (listener >= 0)
-        send_descriptor(listener);
+        send_descriptor("listener", listener);
     if (plan->probe) {
         run_probes(plan, true, say);
         say("inside done 0");
@@ -206,11 +208,13 @@ _Noreturn void init_main(struct plan *plan, int sync)
     become_guest_user(plan);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) /* changing user cleared it */
         fail("init", errno, "pdeathsig");
-    if (plan->tier != TIER_LANDLOCK && sethostname("belljar", 7) < 0)
-        fail("namespaces", errno, "sethostname");
     enter_new_root(plan);
     static int trees[MAX_VIEWS];
     receive_trees(sync, plan, trees);
+    const char *name = plan->host_name ? plan->host_name : "belljar";
+    if (plan->tier != TIER_LANDLOCK && sethostname(name, strlen(name)) < 0)
+        fail("namespaces", errno, "sethostname");
+    open_datagrams(plan, give_datagrams);
     build_view(plan, trees);
     if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fail("init", errno, "subreaper");

@@ -74,7 +74,9 @@ static int relay(int sync, int *listener)
         return -1;
     text[n] = 0;
     int fd = take_descriptor(&msg);
-    if (fd >= 0)
+    if (fd >= 0 && !strcmp(text, "datagrams"))
+        hear_datagrams(fd);
+    else if (fd >= 0)
         *listener = fd;
     else
         report(text);
@@ -94,9 +96,10 @@ static void watch(int sync, int pidfd, pid_t init)
     bool talking = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
-        struct pollfd fds[4 + 64] = {
-            {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0}};
-        int n = 4 + pending_descriptors(fds + 4, 64);
+        struct pollfd fds[5 + MAX_PENDING] = {
+            {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0},
+            {datagram_descriptor(), POLLIN, 0}};
+        int n = 5 + pending_descriptors(fds + 5, MAX_PENDING);
         uint64_t now = end ? now_ms() : 0;
         if (end && now >= end) {
             kill(init, SIGKILL);
@@ -118,11 +121,13 @@ static void watch(int sync, int pidfd, pid_t init)
             close(listener); /* the last task under the filter is gone */
             listener = -1;
         }
-        for (int i = 4; i < n; i++)
+        for (int i = 5; i < n; i++)
             if (fds[i].revents) {
-                finish_pending(listener);
+                finish_pending(plan, listener);
                 break;
             }
+        if (fds[4].revents)
+            pass_datagrams(plan);
         if (fds[1].revents) {
             while (relay(sync, &listener) > 0) {
             }
@@ -177,6 +182,9 @@ int main(int argc, char **argv)
         fail("keeper", errno, "init");
     plan_read(FD_CONTROL, plan); /* the rest, made meanwhile */
     plan_check(plan);
+    if (mediates(plan) && !can_mediate(init))
+        fail("mediation", EPERM, "reading the address of a connection");
+    open_locals(plan);
     if (plan->probe)
         run_probes(plan, false, report);
     open_trees(plan);

@@ -22,12 +22,13 @@ enum tier { TIER_ROOT, TIER_USER, TIER_LANDLOCK };
 
 enum { BIND_WRITE = 1, BIND_EXEC = 2, BIND_DEVICE = 4, BIND_IDMAP = 8, BIND_OPTIONAL_IDMAP = 16 };
 
-enum view_kind { VIEW_DIR, VIEW_FILE, VIEW_LINK, VIEW_TMPFS, VIEW_BIND };
+enum view_kind { VIEW_DIR, VIEW_FILE, VIEW_LINK, VIEW_TMPFS, VIEW_BIND, VIEW_OVERLAY };
 
 struct view {
     enum view_kind kind;
     const char *path;    /* absolute, in the guest's view */
-    const char *text;    /* bind: host path; file: content; link: target; tmpfs: options */
+    const char *text;    /* bind: host path; file: content; link: target; tmpfs: options;
+                          * overlay: where its layers are attached */
     unsigned flags;      /* BIND_* */
     uint64_t dev, ino;   /* what the host checked; 0 = not checked (runtime) */
     int fd;              /* the detached mount, in the keeper's table */
@@ -35,14 +36,17 @@ struct view {
 
 struct rule { const char *path; uint64_t rights; };
 struct limit { int resource; uint64_t soft, hard; };
-struct address { int family; unsigned char ip[16]; unsigned prefix; unsigned port; /* 0 = any */ };
+struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, port; bool any_port; };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048 };
+/* A granted Unix socket: what the guest calls it, and the very one, held open from the start. */
+struct local { const char *name, *path; uint64_t dev, ino; int fd; };
+
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64 };
 
 struct plan {
     enum tier tier;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
-    bool probe, allow_fork, allow_exec, allow_metadata, allow_inet;
+    bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
     struct view views[MAX_VIEWS];
     size_t n_views;
     struct rule rules[MAX_RULES];
@@ -50,8 +54,13 @@ struct plan {
     struct limit limits[MAX_LIMITS];
     size_t n_limits;
     struct address addresses[MAX_ADDRESSES];
-    size_t n_addresses;
-    const char *cwd, *program;
+    size_t n_addresses, n_datagrams; /* all; those of them that are for UDP */
+    struct address binds[MAX_BINDS], peers[MAX_ADDRESSES]; /* where to listen; from whom to accept */
+    size_t n_binds, n_peers;
+    unsigned connections; /* at a time, made and accepted */
+    struct local locals[MAX_LOCALS];
+    size_t n_locals;
+    const char *cwd, *program, *host_name;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
     const char *canary;            /* probe: a host directory with things to reach for */
@@ -87,6 +96,9 @@ void open_trees(struct plan *plan);
 void enter_new_root(const struct plan *plan);
 void build_view(const struct plan *plan, const int *trees);
 
+/* overlay.c */
+void mount_overlay(const struct view *v);
+
 /* init.c */
 _Noreturn void init_main(struct plan *plan, int sync);
 void send_trees(int sync, const struct plan *plan);
@@ -96,17 +108,30 @@ int landlock_abi_version(void);
 void apply_landlock(const struct plan *plan);
 uint64_t landlock_rights(const char *letters, bool *ok);
 
-/* seccomp.c: returns the listener when connect is mediated, else -1 */
+/* seccomp.c: returns the listener when network calls are mediated, else -1 */
 int apply_seccomp(const struct plan *plan, const void *secret);
 
 /* limits.c */
 bool limit_by_name(const char *name, int *resource);
 void apply_limits(const struct plan *plan);
 
-/* connect.c */
+/* guest.c: may this keeper look at what it is asked about? */
+bool can_mediate(pid_t init);
+
+/* network.c */
+static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
+void open_locals(struct plan *plan);
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
-void finish_pending(int listener);
+void finish_pending(const struct plan *plan, int listener);
+
+/* datagram_net.c: init's part; `give` hands a socket to the keeper */
+void open_datagrams(const struct plan *plan, void (*give)(int fd));
+
+/* datagrams.c: the keeper's part */
+void hear_datagrams(int fd);
+int datagram_descriptor(void);
+void pass_datagrams(const struct plan *plan);
 
 /* probe.c: tries what must not work; one `NAME errno` line each through `say` */
 void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line));

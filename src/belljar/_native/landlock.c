@@ -61,6 +61,7 @@ uint64_t landlock_rights(const char *letters, bool *ok)
         /* On a read-only mount nothing can be truncated; but the kernel also asks for this right
          * at every open, and walks up to the root when it is missing. */
         case 't': rights |= L_TRUNCATE; break;
+        case 'i': rights |= L_IOCTL_DEV; break; /* of devices that a grant names */
         case 'p': rights |= L_MAKE_FIFO | L_MAKE_SOCK; break; /* only in private places */
         default: *ok = false;
         }

@@ -183,6 +183,7 @@ void build_view(const struct plan *plan, const int *trees)
                 fail("mounts", errno, v->path);
             break;
         case VIEW_BIND: attach(v, *trees++); break;
+        case VIEW_OVERLAY: mount_overlay(v); break;
         }
     }
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC};

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "bytecode.h"
 #include "encode.h"
 #include "often.h"
 #include "settings.h"
@@ -48,6 +49,7 @@ static void learn(struct bj_name *found, const char *name)
     found->flags = must_check(name) ? BJ_NAME_URGENT : 0;
     found->flags |= starts_program(name) ? BJ_NAME_STARTS : 0;
     found->often = (uint8_t)bj_often(name);
+    found->makes = (uint8_t)bj_makes(name);
     if (strcmp(name, "import") == 0) { /* not sys.path and the finders, again and again */
         found->told = MODULE_AND_FILE;
     } else if (strcmp(name, "os.putenv") == 0) { /* environments are named, never told */

@@ -21,6 +21,7 @@ struct bj_name {
     uint8_t told;                     /* arguments that are recorded; nil for the rest */
     uint8_t action;                   /* enum bj_action */
     uint8_t flags;
+    uint8_t makes;  /* enum bj_makes */
     uint8_t often;  /* not 0: bj_often_counts says whether it is kept */
     uint8_t length; /* 0: not remembered, `name` is empty */
     char name[BJ_MEMO_NAME];

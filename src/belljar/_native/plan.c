@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -73,11 +74,12 @@ static struct view *new_view(struct plan *p, enum view_kind kind, const char *pa
     return v;
 }
 
-static void new_address(struct plan *p, struct words *w)
+static void new_address(struct address *list, size_t *count, size_t most, struct words *w, int protocol)
 {
-    if (p->n_addresses == MAX_ADDRESSES)
+    if (*count == most)
         fail("plan", E2BIG, "too many addresses");
-    struct address *a = &p->addresses[p->n_addresses++];
+    struct address *a = &list[(*count)++];
+    a->protocol = protocol;
     a->family = (int)number(w);
     const char *hex = word(w);
     size_t digits = strlen(hex);
@@ -89,7 +91,8 @@ static void new_address(struct plan *p, struct words *w)
     }
     a->prefix = (unsigned)number(w);
     a->port = (unsigned)number(w);
-    if (a->prefix > digits * 4 || a->port > 65535)
+    a->any_port = a->port == 65536;
+    if (a->prefix > digits * 4 || a->port > 65536)
         fail("plan", EINVAL, "address");
 }
 
@@ -125,6 +128,9 @@ static void directive(struct plan *p, const char *name, struct words *w)
     } else if (!strcmp(name, "tmpfs")) {
         struct view *v = new_view(p, VIEW_TMPFS, word(w));
         v->text = word(w);
+    } else if (!strcmp(name, "overlay")) {
+        struct view *v = new_view(p, VIEW_OVERLAY, word(w));
+        v->text = word(w);
     } else if (!strcmp(name, "bind")) {
         char *source = word(w);
         struct view *v = new_view(p, VIEW_BIND, word(w));
@@ -151,17 +157,37 @@ static void directive(struct plan *p, const char *name, struct words *w)
         l->soft = number(w);
         l->hard = number(w);
     } else if (!strcmp(name, "connect")) {
-        new_address(p, w);
+        new_address(p->addresses, &p->n_addresses, MAX_ADDRESSES, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "datagram")) {
+        new_address(p->addresses, &p->n_addresses, MAX_ADDRESSES, w, IPPROTO_UDP);
+        p->n_datagrams++;
+    } else if (!strcmp(name, "bind-to")) {
+        new_address(p->binds, &p->n_binds, MAX_BINDS, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "accept-from")) {
+        new_address(p->peers, &p->n_peers, MAX_ADDRESSES, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "host-name")) {
+        p->host_name = word(w);
+    } else if (!strcmp(name, "connections")) {
+        p->connections = (unsigned)number(w);
+    } else if (!strcmp(name, "local")) {
+        if (p->n_locals == MAX_LOCALS)
+            fail("plan", E2BIG, "too many Unix sockets");
+        struct local *l = &p->locals[p->n_locals++];
+        l->name = word(w);
+        l->path = word(w);
+        l->dev = number(w);
+        l->ino = number(w);
+        l->fd = -1;
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))
             p->allow_fork = true;
         else if (!strcmp(what, "exec"))
             p->allow_exec = true;
+        else if (!strcmp(what, "ioctl"))
+            p->allow_ioctl = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
-        else if (!strcmp(what, "inet"))
-            p->allow_inet = true;
         else
             fail("plan", EINVAL, what);
     } else if (!strcmp(name, "cwd")) {

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bytecode.h"
 #include "copies.h"
 #include "hookmem.h"
 #include "edits.h"
@@ -97,7 +98,13 @@ static int hear(const char *name, PyObject *args)
     bj_edits_watch(name);
     const struct bj_name *known = bj_know(name, &spare);
     int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
-    int action = action_of(known, name, args);
+    int action = action_of(known, name, args), by_hand = 0;
+    if (known->makes && windowed && bj_has_thread_state()) {
+        if (known->makes == BJ_SAYS_RUNTIME && bj_bytecode_guard(args))
+            return 0;
+        by_hand = !bj_bytecode_may((enum bj_makes)known->makes);
+        urgent |= by_hand;
+    }
     bj_silence_heard();
     bj_starts_heard(known);
     bj_open_announced = known->file != NULL && known->file->need[0] == 'o';
@@ -129,7 +136,7 @@ static int hear(const char *name, PyObject *args)
             verdict = bj_window_judge(known->file, args);
         urgent |= verdict != BJ_PASS;
         flags = urgent ? BJ_CHECK : 0;
-        if (verdict > BJ_UNSURE)
+        if (verdict > BJ_UNSURE || by_hand)
             flags |= BJ_REFUSED, asks = 0;
     }
     if (!urgent)
@@ -146,7 +153,7 @@ static int hear(const char *name, PyObject *args)
         bj_here_keep(name, frame, b.len - BJ_HEADER, flags);
     if (collecting)
         PyGC_Enable();
-    if (verdict <= BJ_UNSURE && answer == BJ_ALLOW) {
+    if (verdict <= BJ_UNSURE && !by_hand && answer == BJ_ALLOW) {
         if (type != NULL)
             PyErr_Restore(type, value, trace);
         return 0;
@@ -154,6 +161,8 @@ static int hear(const char *name, PyObject *args)
     Py_DecRef(type), Py_DecRef(value), Py_DecRef(trace);
     if (verdict > BJ_UNSURE)
         bj_window_raise(known->file, args, verdict);
+    else if (by_hand)
+        bj_bytecode_raise();
     else
         raise_refusal(name, answer);
     return -1;

@@ -147,7 +147,22 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     done(f, b);
 }
 
-static void device_calls(struct filter *f)
+/* For granted devices, where the policy accepts it: the filter cannot see which file a request is
+ * for, so by kind: none to terminals, sockets, file systems, disks, or the console's keyboard. */
+static void requests_of_devices(struct filter *f)
+{
+    static const unsigned KINDS[] = {0x5400, 0x8900, 0x8b00, 0x6600 /* 'f' */, 0x5800 /* 'X' */, 0x7600 /* 'v' */,
+                                     0x9400 /* btrfs */, 0x1200 /* disks */, 0x4b00 /* 'K' */, 0x4500 /* 'E' */};
+    low(f, 1);
+    emit(f, BPF_ALU | BPF_AND | BPF_K, 0xff00, 0, 0);
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, KINDS[i], 0, 1);
+        answer(f, ERRNO(ENOTTY));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
+}
+
+static void device_calls(struct filter *f, const struct plan *plan)
 {
     static const unsigned REQUESTS[] = {0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */,
                                         0x5421 /* FIONBIO */, 0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */,
@@ -158,6 +173,8 @@ static void device_calls(struct filter *f)
     low(f, 1);
     for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++)
         allow_value(f, REQUESTS[i]);
+    if (plan->allow_ioctl)
+        requests_of_devices(f);
     answer(f, ERRNO(ENOTTY));
     done(f, b);
     /* signals sent by descriptor, and leases that make the host's open() wait */
@@ -250,7 +267,8 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     /* The kernel remembers calls that are always allowed and does not run the filter for them;
      * those with arguments to look at pay for every instruction before theirs: frequent first. */
     opens(&f, __NR_openat, 2);
-    device_calls(&f);
+    send_calls(&f, plan);
+    device_calls(&f, plan);
     memory_calls(&f);
     if (plan->tier == TIER_LANDLOCK)
         refuse_what_landlock_misses(&f);
@@ -263,9 +281,9 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     answer(&f, ERRNO(ENOSYS));
 
     struct sock_fprog program = {.len = f.n, .filter = f.code};
-    unsigned flags = plan->n_addresses ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    unsigned flags = mediates(plan) ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
     long got = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (got < 0)
         fail("seccomp", errno, "filter");
-    return plan->n_addresses ? (int)got : -1;
+    return mediates(plan) ? (int)got : -1;
 }

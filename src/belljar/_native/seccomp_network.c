@@ -6,12 +6,34 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-static void stream_types(struct filter *f)
+/* within begin/done, with the type loaded */
+static void stream_types(struct filter *f, bool datagrams)
 {
-    low(f, 1);
     emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0); /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
     allow_value(f, SOCK_STREAM);
-    allow_value(f, SOCK_SEQPACKET);
+    allow_value(f, datagrams ? SOCK_DGRAM : SOCK_SEQPACKET);
+    answer(f, ERRNO(EACCES));
+}
+
+/* within begin/done, with the family loaded: 0, TCP and UDP, and no cousin of theirs (MPTCP,
+ * UDP-Lite, SCTP, SMC) */
+static void internet(struct filter *f, int family, bool datagrams)
+{
+    unsigned b = begin(f, family);
+    low(f, 2);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, datagrams ? IPPROTO_UDP : IPPROTO_TCP, 1, 0);
+    answer(f, ERRNO(EACCES));
+    low(f, 1);
+    if (datagrams) {
+        stream_types(f, true);
+    } else {
+        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
+        allow_value(f, SOCK_STREAM);
+        answer(f, ERRNO(EACCES));
+    }
+    done(f, b);
 }
 
 static const unsigned SOCKET_OPTIONS[] = {
@@ -34,53 +56,23 @@ static void option_level(struct filter *f, int level, const unsigned *options, s
     done(f, b);
 }
 
-void network_calls(struct filter *f, const struct plan *plan)
+/* Sending: looked at early, because what comes after a connection is most of what there is. */
+void send_calls(struct filter *f, const struct plan *plan)
 {
-    /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
-     * socket in a granted directory. Without a network namespace: none but pairs. */
-    unsigned b = begin(f, __NR_socket);
-    if (plan->allow_inet) {
-        low(f, 2); /* 0, TCP and UDP, and no cousin of theirs (MPTCP, UDP-Lite, SCTP, SMC) */
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 1, 0);
-        answer(f, ERRNO(EACCES));
-        low(f, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 4, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0);
-        answer(f, ERRNO(EACCES));
-        emit(f, BPF_JMP | BPF_JA, 1, 0, 0); /* internet: over the next */
-        emit(f, BPF_JMP | BPF_JA, 4, 0, 0); /* Unix: over the datagrams */
-        low(f, 1);
-        emit(f, BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
-        allow_value(f, SOCK_DGRAM);
-        stream_types(f);
-    }
-    answer(f, ERRNO(EACCES));
-    done(f, b);
-    b = begin(f, __NR_socketpair);
-    low(f, 0);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
-    answer(f, ERRNO(EACCES));
-    stream_types(f);
-    answer(f, ERRNO(EACCES));
-    done(f, b);
-    on_call(f, __NR_connect, plan->n_addresses ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
-    static const int SERVING[] = {__NR_bind, __NR_listen, __NR_accept, __NR_accept4};
-    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
-        on_call(f, SERVING[i], ERRNO(EACCES));
-    /* an address given to sendto would leave by an injected socket or, without a network
-     * namespace, to any datagram socket of the host; sendmsg hides its address in memory */
-    b = begin(f, __NR_sendto);
+    /* Where the datagram sockets are those of an empty network namespace, an address may be given:
+     * only granted ones lead anywhere. Without UDP grants there is nothing to send to. */
+    unsigned b = begin(f, __NR_sendto);
     low(f, 3);
     refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-    low(f, 4);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-    answer(f, ERRNO(EACCES));
-    high(f, 4);
-    allow_value(f, 0);
-    answer(f, ERRNO(EACCES));
+    if (plan->tier == TIER_LANDLOCK || !plan->n_datagrams) {
+        low(f, 4);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+        answer(f, ERRNO(EACCES));
+        high(f, 4);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+        answer(f, ERRNO(EACCES));
+    }
+    answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
     /* TCP Fast Open connects by sending: past the mediation, and Landlock does not see it */
     static const struct { int call, flags; } SENDING[] = {{__NR_sendmsg, 2}, {__NR_sendmmsg, 3}};
@@ -91,6 +83,41 @@ void network_calls(struct filter *f, const struct plan *plan)
         answer(f, SECCOMP_RET_ALLOW);
         done(f, b);
     }
+}
+
+void network_calls(struct filter *f, const struct plan *plan)
+{
+    /* No netlink, packet, raw, vsock, alg ... sockets. No Unix datagrams: sendmsg could name any
+     * socket in a granted directory. Without a network namespace the sockets are the host's: only
+     * of a kind that does nothing without connect, bind or listen, and only when it can be used. */
+    bool isolated = plan->tier != TIER_LANDLOCK;
+    unsigned b = begin(f, __NR_socket);
+    low(f, 0);
+    if (isolated || plan->n_addresses || plan->n_binds) {
+        internet(f, AF_INET, isolated);
+        internet(f, AF_INET6, isolated);
+    }
+    if (isolated || plan->n_locals) {
+        unsigned u = begin(f, AF_UNIX);
+        low(f, 1);
+        stream_types(f, false);
+        done(f, u);
+    }
+    answer(f, ERRNO(EACCES));
+    done(f, b);
+    b = begin(f, __NR_socketpair);
+    low(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0);
+    answer(f, ERRNO(EACCES));
+    low(f, 1);
+    stream_types(f, false);
+    done(f, b);
+    on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    bool binds = plan->n_binds || (isolated && plan->n_datagrams); /* clients name their own port, too */
+    on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};
+    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
+        on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
     /* A connected socket is the host's: only options that tune the connection itself, none that
      * turn it into another thing (fast open, ULP, repair) or act on the host (multicast, devices) */
     b = begin(f, __NR_setsockopt);

@@ -14,6 +14,7 @@ from belljar import __version__
 COMMANDS = {
     "run": "run a program under a policy, and record what it does",
     "watch": "restrict nothing, record everything",
+    "apply": "what guests changed beneath an --overlay: show, merge, drop",
     "learn": "from a program or its record to the smallest policy",
     "why": "one denial or alert, explained to the end",
     "log": "the record: verify, show, query, export, collect, hand on",

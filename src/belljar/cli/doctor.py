@@ -11,6 +11,7 @@ import sys
 from belljar.confine.keeper import STEPS
 from belljar.confine.probe import TIERS, Facts, probe
 from belljar.confine.status import MUST_BE_FULL, status
+from belljar.confine.table import ATTEMPTS, COLUMNS, rows
 from belljar.errors import BelljarError, Unenforceable
 from belljar.model import Policy, Status
 
@@ -18,7 +19,8 @@ USAGE = """\
 usage: belljar doctor [--json] [--tier root|user|landlock]
 
 Builds a sandbox, tries every forbidden thing outside and then inside it, and shows what
-came of it: the tier, each attempt, the protections of the default policy, and remedies.
+came of it: the tier, each attempt, the protections of the default policy, the truth table of
+all tiers (docs/protections.md has the reasons), and remedies.
 
 options:
   --json       the same as one JSON object
@@ -28,35 +30,8 @@ options:
 Exit status: 0 when files, network, processes, syscalls, wall and output are full, else 1.
 """
 
-#: What each attempt of the probe is, in the words of a person.
-ATTEMPTS = {
-    "read": "open a file of the host for reading",
-    "write": "open a file of the host for writing",
-    "create": "create a file",
-    "delete": "delete a file",
-    "list": "list a directory",
-    "name": "learn that a file exists",
-    "chmod": "change the mode of a file",
-    "tcp": "connect to 127.0.0.1",
-    "udp": "send a datagram to 127.0.0.1",
-    "unix": "connect to a Unix socket in the file system",
-    "netlink": "open a netlink socket",
-    "fork": "start a process",
-    "exec": "execute another program",
-    "signal": "signal a process outside",
-    "memfd": "make memory that no limit counts",
-    "memory": "map more memory than the limit",
-    "native": "map a foreign file as code",
-    "descriptors": "open more files than the limit",
-    "privileges": "gain privileges by executing",
-    "ptrace": "trace a process",
-    "namespace": "make a namespace of its own",
-    "threads": "start more threads than the limit",
-    "cpu": "have the limit of processor time raised",
-    "filesize": "write a longer file than the limit",
-    "disk": "write more than the private directory holds",
-}
-
+#: Ubuntu's rule: user namespaces of programs without a profile have no capabilities.
+_APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _TIERS = {
     "root": "namespaces as root, the guest under an unused user id",
     "user": "namespaces of an ordinary user",
@@ -148,11 +123,33 @@ def lines(
     if facts.ended_ms >= 0:
         page.append(f"  {'outlive the host (asleep, when told to end)':<58}{facts.ended_ms} ms")
     page += ["", "protections of the default policy", receipts.render(receipt, colour)]
+    page += ["", *_table(facts, colour)]
     advice = remedies(facts, missing)
     if advice:
         page += ["", "remedies", *(f"  {line}" for line in advice)]
     last = f"not enough: {', '.join(missing)}" if missing else "all that must be full is full"
     return [*page, "", paint(last, "red" if missing else "green", colour)]
+
+
+def _column(facts: Facts) -> str:
+    """Which column of the truth table is this machine's."""
+    if facts.tier == "landlock" and os.geteuid() == 0:
+        return "container"
+    return facts.tier
+
+
+def _table(facts: Facts, colour: bool) -> list[str]:
+    """What each tier gives; this machine's column has a star."""
+    from belljar.report.text import paint
+
+    shades = {"full": "green", "partial": "yellow", "none": "red"}
+    here = _column(facts)
+    names = [name + "*" * (name == here) for name, _, _ in COLUMNS]
+    made = ["what each tier gives            " + "".join(f"{name:<11}" for name in names).rstrip()]
+    for row in rows():
+        cells = "".join(paint(f"{level:<11}", shades[level], colour) for level in row.levels)
+        made.append(f"  {row.name:<30}{cells}".rstrip())
+    return made
 
 
 def remedies(facts: Facts, missing: list[str]) -> list[str]:
@@ -162,9 +159,22 @@ def remedies(facts: Facts, missing: list[str]) -> list[str]:
         step = reason.partition(": ")[2].partition(":")[0]
         if step in STEPS:
             advice.append(f"for tier {reason.partition(':')[0]}: {STEPS[step][1]}")
+    if _told(_APPARMOR) == "1" and facts.tier == "landlock" and os.geteuid():
+        advice.append("for tier user: install units/belljar-keeper.apparmor (docs/protections.md)")
+    if _column(facts) == "container":
+        advice.append("for hidden names and a limit of threads: start Belljar as an ordinary user, "
+                      "where user namespaces are allowed")  # fmt: skip
     for name in missing:
         advice.append(f"{name}: fix the cause above, or run with --accept-partial {name}")
     return advice
+
+
+def _told(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _verdict(outside: int, inside: int) -> str:
@@ -214,6 +224,9 @@ def _print_json(facts: Facts, receipt: Status, missing: list[str], why: list[str
                 "attempts": tried,
                 "end-ms": facts.ended_ms,
                 **receipts.as_json(receipt),
+                "column": _column(facts),
+                "table": {row.name: list(row.levels) for row in rows()},
+                "tiers": [name for name, _, _ in COLUMNS],
                 "missing": missing,
                 "remedies": remedies(facts, missing),
             }

@@ -242,6 +242,7 @@ class _Shown:
             full
             or self._count
             or result.planted
+            or result.waiting
             or result.missed
             or result.unkept
             or result.ended_by != "exit"
@@ -258,6 +259,8 @@ class _Shown:
             "wall": f"wall clock: over {policy.limits.wall:g}s (--wall)",
             "cpu": f"processor time: over {policy.limits.cpu:g}s (--cpu)",
             "output": f"output: over {policy.limits.output} bytes (--output)",
+            "memory": f"memory: over {policy.limits.memory} bytes (--memory)",
+            "disk": f"what it appended: over {policy.limits.disk} bytes (--disk), or no room",
             "interrupt": "an interrupt",
             "lost": "someone outside, who killed the sandbox while the program ran",
         }
@@ -271,10 +274,12 @@ class _Shown:
         if result.unkept and not self._quiet:
             events = many(result.unkept, "event")
             say(f"belljar: the record is full: {events} counted and not kept")
-        for path in () if self._quiet else result.planted:
+        if result.planted and not self._quiet:
+            _tell_planted(result.planted)
+        for directory, name in () if self._quiet else result.waiting:
             from belljar.report.text import printable
 
-            say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
+            say(f"belljar: changes beneath {printable(directory)} wait: belljar apply {name}")
         if full:
             from belljar.report import receipt
             from belljar.report.text import wants_colour
@@ -285,6 +290,15 @@ class _Shown:
 
                 where, which = printable(result.ledger), result.run_id[:8]
                 say(f"record: {where} run {which}, {many(result.usage.events, 'event')}")
+
+
+def _tell_planted(paths: tuple[str, ...]) -> None:
+    from belljar.report.text import printable, say
+
+    for path in paths[:_MOST_SHOWN]:
+        say(f"belljar: the guest wrote {printable(path)}, which is obeyed or executed outside")
+    if len(paths) > _MOST_SHOWN:
+        say(f"belljar: and {len(paths) - _MOST_SHOWN} more such files; --result lists them")
 
 
 def _result_place(path: str | None) -> tuple[int, str] | None:
@@ -334,9 +348,10 @@ def usage() -> str:
         "  --name NAME            what denials call the guest",
         "  --quiet                no denials and no findings on standard error",
         "",
-        "Sizes: 256M, 1GiB. Times: 500ms, 5s, 2m. Streams: a word or a path. What is marked",
-        "(not yet) refuses to start: no wall enforces it in this version.",
+        "Sizes: 256M, 1GiB. Times: 500ms, 5s, 2m. Streams: a word or a path.",
     ]
+    if NOT_YET:
+        lines.append("(not yet) refuses to start: no wall enforces it in this version.")
     section = ""
     for key in KEYS:
         if key.section != section:

@@ -6,9 +6,7 @@ from belljar.errors import PolicyError
 from belljar.model import Policy
 
 #: Keys that refuse to start when they are given (the help marks them).
-NOT_YET = frozenset(
-    ("append", "bind", "accept-from", "net-info", "block", "builtins", "devices", "connections")
-)  # fmt: skip
+NOT_YET: frozenset[str] = frozenset()
 
 
 def check(policy: Policy) -> None:
@@ -26,6 +24,15 @@ def check(policy: Policy) -> None:
         )
     if policy.sinks:
         _check_sinks(policy)
+    if type(policy.builtins) is tuple:
+        import builtins
+
+        for name in policy.builtins:
+            if not hasattr(builtins, name):
+                raise PolicyError(
+                    policy.origin("modules.builtins"),
+                    f"modules.builtins: CPython has no built-in {name!r}",
+                )
     for grant in policy.grants:
         why = _unenforced_grant(grant.right, grant.target)
         if why:
@@ -57,28 +64,18 @@ def _check_sinks(policy: Policy) -> None:
 
 
 def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
-    given = dict(policy.given)
     return (
         ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
-        ("network.accept-from", bool(policy.accept_from), "needs bind"),
-        ("network.net-info", policy.net_info, "network facts are always withheld"),
-        ("modules.block", bool(policy.block), "a blocked module could be loaded another way"),
-        ("modules.builtins", policy.builtins != "all", "built-ins can be found another way"),
-        ("process.devices", bool(policy.devices), "only null, zero, full and random exist"),
-        ("limits.connections", "limits.connections" in given, "connections are not counted"),
+        (
+            "network.accept-from",
+            bool(policy.accept_from) and all(g.right != "bind" for g in policy.grants),
+            "nothing is listened on; grant bind",
+        ),
         ("protections", bool(policy.protections), "no extension declares protections"),
     )
 
 
 def _unenforced_grant(right: str, target: str) -> str:
-    if right == "append":
-        return "append-only needs brokered descriptors; grant write, or a directory"
-    if right == "bind":
-        return "listening is always refused"
-    if right == "connect" and not target.startswith("tcp:"):
-        return "only TCP to literal addresses is mediated"
-    if right == "connect":
-        host = target[4:].rpartition(":")[0]
-        if not host.startswith("[") and not all(c in "0123456789./" for c in host):
-            return "host names are not mediated; give the literal address"
+    if right == "bind" and not target.startswith("tcp:"):
+        return "only TCP can be listened on"
     return ""

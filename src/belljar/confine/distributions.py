@@ -17,10 +17,31 @@ def native_parts(grants: list[Grant], runtime: Runtime) -> list[str]:
 
     Raises `PolicyError` for a name that is neither.
     """
+    found: dict[str, None] = {}
+    for distribution in _granted(grants, runtime):
+        for part in _native(distribution):
+            found[part] = None
+    return list(found)
+
+
+def parts(grants: list[Grant], runtime: Runtime) -> list[str]:
+    """Top-level directories and files of the named distributions and of what they require, with
+    native code or without: whose imports are their own affair. Raises as `native_parts`."""
+    found: dict[str, None] = {}
+    for distribution in _granted(grants, runtime):
+        for file in distribution.files or ():
+            if file.parts[0] == ".." or file.parts[0].endswith((".dist-info", ".egg-info")):
+                continue
+            if file.suffix in (".py", ".so"):
+                found[os.path.realpath(str(distribution.locate_file(file.parts[0])))] = None
+    return list(found)
+
+
+def _granted(grants: list[Grant], runtime: Runtime) -> list[metadata.Distribution]:
     known = {
         _normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))
     }
-    parts: dict[str, None] = {}
+    names: dict[str, None] = {}
     for grant in grants:
         if grant.target.partition(".")[0] in sys.stdlib_module_names:
             continue
@@ -31,9 +52,8 @@ def native_parts(grants: list[Grant], runtime: Runtime) -> list[str]:
                 f"standard library",
             )
         for name in _closure(_normal(grant.target), known):
-            for part in _native(known[name]):
-                parts[part] = None
-    return list(parts)
+            names[name] = None
+    return [known[name] for name in names]
 
 
 def brought(name: str, runtime: Runtime) -> tuple[str, ...]:

@@ -18,7 +18,18 @@ STEPS = {
     ),
     "idmap": ("files", "run as the files' owner instead of as root, or use another file system"),
     "mounts": ("files", "check the granted path and its file system"),
+    "overlay": (
+        "overlay",
+        "use Linux 5.11 or newer, and put XDG_STATE_HOME on a file system that can be an upper "
+        "layer (ext4, xfs, btrfs; no overlay, no network file system)",
+    ),
     "landlock": ("files", "use a kernel with Landlock (5.13 or newer, lsm=landlock)"),
+    "mediation": (
+        "network",
+        "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect",
+    ),
+    "unix-socket": ("network", "it was replaced while the sandbox was made: try again"),
+    "datagrams": ("network", "grant no UDP on this machine"),
     "seccomp": ("syscalls", "use a kernel with seccomp filters"),
     "privileges": ("syscalls", "report this machine's security module"),
     "limits": ("memory", "raise the limits that belljar itself runs under"),

@@ -9,26 +9,27 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
-from belljar.confine import sensitive
+from belljar.confine import interpreter, modules, netinfo, network, sensitive
+from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
-from belljar.confine.runtime import Runtime, boot_file
-from belljar.confine.settings import addresses, environment, limits
+from belljar.confine.runtime import Runtime
+from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
-from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
+from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
 from belljar.model import Grant, Policy, Value
 
-#: Extension modules of the standard library that let a guest step around Python itself. They are
-#: covered with an empty file unless granted by name.
-UNSAFE_EXTENSIONS = frozenset(
-    ("_ctypes", "_testcapi", "_testinternalcapi", "_testlimitedcapi", "_xxsubinterpreters",
-     "_interpreters", "_remote_debugging")
-)  # fmt: skip
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from belljar.confine.appended import Pipe
+    from belljar.confine.overlay import Overlay
 
 _ETC = {
     "/etc/passwd": "guest:x:1000:1000:guest:/tmp:/bin/false\n",
     "/etc/group": "guest:x:1000:\n",
-    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "/etc/host.conf": "multi on\n",  # all addresses of a name in the hosts file, for old libraries
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 START = "/belljar/start"
@@ -58,11 +59,14 @@ def make(
     cache: str | None = None,
     answers: str = "",
     settings: str = "",
+    overlays: Sequence[Overlay] = (),
+    appended: Sequence[Pipe] = (),
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
     compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
-    from which events that wait are answered.
+    from which events that wait are answered. `overlays` and the pipes of what is `appended` are
+    made already.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -70,10 +74,14 @@ def make(
     uid = unused_uid()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
+    net = network.plan(policy, view.isolated)
     _furniture(view, policy, temporary)
+    interpreter.show_machine(view, policy)
+    told = netinfo.show(view, policy, net)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
-    guest = boot_file(os.path.join(here, "sandbox", "guest", "boot.py"), runtime, cache)
+    private = os.path.dirname(channel)
+    guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = (view.isolated and "/belljar/recorder.so") or RECORDER
     events = (view.isolated and "/belljar/channel") or channel
@@ -89,12 +97,34 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
     waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
-    programs = _add_programs(view, policy)
+    programs: list[str] = []
+    if any(grant.right == "run" for grant in policy.grants):
+        from belljar.confine.programs import add_programs
+
+        programs = add_programs(view, policy)
+    processes = ""
+    if policy.limits.processes > 1 and view.isolated and runtime.program not in programs:
+        processes = "/belljar/processes.py"
+        view.bind(os.path.join(here, "sandbox", "guest", "processes.py"), processes, "", "r")
     start = bool(programs) and runtime.program not in programs
     if start:
         view.bind(runtime.program, START, "x", "rx")
         view.mount(runtime.program, "bind", runtime.program, runtime.program, "-", "0", "0")
     found = add_grants(view, policy.grants)
+    for one in net.sockets:  # to be seen; only the keeper connects to it
+        view.bind(one.path, view.placed(one.name), "o", "r", one.stat)
+    requests: list[str] = []
+    if policy.devices:
+        from belljar.confine import devices
+
+        requests = devices.add(view, policy, tier)
+    for pipe in appended:
+        view.bind(pipe.fifo, pipe.target, "w", "w", os.stat(pipe.fifo))
+    found += [Grant("append", pipe.target, "") for pipe in appended]
+    if overlays:
+        from belljar.confine.overlay import add
+
+        found += add(view, overlays)
     own = sensitive.ours(runtime.site, runtime.program)
     places = sensitive.places(tuple(found), program.cwd, (*program.protect, *own))
     if not view.isolated:
@@ -110,11 +140,11 @@ def make(
             file.write(text)
 
     cwd = _working_directory(program.cwd, found, box)
-    words = view.plan() + view.rules()
+    words = view.plan() + view.rules() + requests
     words += limits(policy, tier)
-    words += addresses(policy)
+    words += (*net.words, *told)
     if view.isolated:
-        words += ("allow", "metadata", "allow", "inet")
+        words += ("allow", "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
     if programs:
@@ -148,7 +178,9 @@ def make(
             "path": [box if view.isolated else "", runtime.stdlib, runtime.dynload, *runtime.site],
             "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
             "bytecode": policy.bytecode,
-            "extensions": _allowed_extensions(policy, runtime, named),
+            "processes": processes,
+            "modules": modules.allowed(policy, runtime, named),
+            **interpreter.settings(policy, named),
         },
         implicit=tuple(
             Grant(right, path, "runtime")
@@ -156,7 +188,8 @@ def make(
             for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs),
+        + tuple(Grant("run", path, "runtime") for path in programs)
+        + net.implicit,
         box=box,
         runtime=runtime,
         places=tuple(places),
@@ -186,8 +219,9 @@ def _add_waiting(
 def _temporary(policy: Policy) -> str:
     """Where the private tmpfs lies. Landlock rights reach down through mounts, so a grant beneath
     `/tmp` would inherit the rights of a private `/tmp`: then it lies elsewhere; TMPDIR tells."""
-    files = (g.target for g in policy.grants if g.right in ("read", "write", "list"))
-    shared = any(path == "/tmp" or path.startswith("/tmp/") for path in files)
+    files = (g.target for g in policy.grants if g.right in ("read", "write", "list", "append"))
+    paths = (*files, *policy.overlay)
+    shared = any(path == "/tmp" or path.startswith("/tmp/") for path in paths)
     return "/belljar/tmp" if shared else "/tmp"
 
 
@@ -216,7 +250,7 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.window["/box"] = "l."  # what is beside the script and not shown, does not exist
 
 
-def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> list[str]:
+def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
     _system_libraries(view)
     view.bind(runtime.program, runtime.program, "x", "rx")
     for path in _landmarks(runtime):
@@ -231,24 +265,11 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> li
             view.mount(path, "tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
     for path in runtime.site:
         view.bind(path, path, "x" if policy.extensions == "all" else "", "rl")
-    names = [g for g in policy.grants if g.right == "import"]
-    named: list[str] = []
-    if names:
-        from belljar.confine.distributions import native_parts
-
-        named = native_parts(names, runtime)
-        if policy.extensions != "all":
-            for path in named:
-                view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
-    if policy.extensions != "all" and runtime.dynload and view.isolated:
-        granted = {g.target.partition(".")[0] for g in names}
-        for file in sorted(os.listdir(runtime.dynload)):
-            module = file.partition(".")[0]
-            if module == "_ctypes" and named:
-                continue  # a distribution with native code may need it; the guard asks who imports
-            if module in UNSAFE_EXTENSIONS and not {module, module.lstrip("_")} & granted:
-                covered = f"{runtime.dynload}/{file}"
-                view.mount(covered, "bind", empty, covered, "-", "0", "0")
+    named = modules.named_by(policy, runtime)
+    if policy.extensions != "all":
+        for path in named.native:
+            view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
+    modules.cover(view, policy, runtime, named, empty)
     return named
 
 
@@ -345,38 +366,9 @@ def _modules(view: View, box: str) -> dict[str, str]:
     return {n.removesuffix(".py"): os.path.join(box, n) for n in names if n.endswith(".py")}
 
 
-def _add_programs(view: View, policy: Policy) -> list[str]:
-    programs = []
-    for grant in policy.grants:
-        if grant.right != "run":
-            continue
-        from belljar.confine.programs import locate
-
-        path, real = locate(grant)
-        view.bind(real, path, "x", "rx", os.stat(real))
-        programs.append(path)
-    if programs and not view.isolated:
-        raise PolicyError(
-            next(g.origin for g in policy.grants if g.right == "run"),
-            "run: programs need a PID namespace to be ended with the guest; not on this machine",
-        )
-    return programs
-
-
 def _working_directory(cwd: str, found: list[Grant], box: str) -> str:
     for grant in found:
         inside = cwd == grant.target or cwd.startswith(grant.target.rstrip("/") + "/")
         if inside or grant.target.startswith(cwd.rstrip("/") + "/"):
             return cwd
     return box
-
-
-def _allowed_extensions(policy: Policy, runtime: Runtime, named: list[str]) -> dict[str, object]:
-    return {
-        "all": policy.extensions == "all",
-        "unsafe": sorted(UNSAFE_EXTENSIONS),
-        "beneath": [runtime.stdlib, *([runtime.dynload] if runtime.dynload else []), *named],
-        "named": named,
-        "outside": [*runtime.site, *runtime.hidden],
-        "names": sorted({g.target.partition(".")[0] for g in policy.grants if g.right == "import"}),
-    }

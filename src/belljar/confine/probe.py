@@ -200,7 +200,7 @@ def _words(tier: str, canary: _Canary) -> bytes:
         words += ("land", canary.path + "/scratch", "rlw")
     else:
         words += ("tmpfs", "/tmp", "size=4m,mode=1777", "land", "/tmp", "rlw", "allow", "metadata")
-        words += ("allow", "inet", "limit", "nproc", "16", "16")
+        words += ("limit", "nproc", "16", "16")
         cwd = "/tmp"
     bounds = (("data", 64 << 20), ("nofile", 32), ("core", 1), ("cpu", 30), ("fsize", 2 << 20))
     for name, value in bounds:

@@ -7,6 +7,11 @@ import os
 from belljar.errors import PolicyError
 from belljar.model import Grant
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.view import View
+    from belljar.model import Policy
+
 _DEFAULT = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -34,3 +39,20 @@ def locate(grant: Grant) -> tuple[str, str]:
             folder = os.path.realpath(os.path.dirname(candidate))
             return os.path.join(folder, os.path.basename(candidate)), real
     raise PolicyError(grant.origin, f"run = {name}: no such program")
+
+
+def add_programs(view: View, policy: Policy) -> list[str]:
+    """Put them into the view; where the guest finds them. Raises `PolicyError`."""
+    programs = []
+    for grant in policy.grants:
+        if grant.right != "run":
+            continue
+        path, real = locate(grant)
+        view.bind(real, path, "x", "rx", os.stat(real))
+        programs.append(path)
+    if programs and not view.isolated:
+        raise PolicyError(
+            next(g.origin for g in policy.grants if g.right == "run"),
+            "run: programs need a PID namespace to be ended with the guest; not on this machine",
+        )
+    return programs

@@ -134,27 +134,6 @@ def _libraries(base: str) -> tuple[str, ...]:
     return tuple(path for path in paths if not os.path.islink(path))
 
 
-def boot_file(source: str, runtime: Runtime, cache: str | None) -> str:
-    """`source`, or the same compiled where this interpreter's version is ours: compiling costs
-    the guest a millisecond. The code bears a neutral name, whatever the host calls the file."""
-    ours = "{}.{}.{}".format(*sys.version_info[:3])
-    if cache is None or runtime.version != ours:
-        return source
-    stat = os.stat(source)
-    kept = os.path.join(cache, f"boot-{ours}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}.pyc")
-    if not os.path.exists(kept):
-        import importlib.util
-        import marshal
-
-        with open(source, "rb") as file:
-            code = compile(file.read(), "/belljar/boot.py", "exec", dont_inherit=True)
-        temporary = f"{kept}.{os.getpid()}"
-        with open(temporary, "wb") as out:
-            out.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
-        os.replace(temporary, kept)
-    return kept
-
-
 def _own_dynload() -> str:
     for entry in sys.path:
         if entry.endswith("lib-dynload"):

@@ -20,6 +20,26 @@ NAMES = (
     "Makefile", "conftest.py", "sitecustomize.py", ".envrc", ".vscode", ".github",
 )  # fmt: skip
 
+#: Wherever they lie: read by a shell, an interpreter, a build, or run by git.
+_RUN = frozenset(
+    (*NAMES, "makefile", "GNUmakefile", "usercustomize.py", "setup.py", "setup.cfg", "tox.ini",
+     "noxfile.py", "pytest.ini", "package.json", ".ssh", ".bashrc", ".bash_profile", ".bash_login",
+     ".bash_logout", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin", ".kshrc", ".cshrc",
+     ".tcshrc", ".login", ".inputrc", ".vimrc", ".exrc", ".pythonrc", ".pdbrc", ".pypirc",
+     ".gitconfig", ".gitattributes", ".gitmodules", ".husky", ".npmrc", "autostart", "crontab",
+     "hooks", ".netrc", ".hgrc")
+)  # fmt: skip
+
+
+def obeyed(path: str) -> bool:
+    """Whether something outside may execute or obey a file of this name, by a list of names.
+
+    >>> obeyed("src/.git/hooks/pre-commit"), obeyed("lib/x.pth"), obeyed("notes.txt")
+    (True, True, False)
+    """
+    parts = path.split("/")
+    return not _RUN.isdisjoint(parts) or parts[-1].endswith((".pth", ".service", ".desktop"))
+
 
 class Place(Value):
     """A path by the guest's name and by the host's, and the host's directories above it, down
@@ -75,15 +95,15 @@ def check_own(grants: tuple[Grant, ...], own: tuple[str, ...]) -> None:
     """Raise `PolicyError` where a write grant covers, or lies in, a directory that no guest may
     write: Belljar's record, cache and channel; without mounts also Belljar and the runtime."""
     for grant in grants:
-        if grant.right == "write":
+        if grant.right in ("write", "append"):
             source = os.path.realpath(grant.source or grant.target)
             for path in own:
                 real = os.path.realpath(path)
                 if beneath(real, source) or beneath(source, real):
                     raise PolicyError(
                         grant.origin,
-                        f"write = {grant.target}: holds Belljar's own files ({real}), which no "
-                        f"guest may write; grant less, or move them (--ledger, TMPDIR, "
+                        f"{grant.right} = {grant.target}: holds Belljar's own files ({real}), "
+                        f"which no guest may write; grant less, or move them (--ledger, TMPDIR, "
                         f"XDG_CACHE_HOME)",
                     )
 

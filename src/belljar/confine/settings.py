@@ -1,4 +1,4 @@
-"""The plan's limits, addresses and environment: words from a policy, no files involved."""
+"""The plan's limits and environment: words from a policy, no files involved."""
 
 from __future__ import annotations
 
@@ -29,27 +29,6 @@ def limits(policy: Policy, tier: str) -> list[str]:
         tasks = given.threads + given.processes  # init is one of them
         rows.append(("nproc", tasks, tasks))
     return [word for name, soft, hard in rows for word in ("limit", name, str(soft), str(hard))]
-
-
-def addresses(policy: Policy) -> list[str]:
-    words: list[str] = []
-    for grant in policy.grants:
-        if grant.right != "connect":
-            continue
-        from ipaddress import ip_network
-
-        host, _, port = grant.target.removeprefix("tcp:").rpartition(":")
-        network = ip_network(host.strip("[]"), strict=False)
-        family = "2" if network.version == 4 else "10"
-        number = "0" if port == "*" else port
-        words += (
-            "connect",
-            family,
-            network.network_address.packed.hex(),
-            str(network.prefixlen),
-            number,
-        )
-    return words
 
 
 def environment(policy: Policy, temporary: str) -> list[tuple[str, str]]:

@@ -15,31 +15,24 @@ from belljar.model import Policy, Protection, Status
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
-         "bytecode", "connections", "os-info", "rules", "record")  # fmt: skip
+         "block", "bytecode", "builtins", "connections", "net-info", "os-info", "rules", "record",
+         "overlay")  # fmt: skip
 
 
-def status(policy: Policy, facts: Facts) -> Status:
-    """Every protection with its level, its wall, and why it is not full."""
+def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: str = "") -> Status:
+    """Every protection with its level, its wall, and why it is not full. `inside` are unsafe
+    modules that are built into the interpreter (`modules.inside`); `grouped` what `cgroup.join`
+    said."""
     isolated = facts.tier != "landlock"
     rows = [
         _files(facts, isolated),
         _names(policy, facts, isolated),
         _network(policy, facts, isolated),
         _processes(policy, facts),
-        _row(
-            "syscalls",
-            facts.refused("privileges", "ptrace", "namespace", "memfd"),
-            "seccomp allow-list, no_new_privs, no capabilities",
-        ),
+        _syscalls(policy, facts),
         _row("wall", facts.ended_ms >= 0, "the host's clock ends init, and init's end all of it"),
         _output(policy, facts),
-        Protection(
-            "memory",
-            "partial" if facts.refused("memory", "memfd") else "none",
-            "RLIMIT_DATA, RLIMIT_AS; memfd refused",
-            "no cgroup: shared mappings count only against four times the limit",
-        ),
-        _some("cpu", facts.refused("cpu"), "RLIMIT_CPU", "no cgroup: counted for each process"),
+        *_whole(facts, grouped),
         _threads(policy, facts, isolated),
         _row("open-files", facts.refused("descriptors"), "RLIMIT_NOFILE"),
         _some(
@@ -47,14 +40,21 @@ def status(policy: Policy, facts: Facts) -> Status:
             "size of the private tmpfs, RLIMIT_FSIZE" if isolated else "RLIMIT_FSIZE",
             "bounds each file; the sum only of private ones" if isolated else "bounds each file",
         ),
-        _extensions(policy, facts, isolated),
+        _extensions(policy, facts, isolated, inside),
+        *_block(policy, isolated),
         Protection(
-            "bytecode", "none", "import guard (a window)",
-            "granted by the policy" if policy.bytecode else "native code or exec() can load it",
+            "bytecode", "none", "import guard and audit hook (windows)",
+            "granted by the policy" if policy.bytecode else "native code or a trick can make it",
         ),
+        *_builtins(policy),
         *_connections(policy),
-        Protection("os-info", "none", "", "kernel, machine and CPU facts are visible"),
+        _net_info(policy, isolated),
+        Protection(
+            "os-info", "none", "" if policy.os_info else "neutral answers in Python (a window)",
+            "granted by the policy" if policy.os_info else "C code asks the kernel and the CPU",
+        ),
         *_rules(policy),
+        *_overlay(policy, isolated),
         _record(policy),
     ]  # fmt: skip
     return Status(facts.tier, tuple(rows), "; ".join(facts.why))
@@ -102,6 +102,32 @@ def _some(name: str, held: bool, by: str, reason: str) -> Protection:
     return Protection(name, "none", by, "the probe got through")
 
 
+def _whole(facts: Facts, grouped: str) -> tuple[Protection, Protection]:
+    """Memory and processor time: of all processes together only in a control group."""
+    data = "RLIMIT_DATA, RLIMIT_AS; memfd refused"
+    if grouped == "cgroup v2" and facts.refused("memory", "memfd", "cpu"):
+        return (
+            Protection("memory", "full", f"{grouped} (memory.max), {data}"),
+            Protection("cpu", "full", f"{grouped} (cpu.stat, read by the host), RLIMIT_CPU"),
+        )
+    why = f"no cgroup ({grouped})" if grouped else "no cgroup"
+    level = "partial" if facts.refused("memory", "memfd") else "none"
+    shared = f"{why}: shared mappings count only against four times the limit"
+    return (
+        Protection("memory", level, data, shared),
+        _some("cpu", facts.refused("cpu"), "RLIMIT_CPU", f"{why}: counted for each process"),
+    )
+
+
+def _syscalls(policy: Policy, facts: Facts) -> Protection:
+    by = "seccomp allow-list, no_new_privs, no capabilities"
+    held = facts.refused("privileges", "ptrace", "namespace", "memfd")
+    if held and policy.devices and "syscalls" in policy.accept_partial:
+        why = "requests to drivers (ioctl) are open for the granted devices"
+        return Protection("syscalls", "partial", by, why)
+    return _row("syscalls", held, by)
+
+
 def _files(facts: Facts, isolated: bool) -> Protection:
     by = (
         "pivoted root, read-only binds, Landlock ABI {}".format
@@ -124,16 +150,11 @@ def _names(policy: Policy, facts: Facts, isolated: bool) -> Protection:
 
 
 def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:
-    granted = any(g.right == "connect" for g in policy.grants)
+    granted = _talks(policy)
     if not facts.refused("tcp", "udp", "unix", "netlink"):
         return Protection("network", "none", "", "the probe got through")
-    if granted and not isolated:
-        return Protection(
-            "network", "none", "seccomp",
-            "granted connections are made by a supervisor, which needs a network namespace",
-        )  # fmt: skip
     by = "empty network namespace, seccomp" if isolated else "seccomp, Landlock"
-    return Protection("network", "full", by + (", mediated connect" if granted else ""))
+    return Protection("network", "full", by + (f", {granted}" if granted else ""))
 
 
 def _processes(policy: Policy, facts: Facts) -> Protection:
@@ -173,7 +194,9 @@ def _threads(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     return _row("threads", facts.refused("threads"), "RLIMIT_NPROC of a user namespace")
 
 
-def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+def _extensions(
+    policy: Policy, facts: Facts, isolated: bool, inside: tuple[str, ...]
+) -> Protection:
     if policy.extensions == "all":
         return Protection("extensions", "none", "", "granted by the policy")
     named = [g.target for g in policy.grants if g.right == "import"]
@@ -184,6 +207,11 @@ def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
             "noexec mounts but for the runtime and what is named",
             "what is named may use ctypes, and the guest can reach it there",
         )
+    if isolated and facts.refused("native") and inside:
+        return Protection(
+            "extensions", "partial", "noexec mounts but for the runtime and what is named",
+            f"{', '.join(inside)} built into the interpreter: the guard alone holds it back",
+        )  # fmt: skip
     if isolated and facts.refused("native"):
         return Protection(
             "extensions", "full", "noexec mounts but for the runtime and what is named"
@@ -191,11 +219,36 @@ def _extensions(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     return Protection("extensions", "none", "import guard (a window)", "needs a mount namespace")
 
 
+def _block(policy: Policy, isolated: bool) -> tuple[Protection, ...]:
+    if not policy.block:
+        return ()
+    if not isolated:
+        why = "their files can be read and loaded by hand"
+        return (Protection("block", "none", "import guard (a window)", why),)
+    why = "what is built in or frozen has no file to cover; a guest may bring a copy of its own"
+    return (Protection("block", "partial", "their files are covered by empty ones", why),)
+
+
+def _builtins(policy: Policy) -> tuple[Protection, ...]:
+    if policy.builtins == "all":
+        return ()
+    why = "objects lead to the other built-ins; what they could do meets the walls"
+    return (Protection("builtins", "none", "the guest's own modules lack them (a window)", why),)
+
+
 def _rules(policy: Policy) -> tuple[Protection, ...]:
     if any(rule.then in ("deny", "kill") for rule in policy.rules):
         why = "what a rule forbids is refused in the process itself: native code can step around it"
         return (Protection("rules", "none", "audit hook (a window)", why),)
     return ()
+
+
+def _overlay(policy: Policy, isolated: bool) -> tuple[Protection, ...]:
+    if not policy.overlay:
+        return ()
+    if isolated:
+        return (Protection("overlay", "full", "overlayfs in the guest's mount namespace"),)
+    return (Protection("overlay", "none", "", "needs a mount namespace, so it does not start"),)
 
 
 def _record(policy: Policy) -> Protection:
@@ -208,7 +261,28 @@ def _record(policy: Policy) -> Protection:
     return Protection("record", "partial", by, why)
 
 
+def _net_info(policy: Policy, isolated: bool) -> Protection:
+    if policy.net_info:
+        return Protection("net-info", "none", "", "granted by the policy")
+    if not isolated:
+        return Protection(
+            "net-info", "partial", "seccomp: no netlink, no interface requests; Landlock",
+            "the kernel tells the host's name to whoever asks",
+        )  # fmt: skip
+    by = "network and host-name namespaces of its own, no procfs"
+    if any(g.target.startswith("tcp:") for g in policy.grants if g.right in ("connect", "bind")):
+        why = "a granted connection tells the host's own address"
+        return Protection("net-info", "partial", by, why)
+    return Protection("net-info", "full", by)
+
+
+def _talks(policy: Policy) -> str:
+    rights = {g.right for g in policy.grants}
+    done = [w for r, w in (("connect", "connect"), ("bind", "bind and accept")) if r in rights]
+    return f"mediated {' and '.join(done)}" if done else ""
+
+
 def _connections(policy: Policy) -> tuple[Protection, ...]:
-    if any(g.right == "connect" for g in policy.grants):
-        return (Protection("connections", "none", "", "connections are not counted yet"),)
+    if _talks(policy):
+        return (Protection("connections", "full", "the keeper makes, accepts and counts them"),)
     return ()

@@ -51,6 +51,15 @@ def canonical(text: str, base: str, *, least_port: int = 1) -> str:
     return f"{protocol}:{shown}:{_port(port, least_port)}"
 
 
+def with_protocol(text: str) -> str:
+    """An address of a policy with the `tcp:` that may be left out.
+
+    >>> with_protocol("10.0.0.1:80"), with_protocol("udp:10.0.0.1:53")
+    ('tcp:10.0.0.1:80', 'udp:10.0.0.1:53')
+    """
+    return text if text.startswith(("tcp:", "udp:", "unix:")) else f"tcp:{text}"
+
+
 def canonical_network(text: str) -> str:
     """An IP address or CIDR network, shortest form. Raises `ValueError` with the reason."""
     import ipaddress

@@ -93,6 +93,8 @@ class Draft:
             check = {"rights": _right, "names": _name, "networks": canonical_network}.get(key.kind)
             if key.kind == "devices":
                 check = self._device
+            if key.kind == "folders":
+                check = self._folder
             if key.kind == "sinks":
                 value = _sinks(key, value, place)
             items = tuple(_items(key, value, place, check or _text))
@@ -103,6 +105,12 @@ class Draft:
         path = _path(text, self.folder)
         if path == "/dev" or not covers("/dev", path):
             raise ValueError(f"expected a path beneath /dev, got {show(text)}")
+        return path
+
+    def _folder(self, text: str) -> str:
+        path = _path(text, self.folder)
+        if reason := refused_path(path):
+            raise ValueError(reason)
         return path
 
     def _env(self, value: object, place: PlaceOf) -> None:

@@ -98,6 +98,9 @@ def _decide(policy: Policy, event: Event, right: str, target: str | None) -> Dec
         return _address(policy, right, target)
     if right == "import":
         return _import(policy, target)
+    if right == "code" and event.refused:  # what else needs the right is source, or the runtime's
+        because = "it makes code that is not compiled from source, outside the runtime"
+        return Decision("deny", because, None, "--bytecode")
     if right == "resolve":
         return _resolve(policy, event, target)
     for named, given, key in (
@@ -237,7 +240,7 @@ def _resolve(policy: Policy, event: Event, target: str | None) -> Decision:
     host = addresses.network_of(target) or target.lower().removesuffix(".")
     if not isinstance(host, str):
         return Decision("allow", "it is an address already")
-    if host == "localhost":
+    if host in ("localhost", "belljar"):
         return Decision("allow", "it is this machine's own name")
     for grant in policy.grants:
         if grant.right == "connect":

@@ -71,7 +71,7 @@ def _value(key: Key, text: str) -> object:
         return text.split(",")
     if kind == "builtins":
         return text if text in key.choices else text.split(",")
-    if kind in ("programs", "addresses", "networks", "devices", "sinks"):
+    if kind in ("programs", "addresses", "networks", "devices", "folders", "sinks"):
         return [text]
     return text
 

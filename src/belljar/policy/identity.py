@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 #: Fields that say where something was written, or of what it reminds a person, not what it means.
 _PLACES: Final = ("origin", "given", "id", "text")
 
+#: Fields that came later: where they say nothing, a policy is what it was.
+_LATER: Final = ("overlay",)
+
 
 def digest(policy: Policy) -> str:
     """SHA-256 in hexadecimal of the policy's canonical encoding.
@@ -20,7 +23,8 @@ def digest(policy: Policy) -> str:
     """
     from belljar._native import pack
 
-    fields = sorted(name for name in policy.__fields__ if name not in _PLACES)
+    unsaid = [name for name in _LATER if not getattr(policy, name)]
+    fields = sorted(name for name in policy.__fields__ if name not in (*_PLACES, *unsaid))
     plain = {name: _plain(getattr(policy, name)) for name in fields}
     plain["grants"] = sorted({pack(_plain(grant)) for grant in policy.grants})
     plain["env"] = sorted({pack(_plain(pair)) for pair in policy.env})

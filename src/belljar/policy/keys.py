@@ -15,8 +15,8 @@ class Key(Value):
     """One leaf key. `kind` chooses the parser; `choices` and `least` bound the value.
 
     Kinds: paths, programs, addresses, modules (grants, they append); names, rights, networks,
-    devices, sinks (lists, they append); env (a table, it merges); choice, bool, size, time,
-    count, builtins, stream, place (single values, they replace).
+    devices, folders, sinks (lists, they append); env (a table, it merges); choice, bool, size,
+    time, count, builtins, stream, place (single values, they replace).
     """
 
     section: str
@@ -42,6 +42,7 @@ KEYS: Final = (
     Key("files", "read", "paths", "files and directories the guest may read and list"),
     Key("files", "write", "paths", "where it may create, change, rename and delete"),
     Key("files", "append", "paths", "where it may create files and append to them, no more"),
+    Key("files", "overlay", "folders", "directories whose changes wait for `belljar apply`"),
     Key("files", "names", "choice", "whether it sees names outside its grants",
         ("auto", "hidden", "visible")),
     Key("network", "connect", "addresses", "addresses it may connect to: host:port, CIDR:port"),
@@ -52,7 +53,7 @@ KEYS: Final = (
     Key("modules", "block", "names", "modules it may not import, whatever else is granted"),
     Key("modules", "extensions", "choice", "which C modules may be loaded",
         ("stdlib", "named", "all")),
-    Key("modules", "bytecode", "bool", "load .pyc files from granted paths"),
+    Key("modules", "bytecode", "bool", "load .pyc files from granted paths, make code by hand"),
     Key("modules", "builtins", "builtins", "which builtins it has: all, safe, bare or names",
         ("all", "safe", "bare")),
     Key("process", "run", "programs", "programs it may execute"),
@@ -89,7 +90,7 @@ for _key in KEYS:
 #: Kinds whose key stands for a right, and so for grants.
 GRANTING: Final = ("paths", "programs", "addresses", "modules")
 #: Kinds that append when they are given again; the others replace.
-LISTS: Final = (*GRANTING, "names", "rights", "networks", "devices", "sinks", "env")
+LISTS: Final = (*GRANTING, "names", "rights", "networks", "devices", "folders", "sinks", "env")
 #: What a `[[rule]]` may say.
 RULE_KEYS: Final = ("match", "after", "then", "id", "text")
 RULE_AFTER: Final = ("event", "target", "right", "package", "stack")

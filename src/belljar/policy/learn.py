@@ -10,6 +10,7 @@ from __future__ import annotations
 from belljar.events.paths import covers
 from belljar.events.targets import targets
 from belljar.model import Event, Grant, Policy
+from belljar.policy.addresses import with_protocol
 from belljar.policy.deciding import decide
 from belljar.policy.facts import Facts
 from belljar.policy.items import Item, Learned, Want, drop_covered, item_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000  # different things that a program needed
 _PATHS: Final = ("read", "list", "write", "append", "execute")
+_ADDRESSES: Final = ("connect", "bind")
 _KEYS: Final = ("read", "write", "connect", "bind", "import", "run")
 _BEGINS: Final = "cpython.run_"
 _DAY: Final = 86_400.0
@@ -51,6 +53,7 @@ class Learner:
         self.overflow = 0
         self.untold = 0
         self._tls = False
+        self._code = False  # it was refused to make code by hand
 
     def started(self, pid: int) -> None:
         """A Python started there: what it does before its program begins is its own affair."""
@@ -66,6 +69,7 @@ class Learner:
         if self._times is None:
             self._times = event.time, event.time
         self._times = self._times[0], max(self._times[1], event.time)
+        self._code |= denied and event.right == "code"
         self._tls |= event.name == "import" and event.target == "ssl"
         needed = targets(event)
         if self._base is not None and not denied:
@@ -142,7 +146,7 @@ class Learner:
                 found, why = self._places.grants(right, target, want.names)
                 rows = [(key, value, path(self._facts, key, value, target)) for key, value in found]
             elif right in ("connect", "bind", "resolve"):
-                rows, why = address(right, target), ""
+                rows, why = address(self._facts, right, target), ""
             elif right == "run":
                 rows, why, notes["run", target] = program(self._facts, target)
             else:
@@ -243,7 +247,7 @@ class Learner:
         base = self._base or Policy()
         kept = tuple(g for g in base.grants if g.origin not in ("runtime", "default"))
         new = tuple(
-            Grant(i.key, f"tcp:{i.value}" if i.key == "connect" else i.value, "learned",
+            Grant(i.key, with_protocol(i.value) if i.key in _ADDRESSES else i.value, "learned",
                   i.value if i.key in ("read", "write") else "")
             for i in items if not i.withheld and not i.origin
         )  # fmt: skip
@@ -260,9 +264,12 @@ class Learner:
         stdin = base.stdin
         if stdin == "null" and (self.reads_input or self._asked_input.count):
             stdin, given["process.stdin"] = "inherit", "learned"
+        if self._code:
+            given["modules.bytecode"] = "learned"
         done: Policy = base.replace(
-            grants=kept + new, limits=limits, stdin=stdin, given=tuple(given.items())
-        )
+            grants=kept + new, limits=limits, stdin=stdin, given=tuple(given.items()),
+            bytecode=base.bytecode or self._code,
+        )  # fmt: skip
         return done
 
     def _notes(self, left: dict[tuple[str, str], str]) -> list[str]:

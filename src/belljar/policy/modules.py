@@ -1,8 +1,9 @@
-"""Names of modules and distributions, and the C modules that lie outside the safe set.
+"""Names of modules and distributions, and which C modules lie in the safe set.
 
 A module is unsafe when its purpose is raw memory, arbitrary native code or another interpreter:
 through it every window inside the interpreter can be broken (the walls still hold).
-`_posixsubprocess` is not among them: `subprocess` needs it, and only the walls decide what runs.
+`_posixsubprocess` is not among them: `subprocess` needs it, and only the walls decide what runs;
+the guest's own code may not import it all the same.
 """
 
 from __future__ import annotations
@@ -33,6 +34,26 @@ UNSAFE_MODULES: Final[dict[str, str]] = {
     "_testimportmultiple": "_testimportmultiple",
     "_xxtestfuzz": "_xxtestfuzz",
 }
+
+#: Modules that the standard library imports for its own use: who may (the end of the file's name).
+INTERNAL_MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "_posixsubprocess": ("/subprocess.py", "/multiprocessing/util.py"),
+}
+
+#: C modules of the standard library, CPython 3.8 to 3.14, that may be loaded without a grant.
+#: What is not named here is outside the safe set: what tests CPython, shows how to write C
+#: modules, makes interpreters, or talks to services that a guest lacks (nis, spwd, ossaudiodev).
+SAFE_EXTENSIONS: Final[frozenset[str]] = frozenset(
+    """
+    _asyncio _bisect _blake2 _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr
+    _codecs_tw _contextvars _crypt _csv _curses _curses_panel _datetime _dbm _decimal _elementtree
+    _gdbm _hashlib _heapq _hmac _json _lsprof _lzma _md5 _multibytecodec _multiprocessing _opcode
+    _pickle _posixshmem _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512 _socket
+    _sqlite3 _ssl _statistics _struct _tkinter _typing _uuid _zoneinfo _zstd array audioop binascii
+    cmath fcntl grp math mmap parser pyexpat readline resource select syslog termios unicodedata
+    zlib
+    """.split()  # noqa: SIM905
+)
 
 
 def normal(name: str) -> str:

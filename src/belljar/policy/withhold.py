@@ -63,23 +63,41 @@ def path(facts: Facts, key: str, value: str, target: str) -> str:
     return ""
 
 
-def address(right: str, target: str) -> list[Row]:
+#: Sockets of services that do what they are told, as root.
+_RULERS = frozenset(
+    ("docker.sock", "containerd.sock", "podman.sock", "crio.sock", "private", "system_bus_socket",
+     "snapd.socket", "lxd.sock", "unix.socket", "io.systemd.Manager")
+)  # fmt: skip
+
+
+def _listening(target: str) -> list[Row]:
+    host, _, port = target.rpartition(":")
+    if target.startswith("unix:") or not port.isdigit():
+        return [("bind", target, "only TCP can be listened on")]
+    if host == "[::1]" or host.startswith("127."):
+        return [("bind", target, "")]
+    return [("bind", target, "say with accept-from who may connect")]
+
+
+def address(facts: Facts, right: str, target: str) -> list[Row]:
     """Lines for a connection, a listener or a name that was looked up."""
     if right == "bind":
-        return [("bind", target, "listening is refused in this version")]
+        return _listening(target)
     if right == "resolve":
-        return [("connect", f"{target}:*", "names cannot be granted yet, only literal addresses")]
-    if target.startswith(("udp:", "unix:")):
-        return [("connect", target, "only TCP can be granted yet")]
+        return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
+    if target.startswith("unix:"):
+        socket = target.removeprefix("unix:")
+        if facts.kind(socket) != "other":
+            return [("connect", target, "there is no such socket when a run starts")]
+        ruler = socket.rpartition("/")[2] in _RULERS
+        return [("connect", target, "who reaches it rules this machine" if ruler else "")]
     try:
-        written = addresses.canonical(target, "/").removeprefix("tcp:")
+        written = addresses.canonical(target, "/")
     except ValueError as error:
         return [("connect", target, str(error))]
-    host = written.rpartition(":")[0].strip("[]")
-    if not addresses.network_of(host):
-        return [("connect", written, "names cannot be granted yet, only literal addresses")]
+    host = written[4:].rpartition(":")[0].strip("[]")
     secret = "the cloud's metadata service gives credentials" if host in METADATA else ""
-    return [("connect", written, secret)]
+    return [("connect", written.removeprefix("tcp:"), secret)]
 
 
 def program(facts: Facts, target: str) -> tuple[list[Row], str, str]:

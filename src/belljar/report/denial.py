@@ -9,6 +9,7 @@ _WORDS = {
     "read": "read", "list": "list", "write": "write", "append": "append to", "execute": "execute",
     "connect": "connect to", "bind": "listen on", "resolve": "resolve", "run": "run",
     "import": "import", "native": "load", "signal": "signal", "process": "start",
+    "code": "make code with",
 }  # fmt: skip
 
 

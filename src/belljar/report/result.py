@@ -35,6 +35,7 @@ def as_json(result: Result) -> str:
             },
             "receipt": receipt_json(result.receipt),
             "planted": list(result.planted),
+            "overlays": [{"directory": d, "name": n} for d, n in result.waiting],
             "ledger": result.ledger,
             "run": result.run_id,
         }

@@ -214,7 +214,7 @@ class Judge:
         if event.refused and decision.verdict == "allow" and event.right == "write":
             because = "something outside may later obey or execute it, and no grant names it"
             return Decision("deny", because, decision.grant, f"--write {target}")
-        if decision.verdict == "deny" and target.startswith("/box/"):
+        if decision.verdict == "deny" and target.startswith("/box/") and event.right in _PATHS:
             return self._beside(event, decision)
         return decision
 
@@ -258,11 +258,8 @@ class Judge:
 def _practical(name: str, decision: Decision, right: str, target: str) -> Decision:
     """`decision` without remedies that would not work as they stand."""
     flag = decision.remedy.partition(" ")[0]
-    host = target.rpartition(":")[0]
-    if flag == "--bind" or target.startswith(("udp:", "unix:")):
+    if flag == "--bind" and target.startswith("unix:"):
         return decision.replace(remedy="")  # no wall can give it in this version
-    if flag == "--connect" and not host.startswith("[") and not host.replace(".", "").isdigit():
-        return decision.replace(remedy="")  # only literal addresses can be granted
     if flag in ("--write", "--append") and right in _PATHS:
         from belljar.policy.deciding import quote
 
@@ -282,7 +279,8 @@ def _refused(
 
     rows: list[Refused] = []
     needed = targets(event)
-    for right, target in needed:
+    for right, told in needed:
+        target = event.name if right == "code" else told
         if target is None:
             continue
         why = decision

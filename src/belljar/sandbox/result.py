@@ -50,5 +50,6 @@ class Result(Value):
     run_id: str = ""
     unkept: int = 0  # events beyond what a record may hold
     planted: tuple[str, ...] = ()  # written by the guest, and obeyed or executed elsewhere
+    waiting: tuple[tuple[str, str], ...] = ()  # overlays with changes: directory, name
     stdout: bytes = b""
     stderr: bytes = b""

@@ -15,9 +15,11 @@ import time
 
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper, refusal
-from belljar.errors import BelljarError, InternalError
+from belljar.errors import BelljarError
+from belljar.sandbox import apart
 from belljar.sandbox.applications import know
 from belljar.sandbox.asking import settings
+from belljar.sandbox.ending import did_not_start, opening
 from belljar.sandbox.scratch import Scratch
 from belljar.sandbox.streams import Streams, pass_on
 
@@ -25,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from belljar.confine.appended import Appended
+    from belljar.confine.cgroup import Group
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
@@ -74,6 +78,9 @@ class Session:
         self._exit: tuple[int, float, float, int] | None = None
         self._refusal: BelljarError | None = None
         self._go = -1
+        self._appended: Appended | apart.Nothing
+        self._group: Group | None = None
+        self._grouped = ""
         self._unsealed = False
         self._output = 0
         self._held: list[tuple[Denial, Status]] = []
@@ -101,6 +108,8 @@ class Session:
         finally:
             if self._keeper is not None:
                 self._keeper.close()
+            if self._group is not None:
+                self._group.close()
             for fd in (go_out, self._go):
                 if fd >= 0:
                     os.close(fd)
@@ -113,6 +122,10 @@ class Session:
         from belljar.confine.words import tier_words
 
         facts = probe(self._cache)
+        if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(self._policy.require):
+            from belljar.confine import cgroup
+
+            self._group, self._grouped = cgroup.join(self._policy, keeper.pid)
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import plan as planner
         from belljar.confine import sensitive
@@ -123,12 +136,19 @@ class Session:
         runtime = for_program(self._program, self._cache)
         know(self._policy, runtime.site)
         told = settings(self._policy)
-        with Collector() as collector, Scratch(facts.tier, collector) as scratch:
+        with (
+            Collector() as collector,
+            Scratch(facts.tier, collector) as scratch,
+            apart.overlays(self._policy, facts.tier, self._run_id) as overlays,
+            apart.appended(self._policy, facts.tier, collector.directory) as self._appended,
+        ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
-                collector.answers if told else "", told,
+                collector.answers if told else "", told, overlays.made,
+                self._appended.pipes,
             )  # fmt: skip
+            since = time.time_ns()
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
             sensitive.check_own(self._policy.grants, (collector.directory,))
             if self._cache is not None:
@@ -143,21 +163,24 @@ class Session:
             missed = judge.malformed + sum(
                 f.kind not in ("vanished", "running") for f in collector.finish()
             )
-        planted = tuple(p for p, was in before.items() if sensitive.signature(p) != was)
+        planted = apart.planted(before, self._policy.grants, since)
         for path in planted:
-            if self._cache is not None:
+            if self._cache is not None and path in before:
                 remember(self._cache, path)
-        return self._result(judge, receipt, missed, planted)
+        return self._result(judge, receipt, missed, planted).replace(
+            waiting=tuple(overlays.waiting)
+        )
 
     def _prepare(self, plan: Plan, facts: Facts, collector: Collector) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
+        from belljar.confine.modules import inside
         from belljar.confine.status import enforce, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
-        receipt = status(self._policy, facts)
+        receipt = status(self._policy, facts, inside(plan.runtime), self._grouped)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
         record = None if directory is None else path_of(directory)
@@ -166,7 +189,12 @@ class Session:
         full = self._policy.replace(grants=self._policy.grants + plan.implicit)
         if directory is not None:
             self._record = Record(open_writer(directory, self._policy.sync), self._run_id)
-            self._open_record(self._record, plan, full, receipt)
+            first = opening(self._policy, self._program, plan, full, receipt)
+            if self._policy.sinks:
+                from belljar.ledger.sinks import register
+
+                first["sinks"] = register(self._record.directory, self._policy.sinks, self._run_id)
+            self._record.start(first)
         judge = Judge(
             full,
             self._record,
@@ -176,38 +204,11 @@ class Session:
         )
         return judge, receipt
 
-    def _open_record(self, record: Record, plan: Plan, full: Policy, receipt: Status) -> None:
-        from belljar.policy import digest, explain, to_plain
-
-        rows = [[_plain(text) for text in row] for row in explain(self._policy)]
-        body = {
-            "kind": "run",
-            "guest": _plain(self._program.name),
-            "program": [self._program.kind, _plain(self._program.target)],
-            "argv": [_plain(a) for a in self._program.args],
-            "cwd": _plain(self._program.cwd),
-            "python": plan.runtime.version,
-            "interpreter": _plain(plan.runtime.program),
-            "policy": rows,
-            "policy-digest": digest(self._policy),
-            "effective": to_plain(full),  # what `belljar why` explains denials by
-            "mapped": [[_plain(name) for name in pair] for pair in plan.mapped],
-            "tier": receipt.tier,
-            "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
-            "uid": os.geteuid(),
-            "pid": os.getpid(),
-        }
-        if self._policy.sinks:
-            from belljar.ledger.sinks import register
-
-            body["sinks"] = register(record.directory, self._policy.sinks, self._run_id)
-        record.start(body)
-
     def _follow(
         self, keeper: Keeper, collector: Collector, streams: Streams, judge: Judge, boot: bytes
     ) -> None:
         poll = select.poll()
-        for fd in (collector.fileno(), keeper.report, *streams.pipes):
+        for fd in (collector.fileno(), keeper.report, *streams.pipes, *self._appended.fds):
             poll.register(fd, select.POLLIN)
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall + 30  # the start itself
@@ -220,6 +221,8 @@ class Session:
                 self._end("wall")
                 self._deadline = time.monotonic() + 10
                 left = 0
+            if self._group is not None and self._group.over():
+                self._end("cpu")
             wait = min(left, _NAP if quiet < _PATIENCE else _DOZE)
             if self._held:
                 wait = min(wait, _PAUSE)
@@ -230,6 +233,9 @@ class Session:
                 if fd == keeper.report:
                     for line in keeper.read():
                         self._hear(line)
+                elif fd in self._appended.fds:
+                    if not self._appended.take(fd):
+                        self._end("disk")
                 elif fd in streams.pipes:
                     self._forward(fd, streams, poll)
             before = collector.answered
@@ -259,6 +265,7 @@ class Session:
             last.register(fd, select.POLLIN)
             while fd in streams.pipes and last.poll(200):
                 self._forward(fd, streams, poll)
+        self._appended.finish()
         self._tell_held()
 
     def _tell_held(self) -> None:
@@ -336,9 +343,11 @@ class Session:
             raise KeyboardInterrupt  # nothing of the program ran
         if not judge.greeted:
             self._close_record("refused", 125, 0, Usage(), judge, missed)
-            raise self._refusal or _did_not_start(self._exit)
+            raise self._refusal or did_not_start(self._exit)
         wall = time.monotonic() - self._started
         code, user, system, peak = self._exit or (_SIGKILL, 0.0, 0.0, 0)
+        if self._group is not None:
+            peak = max(peak, self._group.peak())
         usage = Usage(wall, user, system, peak, self._output, judge.events)
         signal = code & 0x7F
         if self._exit is None and not self._ended_by and wall > self._policy.limits.wall:
@@ -348,10 +357,12 @@ class Session:
         used_up = user + system >= self._policy.limits.cpu - 0.05
         if not self._ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
             ended = "cpu"
+        if self._group is not None and ended == "signal" and self._group.killed():
+            ended = "memory"
         status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
             ended, 128 + signal if signal else code >> 8
         )
-        if ended == "output":
+        if ended in ("output", "disk"):
             status = 128 + _SIGKILL
         unkept = self._record.unkept if self._record is not None else 0
         self._close_record(ended, status, signal, usage, judge, missed)
@@ -375,14 +386,3 @@ class Session:
             "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
         }  # fmt: skip
         self._record.end(body)
-
-
-def _did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
-    if ended is None:
-        return InternalError("the sandbox ended before its recorder reported")
-    how = f"signal {ended[0] & 0x7F}" if ended[0] & 0x7F else f"exit status {ended[0] >> 8}"
-    return BelljarError(f"the interpreter did not start inside the sandbox ({how}); nothing ran")
-
-
-def _plain(text: object) -> str:
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

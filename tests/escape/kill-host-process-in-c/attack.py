@@ -9,5 +9,5 @@ def deed():
         lambda: native("kill", P["pid"], 9),
         lambda: call("tkill", P["pid"], 9),
         lambda: call("pidfd_open", P["pid"], 0),
-        lambda: os.getppid() > 1 or native("kill", -1, 0),
+        lambda: native("kill", -1 if os.getppid() == 1 else P["pid"], 0),
     )

@@ -1,4 +1,4 @@
-# flags:
+# flags: --bytecode
 # prints: {'a': [1, 2.5, None]} <Thing 3> True
 import copy
 import marshal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from belljar.confine.distrust import remember
 from belljar.confine.program import Program
-from belljar.confine.runtime import Runtime, boot_file, choose, describe, for_program
+from belljar.confine.runtime import Runtime, choose, describe, for_program
 from belljar.errors import BelljarError, PolicyError, ProgramNotExecutable, ProgramNotFound
 
 SHORT = "python3.9"
@@ -198,17 +197,3 @@ def test_an_environment_that_a_guest_wrote_is_used_only_when_named(
         for_program(program, str(cache))
     named = program.replace(python=str(venv / "bin/python"))
     assert for_program(named, str(cache)).version == "3.9"
-
-
-def test_the_first_lines_are_compiled_once_for_our_own_version(tmp_path: Path) -> None:
-    source = tmp_path / "boot.py"
-    source.write_text("x = 1\n")
-    ours = Runtime("", "{}.{}.{}".format(*sys.version_info[:3]), "", "", (), (), ())
-    assert boot_file(str(source), ours, None) == str(source)
-    assert boot_file(str(source), ours.replace(version="3.8"), str(tmp_path)) == str(source)
-    kept = Path(boot_file(str(source), ours, str(tmp_path)))
-    code = marshal.loads(kept.read_bytes()[16:])
-    assert code.co_filename == "/belljar/boot.py"
-    assert boot_file(str(source), ours, str(tmp_path)) == str(kept)
-    source.write_text("x = 22\n")
-    assert boot_file(str(source), ours, str(tmp_path)) != str(kept)

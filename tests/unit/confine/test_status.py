@@ -30,7 +30,8 @@ def levels(policy: Policy, seen: Facts) -> dict[str, str]:
 @pytest.mark.parametrize("tier", ["root", "user"])
 def test_with_namespaces_these_are_full_and_no_others(tier: str) -> None:
     found = levels(Policy(), facts(tier))
-    assert {n for n, level in found.items() if level == "full"} == FULL | {"threads", "extensions"}
+    more = {"threads", "extensions", "net-info"}
+    assert {n for n, level in found.items() if level == "full"} == FULL | more
     assert found["names"] == "partial"
 
 
@@ -44,7 +45,7 @@ def test_without_namespaces_names_threads_and_extensions_are_open() -> None:
 def test_every_protection_has_one_row_and_a_known_name(tier: str) -> None:
     rows = [row.name for row in status(Policy(), facts(tier)).protections]
     assert len(rows) == len(set(rows))
-    assert set(rows) | {"connections", "rules"} == set(NAMES)
+    assert set(rows) | {"block", "builtins", "connections", "rules", "overlay"} == set(NAMES)
 
 
 def test_rules_that_refuse_are_a_window_in_the_receipt() -> None:
@@ -164,12 +165,20 @@ def test_a_protection_that_does_not_exist_is_a_mistake_of_the_policy(key: str) -
         enforce(policy, status(Policy(), facts()))
 
 
-def test_granted_connections_need_a_network_namespace() -> None:
+def test_granted_connections_are_full_on_every_tier() -> None:
     policy = Policy(grants=(Grant("connect", "tcp:1.2.3.4:5", "--connect"),))
     assert levels(policy, facts("user"))["network"] == "full"
-    assert levels(policy, facts("user"))["connections"] == "none"
-    assert levels(policy, facts("landlock"))["network"] == "none"
+    assert levels(policy, facts("user"))["connections"] == "full"
+    assert levels(policy, facts("landlock"))["network"] == "full"
     assert "connections" not in levels(Policy(), facts())
+
+
+def test_what_a_guest_is_told_of_the_network() -> None:
+    granted = Policy(grants=(Grant("connect", "tcp:1.2.3.4:5", "--connect"),))
+    assert levels(Policy(), facts("user"))["net-info"] == "full"
+    assert levels(granted, facts("user"))["net-info"] == "partial"
+    assert levels(Policy(), facts("landlock"))["net-info"] == "partial"
+    assert levels(Policy(net_info=True), facts("user"))["net-info"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -205,3 +214,19 @@ def test_the_receipt_tells_the_tier_and_why_no_better_one() -> None:
 def test_a_distribution_may_bring_ctypes_and_the_receipt_says_so(name: str, level: str) -> None:
     policy = Policy(grants=(Grant("import", name, "--import"),))
     assert levels(policy, facts())["extensions"] == level
+
+
+def test_an_unsafe_module_without_a_file_is_held_back_by_a_window_alone() -> None:
+    receipt = status(Policy(), facts("user"), ("_ctypes",))
+    (row,) = (row for row in receipt.protections if row.name == "extensions")
+    assert (row.level, row.reason.partition(" ")[0]) == ("partial", "_ctypes")
+
+
+def test_what_python_alone_holds_back_is_never_called_enforced() -> None:
+    policy = Policy(block=("xml",), builtins="safe")
+    assert levels(policy, facts("user"))["block"] == "partial"
+    assert levels(policy, facts("landlock"))["block"] == "none"
+    for tier in ("root", "user", "landlock"):
+        found = levels(policy, facts(tier))
+        assert [found[n] for n in ("builtins", "bytecode", "os-info")] == ["none"] * 3
+        assert "builtins" not in levels(Policy(), facts(tier))

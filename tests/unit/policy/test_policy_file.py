@@ -19,8 +19,8 @@ schema = 1
 read  = ["data/", "-/opt/maybe"]
 write = { "/out" = "results/" }
 append = ["log.txt"]
+overlay = ["project"]
 names = "hidden"
-
 [network]
 connect  = ["api.example.com:443", "10.0.0.0/8:5432", "udp:[::1]:53", "unix:run/db.sock"]
 bind     = ["127.0.0.1:0"]

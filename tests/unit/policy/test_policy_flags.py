@@ -24,6 +24,7 @@ EXAMPLES = {
     "read": ("data", Grant("read", "/srv/data", "--read", "/srv/data")),
     "write": ("-out", Grant("write", "/srv/out", "--write", "/srv/out", True)),
     "append": ("/a", Grant("append", "/a", "--append", "/a")),
+    "overlay": ("project", ("/srv/project",)),
     "names": ("hidden", "hidden"),
     "connect": ("h:1", Grant("connect", "tcp:h:1", "--connect")),
     "bind": ("127.0.0.1:0", Grant("bind", "tcp:127.0.0.1:0", "--bind")),

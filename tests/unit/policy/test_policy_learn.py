@@ -81,6 +81,8 @@ def proposed(learned: Learned) -> list[tuple[str, str]]:
         (("sqlite3.connect", "/srv/in.csv"), [("read", "/srv/in.csv")]),
         (("sqlite3.connect", "/srv/db"), [("read", "/srv"), ("write", "/srv")]),
         (("socket.connect", None, ("10.0.0.1", 80)), [("connect", "tcp:10.0.0.1:80")]),
+        (("socket.sendto", None, ("10.0.0.1", 53)), [("connect", "udp:10.0.0.1:53")]),
+        (("socket.bind", None, ("127.0.0.1", 80)), [("bind", "tcp:127.0.0.1:80")]),
         (("subprocess.Popen", "/usr/bin/sort", None, None, None), [("run", "/usr/bin/sort")]),
         (("import", "json", None, None, None, None), []),
         (("import", "ctypes", None, None, None, None), [("import", "ctypes")]),
@@ -107,18 +109,21 @@ def test_one_event_becomes_the_smallest_grant(
         (("open", "/srv/.git/hooks/x", "w", 0o101), ("write", "/srv/.git/hooks"), "obey"),
         (("open", "/srv/Makefile", "w", 0o101), ("write", "/srv"), "obey"),
         (("open", "/srv/pipe", "r", 0), ("read", "/srv/pipe"), "neither a file"),
-        (("socket.connect", None, ("example.com", 80)), ("connect", "example.com:80"), "names"),
-        (("socket.getaddrinfo", "example.com", 80, 0, 0, 0), ("connect", "example.com:*"), "names"),
+        (("socket.getaddrinfo", "example.com", 80, 0, 0, 0), ("connect", "example.com:*"),
+         "with its port"),
         (("socket.connect", None, ("169.254.169.254", 80)), ("connect", "169.254.169.254:80"),
          "credentials"),
-        (("socket.sendto", None, ("10.0.0.1", 53)), ("connect", "udp:10.0.0.1:53"), "only TCP"),
-        (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "listening"),
+        (("socket.connect", None, "/run/db"), ("connect", "unix:/run/db"), "no such"),
+        (("socket.connect", None, "/run/docker.sock"), ("connect", "unix:/run/docker.sock"),
+         "rules"),
+        (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "accept-from"),
     ],
 )  # fmt: skip
 def test_what_is_sensitive_or_cannot_be_granted_is_proposed_with_the_reason(
     asked: tuple[str, object], what: tuple[str, str], why: str
 ) -> None:
     made = {"/srv/.git/hooks/x": "file", "/srv/Makefile": "file"}
+    made |= {"/run/docker.sock": "other"}
     more = {"/home": "directory", "/home/you": "directory", "/etc": "directory"}
     learned = learn(
         event(*asked),
@@ -284,3 +289,12 @@ def test_names_that_hold_secrets_or_are_obeyed_are_known() -> None:
     assert is_obeyed("/home/me/.bashrc", ())
     assert is_obeyed("/etc/motd", ())
     assert not is_obeyed("/srv/a", (".git",))
+
+
+def test_code_that_was_refused_is_learned_and_code_that_was_seen_is_not() -> None:
+    for denied in (True, False):
+        learner = Learner(facts())
+        learner.add(event("marshal.loads", b"N").replace(right="code"), denied=denied)
+        learned = learner.finish()
+        assert learned.policy.bytecode is denied
+        assert ("bytecode = true" in to_toml(learned, "/srv", ())) is denied

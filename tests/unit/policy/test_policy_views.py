@@ -41,9 +41,10 @@ def test_a_digest_is_pinned_so_that_every_process_and_python_agrees() -> None:
 def test_an_explanation_has_every_key_and_where_it_was_written() -> None:
     policy = from_flags(Policy(), [("read", "-/x"), ("write", "/in=/out"), ("env", "A=1")], "/")
     rows = explain(policy)
-    assert rows[:3] == [
+    assert rows[:4] == [
         ("files.read", "/x (if it exists)", "--read"),
         ("files.write", "/in = /out", "--write"),
+        ("files.overlay", "none", "default"),
         ("files.names", "auto", "default"),
     ]
     assert ("process.env", "A=1", "--env") in rows

@@ -40,7 +40,7 @@ def test_a_quiet_end_has_all_its_keys() -> None:
                   "output": 10, "events": 20},
         "receipt": {"tier": "user",
                     "protections": {"files": {"level": "full", "by": "a wall", "reason": ""}}},
-        "planted": ["/p/Makefile"], "ledger": "/l", "run": "ab",
+        "planted": ["/p/Makefile"], "overlays": [], "ledger": "/l", "run": "ab",
     }  # fmt: skip
 
 

@@ -99,10 +99,10 @@ def test_a_watched_run_is_learned_from_and_its_flaws_are_told(ledger: Ledger) ->
     ledger.add(START, {"mode": "watch", "argv": [sys.executable, "-c", "x"]})
     ledger.add(
         EVENTS, hello(sys.executable, "-c", "x"), event(1, "open", "/etc/hosts.allow", "r", 0),
-        event(2, "cpython.run_command", "x"), event(3, "open", "/etc/hostname", "r", 0),
+        event(2, "cpython.run_command", "x"), event(3, "open", "/etc/profile", "r", 0),
     )  # fmt: skip
     lesson = study(ledger.path, find(ledger.path))
-    assert [g.target for g in lesson.learned.policy.grants] == ["/etc/hostname"]
+    assert [g.target for g in lesson.learned.policy.grants] == ["/etc/profile"]
     assert any("no end" in line for line in lesson.amiss)
     ledger.add(EVENTS, b"junk" * 20)
     ledger.add(END, {"status": 3, "drops": 2})

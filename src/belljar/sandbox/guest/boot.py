@@ -1,7 +1,8 @@
 """The first lines that run inside: set the stage, then become the guest's program.
 
 Runs on any CPython from 3.8, isolated and without `site`. Everything here is a window: the
-walls stand already, and nothing below is relied upon for safety.
+walls stand already, and nothing below is relied upon for safety. The other parts lie beside this
+one, and the host puts them before it in one file (`confine.first_lines`).
 """
 
 import builtins
@@ -12,6 +13,11 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from belljar.sandbox.guest.bytecode import source_only
+    from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
+    from belljar.sandbox.guest.imports import guard_imports
+    from belljar.sandbox.guest.names import choose_builtins
 
 
 def _parameters() -> "dict[str, Any]":
@@ -24,83 +30,6 @@ def _parameters() -> "dict[str, Any]":
         data += chunk
     posix.close(3)
     return marshal.loads(data)
-
-
-def _importer() -> str:
-    """The file of the code that imports: the nearest frame that is not the import system's."""
-    between = ("/ctypes/__init__.py", "/belljar/boot.py", "/sandbox/guest/boot.py")
-    frame: "Any" = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith("<frozen importlib") and not file.endswith(between):
-            return file
-        frame = frame.f_back
-    return ""
-
-
-def _guard_imports(allowed: "dict[str, Any]") -> None:
-    """Readable refusals for what the walls refuse unreadably (an empty or unmappable file)."""
-    import _frozen_importlib_external as external
-
-    names = set(allowed["names"])
-    granted = set(allowed["beneath"])
-    places = sorted(granted | set(allowed["outside"]), key=len, reverse=True)
-    unsafe = frozenset(allowed["unsafe"])
-
-    trusted = tuple(place + "/" for place in allowed["named"]) or ("\0",)
-
-    class Guard:
-        @staticmethod
-        def find_spec(name, path=None, target=None):
-            if name in unsafe and name.lstrip("_") not in names and name not in names:
-                if _importer().startswith(trusted):
-                    return  # numpy, pandas and others use ctypes; the walls hold both
-                refuse(name, name.lstrip("_"), "outside the safe set of the standard library")
-
-    def refuse(module, grant, why):
-        sys.audit("belljar.denied", "import", grant, module)
-        raise ImportError(
-            f"{module} is {why}; the grant that allows it is --import {grant}",
-            name=module,
-        )
-
-    plain = external.ExtensionFileLoader.create_module
-
-    def create_module(self, spec):
-        for place in places:  # the most specific one decides
-            if self.path == place or self.path.startswith(place + "/"):
-                if place in granted:
-                    return plain(self, spec)
-                break
-        refuse(spec.name, spec.name.partition(".")[0], "native code that no grant names")
-        return None
-
-    external.ExtensionFileLoader.create_module = create_module
-    sys.meta_path.insert(0, Guard)
-
-
-def _source_only(runtime: "list[str]") -> None:
-    """Compiled files count only where they came with the runtime (hostile bytecode)."""
-    import _frozen_importlib_external as external
-    import _imp
-
-    class SourceOnly(external.SourceFileLoader):
-        def get_code(self, fullname):
-            path = self.get_filename(fullname)
-            return self.source_to_code(self.get_data(path), path)
-
-    ours = tuple(runtime)
-    plain = external.FileFinder.path_hook(*external._get_supported_file_loaders())
-    native = (external.ExtensionFileLoader, _imp.extension_suffixes())
-    strict = external.FileFinder.path_hook(native, (SourceOnly, [".py"]))
-
-    def hook(path):
-        known = path in ours or path.startswith(tuple(p + "/" for p in ours if p))
-        return plain(path) if known else strict(path)
-
-    sys.path_hooks[-1:] = [hook]
-    sys.path_importer_cache.clear()
-    sys.dont_write_bytecode = True
 
 
 def _find_beside(modules: "dict[str, str]") -> None:
@@ -116,9 +45,17 @@ def _find_beside(modules: "dict[str, str]") -> None:
     sys.meta_path.insert(0, Beside)
 
 
-def _main_module(name_of_file: "str | None") -> "dict[str, Any]":
+def _start_processes(boot: "dict[str, Any]") -> None:
+    with open(boot["processes"], "rb") as file:
+        code = compile(file.read(), "/belljar/processes.py", "exec", dont_inherit=True)
+    names: "dict[str, Any]" = {"__name__": "belljar.processes"}
+    exec(code, names)
+    names["install"](boot["runtime"], boot["path"][0])
+
+
+def _main_module(boot: "dict[str, Any]", name_of_file: "str | None") -> "dict[str, Any]":
     module = type(sys)("__main__")
-    module.__builtins__ = builtins
+    module.__dict__["__builtins__"] = boot["builtins"] or builtins
     if name_of_file is not None:
         module.__file__ = name_of_file
         module.__cached__ = None
@@ -139,35 +76,45 @@ def _begin() -> "dict[str, Any]":
     sys.path[:] = [p for p in boot["path"] if p]
     if boot["lines"]:
         sys.stdout.reconfigure(line_buffering=True)  # the pipe ends at a terminal
-    if not boot["extensions"]["all"]:
-        _guard_imports(boot["extensions"])
-    if not boot["bytecode"]:
-        _source_only(boot["runtime"])
+    guard_imports(boot["modules"])
+    if boot["machine"]:
+        neutral_machine(boot["machine"])
+    if not boot["programs"]:
+        no_programs()
+    withhold(boot["withheld"])
     if boot["beside"]:
         _find_beside(boot["beside"])
+    if boot["processes"]:
+        _start_processes(boot)
+    if boot["builtins"]:
+        boot["builtins"] = choose_builtins(boot["builtins"], boot["runtime"])
+    if not boot["bytecode"]:
+        source_only(boot["runtime"])
     return boot
 
 
 def _run(boot: "dict[str, Any]") -> None:
     kind, target = boot["kind"], boot["target"]
+    if sys.version_info >= (3, 10):
+        sys.orig_argv[:] = [sys.executable, *boot["argv"]]
     sys.audit("belljar.begin")  # what came before is the interpreter's own start
     try:
         if kind == "module":
             import runpy
 
             sys.argv[:] = [target, *boot["argv"]]
-            _main_module(None)
+            _main_module(boot, None)
             runpy._run_module_as_main(target)
         elif kind == "code":
             sys.argv[:] = ["-c", *boot["argv"]]
             # a string, not compile(): that builds the types of `ast`, a fifth of the start
-            exec(target, _main_module(None))
+            exec(target, _main_module(boot, None))
         else:
             sys.argv[:] = [target, *boot["argv"]]
             with open(target, "rb") as file:
                 source = file.read()
             code = compile(source, target, "exec", dont_inherit=True)
-            exec(code, _main_module(target))
+            exec(code, _main_module(boot, target))
     except SystemExit:
         raise
     except BaseException as error:  # the interpreter's own last resort, without our frame

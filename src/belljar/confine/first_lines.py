@@ -1,0 +1,53 @@
+"""The first lines that run in a guest: the parts of `sandbox/guest` as one file, ready made."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.confine.runtime import Runtime
+
+#: In this order, behind one another; the last one begins.
+PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
+NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
+
+
+def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str) -> str:
+    """The host path of one file made of the parts in `folder`: compiled where the interpreter's
+    version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
+    or lies in `private` where there is no cache."""
+    ours = "{}.{}.{}".format(*sys.version_info[:3])
+    same = runtime.version == ours
+    paths = [os.path.join(folder, part) for part in PARTS]
+    states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
+    name = f"boot-{ours if same else 'text'}{states}.{'pyc' if same else 'py'}"
+    kept = os.path.join(cache or private, name)
+    if not os.path.exists(kept):
+        data = _compiled(_text(paths)) if same else _wrapped(_text(paths))
+        temporary = f"{kept}.{os.getpid()}"
+        with open(temporary, "wb") as out:
+            out.write(data)
+        os.chmod(temporary, 0o644)  # the guest is another user
+        os.replace(temporary, kept)
+    return kept
+
+
+def _text(paths: list[str]) -> str:
+    texts = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            texts.append(file.read())
+    return "\n".join(texts)
+
+
+def _compiled(text: str) -> bytes:
+    import importlib.util
+    import marshal
+
+    code = compile(text, NAME, "exec", dont_inherit=True, optimize=2)  # no docstrings
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def _wrapped(text: str) -> bytes:
+    """Text that gives its code the neutral name."""
+    return f"exec(compile({text!r}, {NAME!r}, 'exec', dont_inherit=True))\n".encode()

@@ -1,0 +1,105 @@
+"""What a guest may import, for the import guard, and which C modules are covered for it.
+
+The walls: mounts of what is not named are `noexec`; C modules of the standard library outside
+the safe set, and all files of blocked modules, lie beneath something empty. Without namespaces
+there is only the guard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.confine.runtime import Runtime
+from belljar.confine.view import View
+from belljar.model import Policy, Value
+from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
+
+_EMPTY_FOLDER = "size=4k,nr_inodes=1,mode=0755"
+
+
+class Named(Value):
+    """What grants of `import` bring: places with native code, and all that may use `ctypes`."""
+
+    native: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+
+
+def named_by(policy: Policy, runtime: Runtime) -> Named:
+    """The places of the distributions that the policy names, with what they require.
+
+    Raises `PolicyError` for a name that is neither installed nor of the standard library.
+    """
+    grants = [g for g in policy.grants if g.right == "import"]
+    if not grants:
+        return Named()
+    from belljar.confine.distributions import native_parts, parts
+
+    return Named(tuple(native_parts(grants, runtime)), tuple(parts(grants, runtime)))
+
+
+def cover(view: View, policy: Policy, runtime: Runtime, named: Named, empty: str) -> None:
+    """Lay something empty over what must not be loaded; `empty` is a file of the host without
+    content. Nothing is done where there are no namespaces."""
+    if not view.isolated:
+        return
+    covered = _unsafe_files(policy, runtime, named)
+    folders: set[str] = set()
+    if policy.block:
+        from belljar.confine.blocked import blocked_places
+
+        files, folders = blocked_places(policy.block, runtime)
+        covered |= files
+    for path in sorted(covered):
+        view.mount(path, "bind", empty, path, "-", "0", "0")
+    for path in sorted(folders):
+        view.mount(path, "tmpfs", path, _EMPTY_FOLDER)
+
+
+def _unsafe_files(policy: Policy, runtime: Runtime, named: Named) -> set[str]:
+    if policy.extensions == "all" or not runtime.dynload:
+        return set()
+    granted = _names(policy)
+    safe = SAFE_EXTENSIONS if policy.extensions == "stdlib" else frozenset[str]()
+    found = set()
+    for file in os.listdir(runtime.dynload):
+        module = file.partition(".")[0]
+        if not file.endswith(".so") or module in safe:
+            continue
+        if module == "_ctypes" and named.trusted:
+            continue  # what is named may need it; the guard asks who imports
+        if not {module, module.lstrip("_"), UNSAFE_MODULES.get(module, module)} & granted:
+            found.add(f"{runtime.dynload}/{file}")
+    return found
+
+
+def _names(policy: Policy) -> set[str]:
+    return {g.target.partition(".")[0] for g in policy.grants if g.right == "import"}
+
+
+def allowed(policy: Policy, runtime: Runtime, named: Named) -> dict[str, object]:
+    """What the import guard inside has to know; plain data."""
+    from belljar.policy.modules import normal
+
+    library = [path for path in (runtime.stdlib, runtime.dynload) if path]
+    return {
+        "all": policy.extensions == "all",
+        "unsafe": {**UNSAFE_MODULES, **{name: name for name in INTERNAL_MODULES}},
+        "internal": INTERNAL_MODULES,
+        "safe": sorted(SAFE_EXTENSIONS) if policy.extensions == "stdlib" else [],
+        "library": library,
+        "beneath": list(named.native),
+        "trusted": list(named.trusted),
+        "outside": [*runtime.site, *runtime.hidden],
+        "names": sorted(_names(policy)),
+        "block": sorted({normal(name) for name in policy.block}),
+    }
+
+
+def inside(runtime: Runtime) -> tuple[str, ...]:
+    """Unsafe modules that no file covers, since they are built into the interpreter; `_ctypes`
+    stands for those of an interpreter that is not ours and has it in no file."""
+    if runtime.program == os.path.realpath(sys.executable):
+        return tuple(name for name in sys.builtin_module_names if name in UNSAFE_MODULES)
+    files = os.listdir(runtime.dynload) if runtime.dynload else []
+    return () if any(file.startswith("_ctypes.") for file in files) else ("_ctypes",)

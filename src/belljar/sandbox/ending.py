@@ -1,0 +1,51 @@
+"""The first entry of a run's record, and words for what never began."""
+
+from __future__ import annotations
+
+import os
+
+from belljar.errors import BelljarError, InternalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.plan import Plan
+    from belljar.confine.program import Program
+    from belljar.model import Policy, Status
+
+
+def did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
+    """The error for a guest that ended before its recorder reported."""
+    if ended is None:
+        return InternalError("the sandbox ended before its recorder reported")
+    how = f"signal {ended[0] & 0x7F}" if ended[0] & 0x7F else f"exit status {ended[0] >> 8}"
+    return BelljarError(f"the interpreter did not start inside the sandbox ({how}); nothing ran")
+
+
+def plain(text: object) -> str:
+    """Text that can be encoded, whatever a path holds."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def opening(
+    policy: Policy, program: Program, plan: Plan, full: Policy, receipt: Status
+) -> dict[str, object]:
+    """Its body; `full` is the policy with what the runtime itself was granted."""
+    from belljar.policy import digest, explain, to_plain
+
+    return {
+        "kind": "run",
+        "guest": plain(program.name),
+        "program": [program.kind, plain(program.target)],
+        "argv": [plain(a) for a in program.args],
+        "cwd": plain(program.cwd),
+        "python": plan.runtime.version,
+        "interpreter": plain(plan.runtime.program),
+        "policy": [[plain(text) for text in row] for row in explain(policy)],
+        "policy-digest": digest(policy),
+        "effective": to_plain(full),  # what `belljar why` explains denials by
+        "mapped": [[plain(name) for name in pair] for pair in plan.mapped],
+        "tier": receipt.tier,
+        "status": [[r.name, r.level, r.by, r.reason] for r in receipt.protections],
+        "uid": os.geteuid(),
+        "pid": os.getpid(),
+    }

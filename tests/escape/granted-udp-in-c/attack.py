@@ -1,0 +1,52 @@
+"""Every way to send a datagram, from a socket that was connected as granted, past the window."""
+
+import ctypes
+import socket
+
+from arms import P, attempt, in4, native
+
+
+class Iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+
+
+class Message(ctypes.Structure):  # struct mmsghdr
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("namelen", ctypes.c_uint),
+        ("iov", ctypes.POINTER(Iovec)),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_long),
+        ("sent", ctypes.c_long),
+    ]
+
+
+def new():
+    fd = native("socket", socket.AF_INET, socket.SOCK_DGRAM, 0)
+    native("connect", fd, in4(P["granted"]), 16)
+    return fd
+
+
+@attempt
+def deed():
+    there, word = in4(P["udp"]), P["nonce"].encode()
+    body = Iovec(word, len(word))
+    message = Message(there, 16, ctypes.pointer(body), 1)
+    for way in (
+        lambda: native("sendto", new(), word, len(word), 0, there, 16),
+        lambda: native("sendmsg", new(), ctypes.byref(message), 0),
+        lambda: native("sendmmsg", new(), ctypes.byref(message), 1, 0),
+        lambda: native("connect", new(), there, 16),
+    ):
+        try:
+            way()
+        except OSError:
+            continue
+    fd = new()
+    try:
+        native("connect", fd, bytes(16), 16)  # AF_UNSPEC: no peer any more
+        native("sendto", fd, word, len(word), 0, there, 16)
+    except OSError:
+        pass

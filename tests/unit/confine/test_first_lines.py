@@ -1,0 +1,62 @@
+"""The parts that run inside are one file, made once, under a neutral name."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import belljar
+from belljar.confine.first_lines import NAME, PARTS, boot_file
+from belljar.confine.runtime import Runtime
+
+FOLDER = str(Path(belljar.__file__).parent / "sandbox/guest")
+OURS = Runtime("", "{}.{}.{}".format(*sys.version_info[:3]), "", "", (), (), ())
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    folder = tmp_path / "guest"
+    folder.mkdir()
+    for number, name in enumerate(PARTS):
+        (folder / name).write_text(f"x{number} = {number}\n")
+    return folder
+
+
+def test_they_are_compiled_once_for_our_own_version(parts: Path, tmp_path: Path) -> None:
+    kept = Path(boot_file(str(parts), OURS, str(tmp_path), ""))
+    names: dict[str, int] = {}
+    code = marshal.loads(kept.read_bytes()[16:])
+    exec(code, names)
+    assert [names[f"x{number}"] for number in range(len(PARTS))] == list(range(len(PARTS)))
+    assert code.co_filename == NAME
+    assert boot_file(str(parts), OURS, str(tmp_path), "") == str(kept)
+    (parts / "boot.py").write_text("x = 22\n")
+    assert boot_file(str(parts), OURS, str(tmp_path), "") != str(kept)
+
+
+def test_another_version_compiles_them_itself_under_the_same_name(
+    parts: Path, tmp_path: Path
+) -> None:
+    (parts / "boot.py").write_text("import sys\nfile = sys._getframe().f_code.co_filename\n")
+    kept = boot_file(str(parts), OURS.replace(version="3.8"), None, str(tmp_path))
+    assert kept.endswith(".py")
+    assert Path(kept).parent == tmp_path
+    assert os.stat(kept).st_mode & 0o777 == 0o644
+    names: dict[str, object] = {}
+    exec(Path(kept).read_text(), names)
+    assert names["file"] == NAME
+
+
+def test_the_parts_are_all_there_is_and_import_nothing_of_the_host() -> None:
+    assert {*PARTS, "__init__.py", "processes.py"} == {
+        p.name for p in Path(FOLDER).iterdir() if p.suffix == ".py"
+    }
+    for part in PARTS:
+        text = (Path(FOLDER) / part).read_text("utf-8")
+        for line in text.splitlines():
+            if "import" in line.split() and "belljar" in line:
+                assert line.startswith("    from belljar.sandbox.guest."), line
