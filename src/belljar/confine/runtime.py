@@ -145,13 +145,16 @@ def boot_file(source: str, runtime: Runtime, cache: str | None) -> str:
     if not os.path.exists(kept):
         import importlib.util
         import marshal
+        from contextlib import suppress
 
         with open(source, "rb") as file:
             code = compile(file.read(), "/belljar/boot.py", "exec", dont_inherit=True)
         temporary = f"{kept}.{os.getpid()}"
         with open(temporary, "wb") as out:
             out.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
-        os.replace(temporary, kept)
+        with suppress(FileExistsError):  # another run has planned with its file already
+            os.link(temporary, kept)
+        os.unlink(temporary)
     return kept
 
 
