@@ -23,12 +23,16 @@ def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str) ->
     name = f"boot-{ours if same else 'text'}{states}.{'pyc' if same else 'py'}"
     kept = os.path.join(cache or private, name)
     if not os.path.exists(kept):
+        from contextlib import suppress
+
         data = _compiled(_text(paths)) if same else _wrapped(_text(paths))
         temporary = f"{kept}.{os.getpid()}"
         with open(temporary, "wb") as out:
             out.write(data)
         os.chmod(temporary, 0o644)  # the guest is another user
-        os.replace(temporary, kept)
+        with suppress(FileExistsError):  # another run has planned with its file already
+            os.link(temporary, kept)
+        os.unlink(temporary)
     return kept
 
 
