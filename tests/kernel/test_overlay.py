@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -169,6 +170,38 @@ def test_a_merge_touches_nothing_outside(tier: Tier, project: Path) -> None:
     assert (outside / "two.txt").read_text() == "outside\n"
     assert (outside / "two.txt").stat().st_mode & 0o777 == 0o644
     assert os.listdir(outside) == ["two.txt"]
+
+
+MOUNTED = """
+import os, subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[2]], check=True)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_is_mounted_beneath_is_neither_written_nor_removed(
+    tier: Tier, project: Path, delete: bool
+) -> None:
+    if tier.name != "root":
+        return  # who may mount
+    outside = tier.home / "mounted"
+    outside.mkdir(exist_ok=True)
+    (outside / "kept").write_text("outside\n")
+    (project / "sub/hole").mkdir()  # of the same file system: the device's number tells nothing
+    code = "import os, shutil\n"
+    code += "shutil.rmtree('project/sub')" if delete else "open('project/sub/hole/new', 'w')"
+    name = run(tier, code)
+    inside = [sys.executable, "-c", MOUNTED, str(outside), str(project / "sub/hole")]
+    words = ["unshare", "-m", "--propagation", "private", *inside, *tier.command()]
+    done = subprocess.run(
+        [*words, "apply", name, "--merge", "--force"],
+        cwd=tier.home, env=tier.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0, done.stdout
+    assert "another file system" in done.stdout or "mounted there" in done.stderr
+    assert os.listdir(outside) == ["kept"]
+    assert belljar(tier, "apply", name, "--drop")[0] == 0
 
 
 def test_another_directory_in_its_place_is_refused(tier: Tier, project: Path) -> None:

@@ -7,6 +7,7 @@ attribute `user.overlay.opaque` a directory that hides the host's.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from belljar.confine.remove import DEEPEST, close_own, newer_beneath, open_directory, open_own
@@ -129,8 +130,12 @@ class _Walker:
                 yield Change(kind, path, "directory", detail, mode, later, obeyed(path)), here
             try:
                 child = _enter(here.name, here.host)
-            except PermissionError:
-                yield Change("refused", path, "directory", "the host's is closed to you"), here
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EXDEV):
+                    raise
+                mounted = error.errno == errno.EXDEV  # the guest saw what lies beneath it
+                why = "another file system is there" if mounted else "the host's is closed to you"
+                yield Change("refused", path, "directory", why), here
                 return
             try:
                 yield from self.directory(fd, child, path + "/", depth + 1)
@@ -172,9 +177,8 @@ class _Walker:
         if here.was is None or here.host is None or here.was.st_size != here.stat.st_size:
             return False
         try:
-            theirs = os.open(
-                here.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here.host
-            )
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            theirs = os.open(here.name, flags, dir_fd=here.host)
         except OSError:
             return False  # unreadable: then it is told as changed
         try:
@@ -209,19 +213,17 @@ class _Walker:
 
 
 def leads_out(path: str, target: str) -> bool:
-    """Whether the link `path` in a directory leads out of it, by its letters.
+    """Whether the link `path` in a directory leads out of it, by its letters: also where `..`
+    stands behind a name, which may be a link to less deep a place (`z` to `.`: `z/..` is outside).
 
     >>> leads_out("a/b", "../c"), leads_out("a/b", "../../c"), leads_out("a", "/etc")
     (False, True, True)
+    >>> leads_out("a", "z/..")
+    True
     """
-    if target.startswith("/"):
-        return True
-    depth = path.count("/")
-    for part in target.split("/"):
-        depth += -1 if part == ".." else part not in ("", ".")
-        if depth < 0:
-            return True
-    return False
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    up = parts.count("..")
+    return target.startswith("/") or up > path.count("/") or ".." in parts[up:]
 
 
 def _look(name: str, host: int | None) -> os.stat_result | None:

@@ -13,7 +13,13 @@ import os
 
 from belljar.confine.changes import MOST, Change, walk
 from belljar.confine.overlay import remove, root
-from belljar.confine.remove import close_own, open_directory, open_own, remove_beneath
+from belljar.confine.remove import (
+    close_own,
+    mount_of,
+    open_directory,
+    open_own,
+    remove_beneath,
+)
 from belljar.errors import BelljarError
 from belljar.model import Value
 
@@ -209,6 +215,8 @@ def _set_mode(host: int, name: str, mode: int) -> bool:
         stat = os.fstat(pinned)
         if stat.st_mode & 0o170000 == 0o120000:
             raise OSError(40, "became a link")
+        if mount_of(pinned) != mount_of(host):
+            raise OSError(18, "something else is mounted there")
         if stat.st_mode & 0o170000 != 0o040000 and stat.st_nlink > 1:
             return False
         os.chmod(f"/proc/self/fd/{pinned}", mode)

@@ -12,8 +12,25 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_directory(name: str, parent: int) -> int:
-    """A descriptor of the directory `name` in `parent`, never through a link. Raises `OSError`."""
-    return os.open(name, _DIRECTORY, dir_fd=parent)
+    """A descriptor of the directory `name` in `parent`, never through a link, and never of another
+    mount: one of the same file system (a bind mount) has the same `st_dev`. Raises `OSError`."""
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        if mount_of(fd) != mount_of(parent):
+            raise OSError(errno.EXDEV, "something else is mounted there", name)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def mount_of(fd: int) -> bytes:
+    """The number of the mount that the open file lies in (proc_pid_fdinfo(5)). Raises `OSError`."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+        for line in file:
+            if line.startswith(b"mnt_id:"):
+                return line
+    raise OSError(errno.ENOSYS, "the kernel does not tell which mount it is")
 
 
 def open_own(name: str, parent: int) -> tuple[int, int]:

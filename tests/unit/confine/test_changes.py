@@ -268,6 +268,9 @@ def test_a_directory_the_guest_closed_is_opened_and_closed_again(made: Made) -> 
         ("a", "/etc", True),
         ("a", ".", False),
         ("a/b", "./..//../a", True),
+        ("a", "z/..", True),
+        ("a/b/c", "z/z/../../d", True),
+        ("a/b/c", "../../d/e", False),
     ],
 )
 def test_where_a_link_leads_by_its_letters(path: str, target: str, out: bool) -> None:
