@@ -21,8 +21,13 @@ UNTOLD = {
     "shell_pipeline": ["--run", "/usr/bin/tr"],  # started by a shell, which is not Python
 }
 
+#: Outside it executes the interpreter, which learn grants; granted that, its fork server listens on
+#: a Unix socket inside, which no grant gives. With `--processes` alone it works (test_honest).
+NOT_LEARNED = {"process_pools"}
+LEARNED = [case for case in CASES if case.values[0].stem not in NOT_LEARNED]
 
-@pytest.mark.parametrize(("path", "root"), CASES, indirect=["root"])
+
+@pytest.mark.parametrize(("path", "root"), LEARNED, indirect=["root"])
 def test_the_learned_policy_is_enough(
     path: Path, root: Path, port: int, web: int, clean_env: dict[str, str]
 ) -> None:

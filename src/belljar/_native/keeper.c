@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -90,8 +91,31 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+static void interrupt(int number) { (void)number; }
+
+/* What is done with sockets that the guest holds as well may be made to wait: the last close of one
+ * with SO_LINGER, say, which ours becomes when the guest closes its own meanwhile. A signal ends
+ * every such wait, so that the clock and the host are heard. */
+static void patience(time_t seconds)
+{
+    struct itimerval t = {.it_interval = {.tv_sec = seconds}, .it_value = {.tv_sec = seconds}};
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+static void answer_guest(int listener, bool asked, bool pending)
+{
+    patience(1);
+    if (asked)
+        mediate(plan, listener);
+    if (pending)
+        finish_pending(plan, listener);
+    patience(0);
+}
+
 static void watch(int sync, int pidfd, pid_t init)
 {
+    struct sigaction action = {.sa_handler = interrupt}; /* without SA_RESTART */
+    sigaction(SIGALRM, &action, NULL);
     int listener = -1;
     bool talking = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
@@ -115,17 +139,15 @@ static void watch(int sync, int pidfd, pid_t init)
             kill(init, SIGKILL);
         if (fds[2].revents)
             talking = relay(sync, &listener) >= 0;
-        if (listener >= 0 && (fds[3].revents & POLLIN))
-            mediate(plan, listener);
-        else if (listener >= 0 && fds[3].revents) {
+        bool asked = listener >= 0 && (fds[3].revents & POLLIN), pending = false;
+        if (listener >= 0 && fds[3].revents && !asked) {
             close(listener); /* the last task under the filter is gone */
             listener = -1;
         }
         for (int i = 5; i < n; i++)
-            if (fds[i].revents) {
-                finish_pending(plan, listener);
-                break;
-            }
+            pending |= fds[i].revents != 0;
+        if (asked || pending)
+            answer_guest(listener, asked, pending);
         if (fds[4].revents)
             pass_datagrams(plan);
         if (fds[1].revents) {

@@ -15,14 +15,15 @@ NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host cal
 def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str) -> str:
     """The host path of one file made of the parts in `folder`: compiled where the interpreter's
     version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
-    or lies in `private` where there is no cache."""
+    or lies in `private` where there is no cache; with neither, it is not made: a plan is asked for
+    that nobody starts."""
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in PARTS]
     states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
     name = f"boot-{ours if same else 'text'}{states}.{'pyc' if same else 'py'}"
     kept = os.path.join(cache or private, name)
-    if not os.path.exists(kept):
+    if (cache or private) and not os.path.exists(kept):
         from contextlib import suppress
 
         data = _compiled(_text(paths)) if same else _wrapped(_text(paths))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import struct
+import time
 
 from belljar._native import KEEPER
 from belljar.errors import BelljarError, InternalError, Unenforceable
 
+#: How long a keeper that was told to end may take, in seconds.
+_GRACE = 5
 #: What a failed step of the keeper means: the protection, and what to do.
 STEPS = {
     "user-namespace": ("files", "allow unprivileged user namespaces, or accept the landlock tier"),
@@ -69,6 +73,7 @@ class Keeper:
         self._control = control
         self._rest = b""
         self.ended = False
+        self._told = 0.0
 
     def tier(self, words: bytes) -> None:
         """Hand over the tier, with which the namespaces can be made."""
@@ -98,15 +103,29 @@ class Keeper:
         return [line.decode("utf-8", "surrogateescape").split(" ", 3) for line in lines]
 
     def kill(self) -> None:
-        """End the sandbox: the keeper sees its control pipe close."""
+        """End the sandbox: the keeper sees its control pipe close. One that does not, and is told
+        again after a while, is ended itself, and the sandbox with it."""
         if self._control >= 0:
             os.close(self._control)
             self._control = -1
+            self._told = time.monotonic()
+        elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
+            os.kill(self.pid, 9)
 
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
         self.kill()
         if self.pid:
+            poll = select.poll()
+            poll.register(self.report, select.POLLIN)
+            until = self._told + 2 * _GRACE
+            while not self.ended:
+                left = until - time.monotonic()
+                if left > 0 and poll.poll(left * 1000):
+                    self.read()
+                elif left <= 0:
+                    os.kill(self.pid, 9)  # its children die of its end
+                    break
             os.waitpid(self.pid, 0)
             self.pid = 0
             os.close(self.report)

@@ -80,7 +80,7 @@ def make(
     told = netinfo.show(view, policy, net)
     named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
-    private = os.path.dirname(channel)
+    private = os.path.dirname(channel) if channel != os.devnull else ""
     guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = (view.isolated and "/belljar/recorder.so") or RECORDER

@@ -67,7 +67,8 @@ KILLED = "the process was told to end itself before it: a window, not a wall"
 
 def words_for(right: str, otherwise: str = "") -> str:
     """What is done to a target by a right: `connect to`."""
-    return _WORDS.get(right, otherwise)
+    # an import executes code, too: its event says more than the right
+    return otherwise if right == "code" else _WORDS.get(right, otherwise)
 
 
 def where(event: Event) -> str:

@@ -45,7 +45,7 @@ def test_where_there_is_no_ledger_nothing_is_made_and_one_line_says_so(
         status, out, err = say(*words, str(tmp_path / "nowhere"))
         assert (status, err.count("\n")) == (1, 1)
         assert not out or "--json" in words
-        assert "No such file" in err
+        assert "there is none" in err
     assert not (tmp_path / "nowhere").exists()
 
 

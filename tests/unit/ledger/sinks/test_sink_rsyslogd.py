@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import cannot
 
 from belljar.ledger import Writer
 
@@ -77,10 +78,14 @@ def free_port(kind: socket.SocketKind) -> int:
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
     """A test CA, and a certificate of it for 127.0.0.1."""
     ca, key, cert = folder / "ca.pem", folder / "key.pem", folder / "cert.pem"
-    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    (folder / "ext").write_text(
+        "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for words in (
-        ["req", "-x509", *ec, "-keyout", folder / "ca.key", "-out", ca, "-subj", "/CN=test CA"],
+        ["req", "-x509", *ec, "-keyout", folder / "ca.key", "-out", ca, "-subj", "/CN=test CA",
+         "-addext", "keyUsage=critical,keyCertSign,cRLSign"],
         ["req", *ec, "-keyout", key, "-out", folder / "csr", "-subj", "/CN=logs"],
         ["x509", "-req", "-in", folder / "csr", "-CA", ca, "-CAkey", folder / "ca.key",
          "-out", cert, "-extfile", folder / "ext", "-set_serial", "2"],
@@ -93,7 +98,7 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
 def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Rsyslogd, str]]:
     """A running rsyslogd and the sink that reaches it."""
     if RSYSLOGD is None or OPENSSL is None:
-        pytest.fail(INSTALL)
+        cannot(INSTALL)
     folder = tmp_path / "rsyslog"
     folder.mkdir()
     kind = request.param
@@ -114,7 +119,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[R
         yield daemon, f"syslog+tcp://127.0.0.1:{port}"
     else:
         if not list(TLS):
-            pytest.fail(INSTALL)
+            cannot(INSTALL)
         port = free_port(socket.SOCK_STREAM)
         ca, key, cert = certificates(folder)
         files = f'DefaultNetstreamDriverCAFile="{ca}" DefaultNetstreamDriverKeyFile="{key}" '
@@ -177,7 +182,7 @@ def test_a_certificate_of_nobody_we_know_gets_nothing(
     tmp_path: Path, directory: str, feeding: Callable[..., Feeding]
 ) -> None:
     if RSYSLOGD is None or OPENSSL is None:
-        pytest.fail(INSTALL)
+        cannot(INSTALL)
     import ssl
     import threading
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.conftest import cannot
 
 from belljar.ledger.tree.clerk import state
 from belljar.ledger.tree.summon import taken
@@ -22,7 +22,7 @@ COMMAND = Path(__file__).parents[4] / "tools" / "belljar"
 
 def test_a_policy_with_a_sink_and_a_run_are_all_that_rsyslogd_needs(tmp_path: Path) -> None:
     if RSYSLOGD is None:
-        pytest.fail(INSTALL)
+        cannot(INSTALL)
     port = free_port(socket.SOCK_DGRAM)
     directory, policy = str(tmp_path / "ledger"), tmp_path / "p.toml"
     policy.write_text(f'schema = 1\n[record]\nsinks = ["syslog+udp://127.0.0.1:{port}"]\n')
@@ -46,5 +46,5 @@ def test_a_policy_with_a_sink_and_a_run_are_all_that_rsyslogd_needs(tmp_path: Pa
     finally:
         daemon.stop()
     assert kinds[0] == "start"
-    assert kinds.count("decision") == 1
+    assert kinds.count("decision") >= 1  # one call of Python may raise two events
     assert kinds.count("event") > 10
