@@ -219,7 +219,7 @@ class Session:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 self._end("wall")
-                self._deadline = time.monotonic() + 10
+                self._deadline = time.monotonic() + 6  # then the keeper itself is ended
                 left = 0
             if self._group is not None and self._group.over():
                 self._end("cpu")
