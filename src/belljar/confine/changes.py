@@ -10,7 +10,14 @@ from __future__ import annotations
 import errno
 import os
 
-from belljar.confine.remove import DEEPEST, close_own, newer_beneath, open_directory, open_own
+from belljar.confine.remove import (
+    DEEPEST,
+    close_own,
+    newer_beneath,
+    open_directory,
+    open_own,
+    some,
+)
 from belljar.confine.sensitive import obeyed
 from belljar.model import Value
 
@@ -77,7 +84,9 @@ class _Walker:
     def directory(
         self, upper: int, host: int | None, path: str, depth: int
     ) -> Iterator[tuple[Change, Here]]:
-        names = sorted(os.listdir(upper))
+        names = sorted(some(upper, MOST + 1))
+        if len(names) > MOST:
+            raise OSError(errno.EFBIG, f"more than {MOST} changes in a directory")
         opaque = _attribute(upper, "opaque")
         if opaque and host is not None:
             for name in sorted(set(os.listdir(host)) - set(names)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from belljar.confine import changes, remove
 from belljar.confine.changes import leads_out
 from belljar.confine.merge import Busy, Pending, drop, find, stores
 from belljar.errors import BelljarError
@@ -231,6 +232,46 @@ def test_a_redirection_or_a_strange_store_is_refused(made: Made) -> None:
     (made.store.parent / "broken").mkdir()
     (made.store.parent / "broken/about.json").write_text("[]")
     assert [store.name for store in stores()] == ["0a"]
+
+
+def test_a_directory_with_too_many_names_is_not_read_whole_and_can_be_dropped(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MOST", 50)
+    monkeypatch.setattr(remove, "_AT_ONCE", 7)
+    for number in range(60):
+        (made.upper / f"d{number}").mkdir()
+        (made.upper / f"d{number}/f").touch()
+    taken = 0
+    plain = os.scandir
+
+    def counted(fd: int) -> object:
+        entries = plain(fd)
+
+        class Few:
+            def __enter__(self) -> object:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                entries.close()
+
+            def __iter__(self) -> object:
+                return self
+
+            def __next__(self) -> object:
+                nonlocal taken
+                taken += 1
+                return next(entries)
+
+        return Few()
+
+    monkeypatch.setattr(os, "scandir", counted)
+    monkeypatch.setattr(os, "listdir", lambda *_: pytest.fail("reads it whole"))
+    with pytest.raises(BelljarError, match="more than 50 changes"):
+        made.shown()
+    assert taken == 51
+    drop(find("0a"))
+    assert not made.store.exists()
 
 
 def test_a_locked_store_is_left_alone(made: Made) -> None:
