@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 _KEY = "process.devices"
 #: linux/Documentation/admin-guide/devices.txt. 1 is memory, 10 all that is small: only these.
 _SMALL = {1: (3, 5, 7, 8, 9), 10: (183,)}  # null zero full random urandom; hwrng
-#: Terminals, consoles, tapes, input, raw SCSI, flash, ppp, processor registers.
-_MAJORS = frozenset((2, 3, 4, 5, 7, 9, 13, 21, 90, 108, *range(128, 144), 202, 203))
+#: Terminals, consoles (204, 229: serial ones and a hypervisor's), tapes, input, raw SCSI, flash,
+#: ppp, processor registers.
+_MAJORS = frozenset((2, 3, 4, 5, 7, 9, 13, 21, 90, 108, *range(128, 144), 202, 203, 204, 229))
 #: Numbers of these are given out as the machine starts.
 _NAMES = ("vfio", "vhost", "uinput", "uhid", "hidraw", "fuse", "cuse", "mapper", "net", "bus",
           "usb", "input", "nvme", "ng", "sg", "bsg", "mei", "tpm", "watchdog", "gpiochip", "mtd",
-          "ipmi", "megaraid", "userfaultfd", "snapshot", "port", "mem", "kmem", "kmsg",
-          "vmci", "rfkill", "ptp", "i2c", "spidev")  # fmt: skip
+          "ipmi", "megaraid", "megaraid_sas_ioctl_node", "tpmrm", "userfaultfd", "snapshot",
+          "port", "mem", "kmem", "kmsg", "vmci", "rfkill", "ptp", "i2c", "spidev")  # fmt: skip
 
 
 def asks(policy: Policy) -> bool:
@@ -66,11 +67,22 @@ def _reason(real: str, stat: os.stat_result) -> str:
     if stat.st_mode & 0o170000 != 0o020000:
         return "is not a character device"
     major, minor = os.major(stat.st_rdev), os.minor(stat.st_rdev)
-    names = [part.rstrip("0123456789") for part in real.split("/")[2:]]
+    names = [_kind(part) for part in real.split("/")[2:]]
     small = major in _SMALL and minor not in _SMALL[major]
     if small or major in _MAJORS or any(part in _NAMES for part in names):
         return "reaches the kernel, a terminal, a disk or other people's input: never granted"
     return ""
+
+
+def _kind(name: str) -> str:
+    """A device's name without its number.
+
+    >>> _kind("i2c-1"), _kind("spidev0.0"), _kind("ng0n1"), _kind("null")
+    ('i2c', 'spidev', 'ng', 'null')
+    """
+    short = name.rstrip("0123456789.-")
+    kind = short.removesuffix("n").rstrip("0123456789")  # a name space of a disk: ng0n1
+    return kind if short.endswith("n") and kind + "n" != short else short
 
 
 def _closed(real: str, stat: os.stat_result, tier: str) -> str:
