@@ -172,6 +172,22 @@ def test_a_merge_touches_nothing_outside(tier: Tier, project: Path) -> None:
     assert os.listdir(outside) == ["two.txt"]
 
 
+def test_a_policy_that_was_merged_is_not_obeyed(tier: Tier, project: Path) -> None:
+    if not isolated(tier):
+        return  # overlays are refused here
+    name = run(tier, "open('project/pyproject.toml', 'w').write('[tool.belljar]\\nschema = 1\\n')")
+    status, out, err = belljar(tier, "apply", name, "--merge")
+    assert (status, out) == (0, "A pyproject.toml  RUNS\n"), err
+    (project / "later.py").write_text("print('ran')")
+    words = [*tier.command(), "run", "later.py"]
+    done = subprocess.run(
+        words, cwd=project, env=tier.env, capture_output=True, text=True, check=False,
+        **tier.identity,
+    )  # fmt: skip
+    assert done.returncode == 125, done.stdout
+    assert "may have been written by a guest" in done.stderr
+
+
 MOUNTED = """
 import os, subprocess, sys
 subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[2]], check=True)

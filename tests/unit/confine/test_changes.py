@@ -274,6 +274,18 @@ def test_a_directory_with_too_many_names_is_not_read_whole_and_can_be_dropped(
     assert not made.store.exists()
 
 
+def test_holes_stay_holes(made: Made) -> None:
+    with open(made.upper / "f", "wb") as file:
+        file.write(b"begin")
+        file.truncate(64 << 20)
+        file.seek(20 << 20)
+        file.write(b"middle")
+    made.merge()
+    merged = made.host / "f"
+    assert merged.read_bytes() == (made.upper / "f").read_bytes()
+    assert merged.stat().st_blocks * 512 < 8 << 20
+
+
 def test_a_locked_store_is_left_alone(made: Made) -> None:
     with Pending(find("0a")):
         with pytest.raises(Busy):
