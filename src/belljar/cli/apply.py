@@ -78,7 +78,9 @@ def _merge(pending: Pending, changes: list[Change], switches: set[str]) -> bool:
             _show(change, "json" in switches)
         say("belljar: nothing taken over: the host changed these after the run began (--force)")
         return True
-    count = pending.merge(lambda change: _show(change, "json" in switches))
+    count = pending.merge(
+        lambda change: _show(change, "json" in switches), force="force" in switches
+    )
     refused = sum(change.kind == "refused" for change in changes)
     if refused:
         say(f"belljar: {count} changes taken over; {refused} refused, which wait (--drop)")

@@ -7,6 +7,7 @@ by `rename`: what had another name by a hard link is not written.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -146,15 +147,18 @@ class Pending:
         except OSError as error:
             raise _trouble(self.store, error) from error
 
-    def merge(self, tell: Callable[[Change], None]) -> int:
+    def merge(self, tell: Callable[[Change], None], *, force: bool = False) -> int:
         """Take all over that is not refused; returns their number. `tell` is called after each.
 
-        Raises `BelljarError` where it stops; what was not taken over still waits.
+        Raises `BelljarError` where it stops, and without `force` also where the host changed
+        something since `changes` was asked; what was not taken over still waits.
         """
         done, path = 0, "."
         try:
             for change, here in self._walk():
                 path = change.path
+                if change.later and not force and change.kind != "refused":
+                    raise OSError(errno.ESTALE, "the host changed it just now (--force)")
                 if change.kind != "refused":
                     _apply(change, here)
                     self._note(change)

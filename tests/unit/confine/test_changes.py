@@ -68,6 +68,25 @@ def test_a_whiteout_is_a_deletion_and_of_nothing_no_change(made: Made) -> None:
     assert os.listdir(made.host) == []
 
 
+def test_what_the_host_changes_between_the_look_and_the_merge_is_not_taken_over(
+    made: Made,
+) -> None:
+    for name in ("a", "b"):
+        (made.host / name).write_text("host")
+        (made.upper / name).write_text("guest")
+    time.sleep(0.05)  # the clock of a file system ticks a hundred times a second, or more
+    made.about(time.time_ns())
+    with Pending(find("0a")) as pending:
+        assert [change.later for change in pending.changes()] == [False, False]
+        time.sleep(0.05)
+        (made.host / "b").write_text("newer")
+        with pytest.raises(BelljarError, match=r"b: the host changed it just now.*1 changes were"):
+            pending.merge(lambda _change: None)
+        assert (made.host / "b").read_text() == "newer"
+        pending.merge(lambda _change: None, force=True)
+    assert [(made.host / name).read_text() for name in ("a", "b")] == ["guest", "guest"]
+
+
 def test_an_opaque_directory_hides_what_the_host_has(made: Made) -> None:
     for path in (made.host / "d/old", made.host / "d/kept"):
         path.parent.mkdir(exist_ok=True)
