@@ -3,8 +3,9 @@
 Used where the policy insists (`require = ["memory"]` or `["cpu"]`) or `BELLJAR_CGROUP` names a
 directory for it. A group is made only where we were given the right to: in that directory, or
 beside our own group where its parent belongs to us (as beneath systemd's `user@UID.service`) or is
-marked as delegated. Version 1 has no delegation and is left alone. What was written is read back,
-and only then do memory and cpu count as full.
+marked as delegated. Version 1 has no delegation and is left alone. What was written is read back.
+That the kernel keeps it was never tried (no machine of ours has version 2), so memory and cpu stay
+partial, and where a policy requires them nothing starts.
 Documentation/admin-guide/cgroup-v2.rst; systemd's CGROUP_DELEGATION.md.
 """
 

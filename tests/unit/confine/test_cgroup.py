@@ -121,10 +121,12 @@ def facts(tier: str) -> Facts:
 
 
 @pytest.mark.parametrize("tier", ["root", "user", "landlock"])
-def test_memory_and_cpu_are_full_only_in_a_group(tier: str) -> None:
+def test_memory_and_cpu_are_not_full_in_a_group_that_nobody_tried(tier: str) -> None:
     policy = Policy(require=("memory", "cpu"), accept_partial=("names", "threads"))
     here = status(policy, facts(tier), (), cgroup.GROUPED)
-    assert [here.level(name) for name in ("memory", "cpu")] == ["full", "full"]
+    assert [here.level(name) for name in ("memory", "cpu")] == ["partial", "partial"]
+    with pytest.raises(Unenforceable, match="read back, not tried"):
+        enforce(policy, here)
     there = status(policy, facts(tier), (), "/x was not delegated to us")
     assert [there.level(name) for name in ("memory", "cpu")] == ["partial", "partial"]
     with pytest.raises(Unenforceable, match=r"no cgroup \(/x was not delegated to us\)"):
