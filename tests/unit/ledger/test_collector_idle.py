@@ -7,7 +7,7 @@ import time
 
 import pytest
 from tests.conftest import cannot
-from tests.unit.ledger.collecting import Machine, Raw, begin, machine, message, numbered, until
+from tests.unit.ledger.collecting import Machine, Raw, begin, machine, message, numbered
 from tests.unit.ledger.conftest import packed
 
 from belljar.ledger import END, EVENTS, START
@@ -157,8 +157,9 @@ def test_nobody_is_looked_at_where_nothing_is_expected() -> None:
         end.close()  # type: ignore[attr-defined]
 
 
-def occupy(here: Machine, user: int, count: int) -> None:
-    """As `user`, hold `count` connections that have begun a run, and stay; all are tried again."""
+def occupy(here: Machine, user: int, count: int, full: int) -> None:
+    """As `user`, hold `count` connections that have begun a run, and stay; all are tried again.
+    A byte to `full` says that all were had once."""
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
@@ -173,6 +174,9 @@ def occupy(here: Machine, user: int, count: int) -> None:
                 held.append(sender)
             else:  # it had to make room already
                 sender.sock.close()
+        if len(held) == count and full >= 0:
+            os.write(full, b"f")
+            full = -1
         time.sleep(0.02)
         for sender in list(held):
             sender.sock.setblocking(False)
@@ -193,12 +197,14 @@ def test_two_users_who_hold_every_connection_do_not_keep_a_third_out() -> None:
         cannot("only root can be several users")
     room = 64
     hostile: list[int] = []
+    full_out, full = os.pipe()
     with machine(limits=Limits(connections=room)) as here:
-        held = f"/proc/{here.pid}/fd"
-        own = len(os.listdir(held))
         for user in (65533, 65534):
-            hostile.append(here.fork(lambda u=user: occupy(here, u, room // 2)))  # type: ignore[misc]
-        until(lambda: len(os.listdir(held)) >= own + room)
+            hostile.append(here.fork(lambda u=user: occupy(here, u, room // 2, full)))  # type: ignore[misc]
+        os.close(full)
+        said = os.read(full_out, 1) + os.read(full_out, 1)
+        os.close(full_out)
+        assert said == b"ff"
         slowest = 0.0
         for _ in range(5):
             before = time.monotonic()
