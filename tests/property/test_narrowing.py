@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.test_decide import events, policies
 
@@ -25,10 +25,10 @@ def test_what_is_allowed_after_narrowing_was_denied_by_neither(
         assert decide(asked, event).verdict != "deny"
 
 
-PATHS = st.sampled_from(["/", "/a", "/a/b", "/a/b/c", "/ab", "/x"])
-HOSTS = st.sampled_from(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "h.example", "::1"])
-PORTS = st.sampled_from(["80", "443", "*"])
-ADDRESSES = st.tuples(st.sampled_from(["tcp", "udp"]), HOSTS, PORTS).map(
+PATHS = st.sampled_from(["/", "/a", "/a/b", "/x"])
+HOSTS = st.sampled_from(["10.0.0.0/8", "10.1.2.3"])
+PORTS = st.sampled_from(["80", "*"])
+ADDRESSES = st.tuples(st.sampled_from(["tcp"]), HOSTS, PORTS).map(
     lambda a: f"{a[0]}:[{a[1]}]:{a[2]}" if ":" in a[1] else f"{a[0]}:{a[1]}:{a[2]}"
 )
 FILES = st.sampled_from(["read", "list", "write", "append"])
@@ -43,6 +43,7 @@ def event(right: str, target: str) -> Event:
     return Event(1, 0, 1, 1, "made.up", (), right, target, target)
 
 
+@settings(max_examples=1000)
 @given(few, few, st.builds(event, FILES, PATHS) | st.builds(event, st.just("connect"), ADDRESSES))
 def test_in_a_small_world_too_where_much_is_allowed(
     outer: Policy, asked: Policy, one: Event
