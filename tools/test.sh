@@ -18,9 +18,20 @@ for version in $versions; do
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check . --group test
 done
 export BELLJAR_MUST_WORK="${BELLJAR_MUST_WORK:-}"
+
+# A second look at what failed with $1, alone on the machine: tools/second_look.py says at what.
+again() {
+    failed=$(".venvs/$1/bin/python" tools/second_look.py ".venvs/$1.cache") || return 1
+    echo "test: CPython $1: a second look, alone, at: $failed"
+    # shellcheck disable=SC2086
+    ".venvs/$1/bin/python" -m pytest -q -o "cache_dir=.venvs/$1.cache" --last-failed --last-failed-no-failures none $rooms || return 1
+    echo "test: CPython $1: UNSTABLE, to be mended: $failed"
+}
+for version in $versions; do rm -rf ".venvs/$version.cache"; done
 if [ "$(printf '%s\n' "$versions" | wc -l)" = 1 ]; then
     # shellcheck disable=SC2086
-    exec ".venvs/$versions/bin/python" -m pytest -q $rooms "$@"
+    ".venvs/$versions/bin/python" -m pytest -q -o "cache_dir=.venvs/$versions.cache" $rooms "$@" || again "$versions"
+    exit
 fi
 
 progress() { # $1: seconds between lines; ends with the script
@@ -40,11 +51,11 @@ trap 'kill $progressing 2>/dev/null' EXIT
 # The name of a version becomes $0 of each shell that xargs starts, the words for pytest the rest.
 # shellcheck disable=SC2086,SC2016
 printf '%s\n' $versions | ROOMS="$rooms" xargs -P "$(nproc)" -I VERSION sh -c '
-    ".venvs/$0/bin/python" -m pytest -q $ROOMS "$@" >".venvs/$0.log" 2>&1 </dev/null || : >".venvs/$0.failed"
+    ".venvs/$0/bin/python" -m pytest -q -o "cache_dir=.venvs/$0.cache" $ROOMS "$@" >".venvs/$0.log" 2>&1 </dev/null || : >".venvs/$0.failed"
     echo "== CPython $0"
     cat ".venvs/$0.log"' VERSION "$@"
 status=0
 for version in $versions; do
-    [ ! -e ".venvs/$version.failed" ] || { echo "test: CPython $version failed" >&2; status=1; }
+    [ ! -e ".venvs/$version.failed" ] || again "$version" || { echo "test: CPython $version failed" >&2; status=1; }
 done
 exit $status
