@@ -92,10 +92,10 @@ class Reader:
 
     def __init__(self, directory: str) -> None:
         readable(directory)
-        self.directory = directory
         self.path = os.path.join(directory, NAME)
+        self.directory = shelf.held(directory)
         self._torn = ""
-        self._book = shelf.oldest(directory)
+        self._book = shelf.oldest(self.directory)
         self._size = self._book.size
         start = self._book.cursor.start if self._book.cursor else None
         self._begins = (start[3], start[4], start[5]) if start else (bytes(32), 1, 0)
@@ -343,7 +343,7 @@ class Reader:
     def _replaced(self) -> bool:
         """Whether another book is the open one. Raises `LedgerError` where there is none."""
         try:
-            there = os.stat(self.path, follow_symlinks=False)
+            there = os.stat(NAME, dir_fd=self.directory.fd, follow_symlinks=False)
         except OSError as error:
             raise LedgerError(f"cannot read the ledger {self.path}: {error.strerror}") from error
         return not os.path.samestat(there, os.fstat(self._book.fd))

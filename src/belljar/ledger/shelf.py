@@ -35,6 +35,14 @@ class Book(Value):
         return self.cursor.start[4] if self.cursor else 1
 
 
+def held(directory: str) -> folders.Held:
+    """The ledger's directory, held. Raises `LedgerError` where there is none."""
+    try:
+        return folders.held(directory)
+    except OSError as error:
+        raise _cannot(os.path.join(directory, NAME), error) from error
+
+
 def load(directory: str, file: str) -> Book:
     """Open the book in `file`. Raises `FileNotFoundError`, `LedgerError`, `LedgerCorrupt`."""
     path = os.path.join(directory, file)
@@ -132,7 +140,7 @@ def after(directory: str, cursor: Cursor) -> Book | None:
         os.close(book.fd)
         if book.first < cursor.entry:
             break
-        here = os.path.exists(os.path.join(directory, name(cursor.start[4])))
+        here = folders.there(directory, name(cursor.start[4]))
         later = [one for one in closed(directory) if one >= cursor.entry]
         if later and later[0] == cursor.entry:
             continue  # it was closed between two looks

@@ -10,7 +10,7 @@ import fcntl
 import os
 
 from belljar.errors import LedgerError
-from belljar.ledger.folders import read_at
+from belljar.ledger.folders import read_at, real
 from belljar.ledger.place import default_directory
 from belljar.ledger.tree.note import NoteMalformed, VerifierKey, parse_vkey
 from belljar.model import Value
@@ -65,7 +65,7 @@ def note(directory: str, fixed: VerifierKey, genesis: VerifierKey) -> bool:
     that. Raises `LedgerError` when it cannot be written.
     """
     where = path()
-    place = os.path.realpath(directory)
+    place = real(directory)
     line = f"{fixed.name} {fixed.vkey()} {genesis.vkey()} {_quote(place)}\n".encode()
     try:
         os.makedirs(os.path.dirname(where), 0o700, exist_ok=True)
@@ -103,7 +103,7 @@ def _places(directory: str) -> list[str]:
         there = os.path.join(os.path.dirname(link), os.readlink(link))
         path = os.path.abspath(there + path[len(link) :])
         found.append(path)
-    return [*found, os.path.realpath(directory)]
+    return [*found, real(directory)]
 
 
 def _read() -> list[Known]:

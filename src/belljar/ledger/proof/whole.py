@@ -6,11 +6,10 @@ checkpoint or a witness's are for that.
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 
 from belljar.errors import LedgerCorrupt
-from belljar.ledger import folders
+from belljar.ledger import folders, shelf
 from belljar.ledger.proof.walk import Signed, Walk
 from belljar.ledger.reader import Report
 from belljar.ledger.tree import custody, epochs, keys
@@ -105,7 +104,7 @@ class _Examination:
         pin: bytes | None,
         witnesses: list[VerifierKey],
     ) -> None:
-        self.directory = directory
+        self.directory = directory = shelf.held(directory)  # one ledger, whatever its name becomes
         said = state(directory).get("records")
         self.said = said if type(said) is int else 0  # before anything else: it only grows
         self.note, self.notes = self._snapshot()
@@ -203,7 +202,7 @@ class _Examination:
 
     def _traces(self) -> bool:
         names = (CHECKPOINT, epochs.NAME, epochs.KEYS, "tile", _WITNESS)
-        return any(os.path.lexists(os.path.join(self.directory, name)) for name in names)
+        return folders.there(self.directory, *names)
 
     def _open_notes(self) -> None:
         """Everything that the fixed key signed; the epochs' keys are known only in the walk."""
@@ -237,10 +236,7 @@ class _Examination:
 
     def _signed_before(self) -> bool:
         """Whether more was done than a clerk does before its first checkpoint."""
-        later = any(
-            os.path.lexists(os.path.join(self.directory, name)) for name in (epochs.KEYS, _WITNESS)
-        )
-        return later or self.said > 0
+        return folders.there(self.directory, epochs.KEYS, _WITNESS) or self.said > 0
 
     def _check_order(self, one: Checkpoint, epoch: int, where: str) -> None:
         """Sizes and times never go back, and epochs count."""
@@ -323,7 +319,7 @@ class _Examination:
         ):
             raise LedgerCorrupt(f"line {number} of {epochs.KEYS} is not that of {what}", 0)
         # A clerk may have been killed between the record's checkpoint and what follows it.
-        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        ending = folders.there(self.directory, keys.EPOCH + keys.NEXT)
         if kept is None and (self.signed != index + 1 or not ending):
             raise LedgerCorrupt(f"{epochs.KEYS} lacks line {number}, the key of {what}", 0)
         if number > len(self.ended):
@@ -367,7 +363,7 @@ class _Examination:
     def _is_being_written(self, begun: bytes) -> bool:
         """Whether a line of `keys/epochs` without an end is what a clerk leaves that is killed
         while it ends an epoch: it names the key that comes next."""
-        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        ending = folders.there(self.directory, keys.EPOCH + keys.NEXT)
         vkey = f"{self.commitments[-1].vkey()} ".encode() if self.commitments else b""
         rest = begun.removeprefix(vkey)
         return ending and (vkey.startswith(begun) or (rest != begun and not rest.strip(_HEX)))

@@ -17,10 +17,12 @@ import tempfile
 from hashlib import sha256
 
 from belljar.errors import LedgerError
+from belljar.ledger.folders import real
 from belljar.ledger.format import PRUNED
 from belljar.ledger.query.columns import Columns, extra, opened
 from belljar.ledger.query.views import TABLES, VERSION, VIEWS
 from belljar.ledger.reader import Reader
+from belljar.ledger.shelf import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def place(directory: str) -> str:
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
         cache = os.path.expanduser("~/.cache")
-    name = sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:32]
+    name = sha256(os.fsencode(real(directory))).hexdigest()[:32]
     return os.path.join(cache, "belljar", "index", name)
 
 
@@ -78,6 +80,7 @@ class Index:
         self, directory: str, *, keep: bool = True, progress: Progress | None = None
     ) -> None:
         extra()
+        directory = held(directory)
         self._progress = progress or (lambda _done, _all: None)
         self._lock = -1
         self._temporary = ""

@@ -15,6 +15,7 @@ import time
 from belljar.errors import LedgerError
 from belljar.ledger.sinks import store
 from belljar.ledger.sinks.folder import Folder
+from belljar.ledger.way import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,9 +133,9 @@ class Feeds:
     """
 
     def __init__(self, directory: str, only: Sequence[str] = ()) -> None:
-        self._directory, self._only = directory, only
-        self._ledger = store.ledger_id(directory)
-        with Folder(directory, ours=True) as folder:
+        self._directory, self._only = reach(directory), only
+        self._ledger = store.ledger_id(self._directory)
+        with Folder(self._directory, ours=True) as folder:
             self._lock = folder.lock(f"{only[0]}.lock" if only else "lock")
             folder.sweep()
         self._stopping: dict[str, Thread] = {}
