@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from belljar.ledger.patience import Patience
+
 _TOP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP: Final = _TOP | os.O_NOFOLLOW
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -34,13 +36,15 @@ class Held(str):
     '/'
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "patience")
     fd: int
+    patience: Patience | None
 
     def __new__(cls, path: str, fd: int) -> Held:
         """Takes `fd` over."""
         made = super().__new__(cls, path)
         made.fd = fd
+        made.patience = None
         return made
 
     def __del__(self) -> None:

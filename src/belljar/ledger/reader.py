@@ -15,6 +15,7 @@ from belljar.ledger.books import name
 from belljar.ledger.cursor import Cursor, Torn
 from belljar.ledger.deflate import restored
 from belljar.ledger.format import END, FILE_SIZE, KINDS, NAME, PRUNED, RECOVERED, START, hasher
+from belljar.ledger.patience import share
 from belljar.ledger.place import readable
 from belljar.model import Value
 
@@ -156,7 +157,7 @@ class Reader:
         until the next one."""
         while True:
             self._torn = ""
-            self._size = shelf.locked_size(self._book.fd, self.path)
+            self._size = shelf.locked_size(self._book.fd, self.path, self.directory)
             cursor = self._cursor()
             if cursor is None:
                 self._torn = "its file header is cut short" if self._size else ""
@@ -262,7 +263,11 @@ class Reader:
         if stray := shelf.stray(self.directory, self._passed):
             raise LedgerCorrupt(f"{name(stray)} is no book of this ledger: none leads to it", 0)
         cursor = self._book.cursor
-        if cursor is not None and self._torn and shelf.ends_whole(cursor, self._size):
+        if (
+            cursor is not None
+            and self._torn
+            and shelf.ends_whole(cursor, self._size, self.directory)
+        ):
             raise cursor.flaw("is torn, and a whole one of this ledger lies behind it")
         complete = cursor.offset if cursor else 0
         return Report(
@@ -349,7 +354,7 @@ class Reader:
         return not os.path.samestat(there, os.fstat(self._book.fd))
 
     def _step_locked(self, cursor: Cursor, whole: bool) -> Found | None:
-        fcntl.flock(cursor.fd, fcntl.LOCK_SH)
+        share(cursor.fd, self.path, self.directory)
         try:
             self._size = os.fstat(cursor.fd).st_size
             cursor.forget()

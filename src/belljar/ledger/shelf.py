@@ -12,6 +12,7 @@ from belljar.ledger import folders
 from belljar.ledger.books import closed, name
 from belljar.ledger.cursor import Cursor
 from belljar.ledger.format import FILE_SIZE, NAME
+from belljar.ledger.patience import share
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def load(directory: str, file: str) -> Book:
             raise folders.cannot(directory, file, error) from error
         raise _cannot(path, error) from error
     try:
-        size = locked_size(fd, path)
+        size = locked_size(fd, path, directory)
         cursor = Cursor(fd, "" if file == NAME else file) if size >= FILE_SIZE else None
         book = Book(fd, file, size, cursor)
         if file != NAME and file != name(book.first):
@@ -71,10 +72,11 @@ def load(directory: str, file: str) -> Book:
     return book
 
 
-def locked_size(fd: int, path: str) -> int:
-    """The file's size while no writer is at work: up to there every byte is final."""
+def locked_size(fd: int, path: str, directory: str) -> int:
+    """The file's size while no writer is at work: up to there every byte is final (but where
+    `patience.share` was refused). Raises `LedgerError`."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
+        share(fd, path, directory)
         try:
             return os.fstat(fd).st_size
         finally:
@@ -83,12 +85,13 @@ def locked_size(fd: int, path: str) -> int:
         raise _cannot(path, error) from error
 
 
-def ends_whole(cursor: Cursor, size: int) -> bool:
+def ends_whole(cursor: Cursor, size: int, directory: str) -> bool:
     """Whether a record ends at `size`, the end of the book that the torn record at `cursor` is in.
     Writers, who look from the end, go on behind it, and who looks from the beginning sees none of
     that. No writer that was killed leaves such an end.
     """
-    fcntl.flock(cursor.fd, fcntl.LOCK_SH)
+    if not share(cursor.fd, os.path.join(directory, cursor.name or NAME), directory):
+        return False  # it may be just being written
     try:
         same = os.fstat(cursor.fd).st_size == size
         return same and Cursor(cursor.fd).last(size)

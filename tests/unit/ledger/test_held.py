@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def test_a_writer_writes_where_it_looked(
     with Writer(home, book=300) as writer:
         for _ in range(4):
             writer.append([(EVENTS, 1, packed({"n": 1}) * 40)], OTHER)
-    assert called and neighbour.got == []
+    assert called
+    assert neighbour.got == []
     with Reader(home + "-away") as reader:
         assert sum(1 for record in reader.records() if record.kind == EVENTS) == 8
 
@@ -119,7 +121,8 @@ def test_pruning_deletes_where_it_looked(
 ) -> None:
     neighbour.behind(monkeypatch, prune_module, "_unfinished")
     gone = prune_module.prune(home, before=1 << 62)
-    assert gone and neighbour.got == []
+    assert gone
+    assert neighbour.got == []
     for one in gone:
         assert not Path(home + "-away", f"books/{one.book:012}.blj").exists()
 
@@ -142,7 +145,8 @@ def test_an_auditor_reads_one_ledger_from_beginning_to_end(
 
     neighbour.behind(monkeypatch, whole, "state")
     found = examine(home)
-    assert found.signed == found.report.records and not found.unsigned
+    assert found.signed == found.report.records
+    assert not found.unsigned
     assert neighbour.done
 
 
@@ -161,13 +165,12 @@ def test_no_moment_on_the_way_is_one_in_which_a_link_is_followed(
         return real(*given, **named)
 
     monkeypatch.setattr(way.os, "open", opening)
-    try:
-        held = way.reach(home)
-    except LedgerError as error:
-        assert "is a link that user 4711 made" in str(error)
-    else:
-        there = home + "-away" if neighbour.done else home
-        assert os.path.samestat(os.fstat(held.fd), os.stat(there))
+    found: list[folders.Held] = []
+    with contextlib.suppress(LedgerError):  # "... is a link that user 4711 made"
+        found.append(way.reach(home))
+    there = home + "-away" if neighbour.done else home
+    assert all(os.path.samestat(os.fstat(one.fd), os.stat(there)) for one in found)
+    assert found or neighbour.done
 
 
 def test_what_is_missing_on_the_way_is_made(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from belljar.errors import LedgerCorrupt
 from belljar.ledger import folders, shelf
+from belljar.ledger.patience import tolerant
 from belljar.ledger.proof.walk import Signed, Walk
 from belljar.ledger.reader import Report
 from belljar.ledger.tree import custody, epochs, keys
@@ -49,7 +50,8 @@ class Whole(Value):
     own files say so). `witnessed`: name, size and time (s) of each cosignature that was verified.
     `pinned` is the size of the pin, None without one. `gone` names side files that are missing,
     `unread` those that are too long to be read all. The clerk once said that it had signed `missed`
-    more records than are: its word proves nothing, and yet.
+    more records than are: its word proves nothing, and yet. `locked` says who had the ledger's
+    lock for so long that it was read without: an end that is being written counts as torn then.
     """
 
     report: Report
@@ -64,6 +66,7 @@ class Whole(Value):
     gone: tuple[str, ...]
     unread: tuple[str, ...] = ()
     missed: int = 0
+    locked: str = ""
 
 
 def examine(
@@ -85,26 +88,34 @@ def examine(
     0
     """
     asked = list(witnesses)
-    for _ in range(_TRIES):
-        this = _Examination(directory, trusted, pin, asked)
-        try:
-            return this.run()
-        except LedgerCorrupt:
-            # The clerk may have ended an epoch meanwhile: what was read first is older then.
-            if not this.outdated():
-                raise
-    return _Examination(directory, trusted, pin, asked).run()
+    held = shelf.held(directory)  # one ledger, whatever its name leads to by then
+    lock = tolerant(held)
+    try:
+        for _ in range(_TRIES):
+            this = _Examination(held, trusted, pin, asked)
+            try:
+                return this.run().replace(locked=lock.told)
+            except LedgerCorrupt:
+                # The clerk may have ended an epoch meanwhile: what was read first is older then.
+                if not this.outdated():
+                    raise
+        return _Examination(held, trusted, pin, asked).run().replace(locked=lock.told)
+    except LedgerCorrupt as error:
+        if not lock.told:
+            raise
+        what = f"{error} (read without its lock: {lock.told}, and may have been at work)"
+        raise LedgerCorrupt(what, error.offset) from error
 
 
 class _Examination:
     def __init__(
         self,
-        directory: str,
+        directory: folders.Held,
         trusted: list[VerifierKey] | None,
         pin: bytes | None,
         witnesses: list[VerifierKey],
     ) -> None:
-        self.directory = directory = shelf.held(directory)  # one ledger, whatever its name becomes
+        self.directory = directory
         said = state(directory).get("records")
         self.said = said if type(said) is int else 0  # before anything else: it only grows
         self.note, self.notes = self._snapshot()
