@@ -56,7 +56,8 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
             _check_covered(directory, old, covered(directory) if tree is None else tree)
             former.keep(directory, (one.book for one in old))
             with Writer(directory, sync="always") as writer:
-                writer.append([(PRUNED, 1, pack(before, old))], NO_RUN)
+                runs = former.summary(directory, old[-1].book + old[-1].entries)
+                writer.append([(PRUNED, 1, pack(before, old, runs))], NO_RUN)
             _delete(folder, old)
             gone += old
         return gone

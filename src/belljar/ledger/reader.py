@@ -236,12 +236,13 @@ class Reader:
 
     def verify(self) -> Report:
         """Walk everything from here; see `verify`."""
-        from belljar.ledger.former import Seen
+        from belljar.ledger import former
 
-        seen = Seen(self.directory)
+        seen = former.Seen(self.directory)
         records = entries = runs = recovered = 0
         unfinished: dict[bytes, None] = {}
         covered = self.first == 1
+        pruned = b""
         for _offset, kind, run, _first, count, _time, body in self.found():
             records += 1
             entries += count
@@ -254,12 +255,14 @@ class Reader:
                 unfinished.pop(run, None)
             elif kind == RECOVERED:
                 recovered += 1
-            elif kind == PRUNED and not covered:
-                covered = self._covers(body)
+            elif kind == PRUNED:
+                pruned = bytes(body)
+                covered = covered or self._covers(body)
         if not covered:
             raise LedgerCorrupt(
                 f"entries 1 to {self.first - 1} are missing, and no record says they were pruned", 0
             )
+        former.check(self.directory, pruned)
         if stray := shelf.stray(self.directory, self._passed):
             raise LedgerCorrupt(f"{name(stray)} is no book of this ledger: none leads to it", 0)
         cursor = self._book.cursor
