@@ -29,6 +29,8 @@ from belljar.ledger.witness.protocol import MAX_REQUEST, parse_request, request
 
 from .logs import Log
 
+UNITS = Path(__file__).parents[3] / "units"
+
 # C2SP tlog-witness, section "add-checkpoint": the example of a request.
 SPEC_REQUEST = """old 20852014
 PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=
@@ -331,6 +333,27 @@ def test_submit_brings_the_cosignature_into_the_ledger(
     assert main(argv) == 1
     assert "refused (422)" in capsys.readouterr().err
     assert served.errors.read_text().startswith("belljar: answered 422: ")
+
+
+def test_the_units_ask_the_witness_as_it_wants_to_be_asked(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = (UNITS / "belljar-witness.service").read_text()
+    line = next(one for one in service.split("\n") if one.startswith("ExecStart="))
+    words = line.removeprefix("ExecStart=/usr/bin/env belljar log ").split()
+    assert words[-1] == "/var/lib/belljar/ledger"
+    said = {"${WITNESS}": served.url, "${VKEY}": served.key.vkey(), words[-1]: served.log.path}
+    served.log.grow(b"one")
+    assert main([said.get(word, word) for word in words]) == 0
+    assert "at 1 leaves" in capsys.readouterr().out
+    analyze = shutil.which("systemd-analyze")
+    if analyze is not None:
+        units = sorted(map(str, UNITS.glob("belljar-witness.*")))
+        assert len(units) == 2
+        ran = subprocess.run(
+            [analyze, "verify", "--man=no", *units], capture_output=True, text=True
+        )
+        assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
 def test_submit_says_when_nobody_answers_or_someone_else_does(
