@@ -247,3 +247,14 @@ def test_nothing_draws_a_progress_bar_on_standard_output(ledger: str, tmp_path: 
     for path in SOURCES.rglob("*.py"):
         direct = re.search(r"(duckdb|extra\(\)\[0\])\.connect\(", path.read_text())
         assert not direct or path.name == "columns.py", path
+
+
+def test_of_a_ledger_with_a_flaw_no_index_stays(ledger: str, cache: Path) -> None:
+    path = Path(ledger, "ledger.blj")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
+    with pytest.raises(LedgerCorrupt):
+        Index(ledger)
+    assert not list(cache.rglob(f"{module.FILE}*"))
+    path.write_bytes(whole)
+    assert rows(ledger, "SELECT count(*) > 0 FROM entries") == [(True,)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -217,7 +218,7 @@ def test_the_command_says_what_it_did(shelf: str, capsys: pytest.CaptureFixture[
     assert len(lines) == 6
     assert lines[0].startswith("pruned: entries 1 to 13, ")
     assert main(["prune", "--before", "soon", shelf]) == 2
-    assert "expected a date such as 2026-01-31, got 'soon'" in capsys.readouterr().err
+    assert "expected a time such as 2026-11-21 or 2h, got 'soon'" in capsys.readouterr().err
     assert main(["prune", shelf]) == 2
     with Writer(shelf, clerk=False) as writer:
         fill(writer)
@@ -280,3 +281,11 @@ def test_what_an_older_belljar_pruned_is_taken_as_it_is(
     assert prune(twice, 1 << 62, tree=ALL)
     sorted(Path(twice, FOLDER).glob("*.runs"))[0].unlink()
     verify(twice)
+
+
+def test_the_command_takes_ages(shelf: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--before", "30d", shelf]) == 0
+    told = capsys.readouterr().out
+    assert "nothing to prune" in told
+    days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - 30 * 86400 - n)) for n in (0, 60)}
+    assert any(day in told for day in days)

@@ -98,17 +98,17 @@ class Forwarder:
             child.stdin.close()
 
 
-def follow(directory: str, sink: Sink) -> None:
-    """A process of its own for a sink that writes to a descriptor of the caller."""
+def follow(directory: str, sink: Sink) -> subprocess.Popen[bytes]:
+    """A process of its own for a sink that writes to a descriptor of the caller; it ends when the
+    run's END was written."""
     try:
         if not os.get_inheritable(sink.descriptor):  # one that was opened by ourselves
             raise OSError(9, "it was not given to us")
-        child = _spawn(["--one", sink.id, directory], passed=(sink.descriptor,))
+        return _spawn(["--one", sink.id, directory], passed=(sink.descriptor,))
     except OSError as error:
         store.remove(directory, sink.id)
         what = f"cannot write to descriptor {sink.descriptor}"
         raise LedgerError(f"{what}: {error.strerror}") from error
-    child.returncode = 0  # it outlives the caller
 
 
 def _spawn(
