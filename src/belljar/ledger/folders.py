@@ -64,7 +64,10 @@ def real(directory: str) -> str:
     '/'
     """
     if isinstance(directory, Held):
-        return os.readlink(f"/proc/self/fd/{directory.fd}")
+        try:
+            return os.readlink(f"/proc/self/fd/{directory.fd}")
+        except OSError:  # no /proc here: what its name leads to has to do
+            return os.path.realpath(directory)
     return os.path.realpath(directory)
 
 

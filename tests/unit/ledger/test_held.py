@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def test_an_auditor_reads_one_ledger_from_beginning_to_end(
     assert neighbour.done
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes another user's link")
 @pytest.mark.parametrize("step", range(1, 12))
 def test_no_moment_on_the_way_is_one_in_which_a_link_is_followed(
     home: str, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch, step: int
@@ -213,3 +215,20 @@ def test_the_checkpoint_is_put_beside_the_ledger_that_was_looked_at(
     one.round()
     one.close()
     assert neighbour.got == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes another user's link")
+def test_the_keys_of_a_new_ledger_are_not_noted_where_anothers_link_leads(
+    home: str, tmp_path: Path
+) -> None:
+
+    shutil.rmtree(tmp_path / "state")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "precious")
+    os.chown(tmp_path / "state", 4711, 4711, follow_symlinks=False)
+    with Writer(home + "2", clerk=False) as writer:
+        writer.append([(EVENTS, 1, packed({"n": 1}))], OTHER)
+    clerk = Clerk(home + "2")
+    clerk.once()
+    assert "is a link that user 4711 made" in clerk.notary.warning
+    assert os.listdir(tmp_path / "precious") == []

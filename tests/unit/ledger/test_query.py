@@ -19,7 +19,6 @@ from belljar.errors import LedgerError, UsageError
 from belljar.ledger import EVENTS, Writer
 from belljar.ledger.query.ask import ask, connect
 from belljar.ledger.query.index import Index
-from belljar.ledger.reader import Reader
 from belljar.report.text import printable
 
 from .conftest import RUN
@@ -374,22 +373,6 @@ def test_what_an_indexed_row_says_is_not_sql_in_any_later_build(tmp_path: Path) 
     assert answer(directory, "SELECT count(*), count(DISTINCT name) FROM events") == [
         (30, len(NASTY))
     ]
-
-
-def test_a_query_on_a_small_index_does_not_read_the_ledger(
-    ledger: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer(ledger, "SELECT 1")
-    starts: list[int] = []
-    records = Reader.records
-    monkeypatch.setattr(
-        Reader, "records", lambda self, start=1, only=None: (starts.append(start),
-                                                             records(self, start, only))[1],
-    )  # fmt: skip
-    assert answer(ledger, "SELECT count(*) FROM events") == [(2,)]
-    with Reader(ledger) as reader:
-        last = reader.skip_to_last(1)
-    assert starts == [last]
 
 
 def test_the_connection_is_locked(ledger: str) -> None:

@@ -13,6 +13,7 @@ from belljar.errors import LedgerError
 from belljar.ledger.folders import read_at, real
 from belljar.ledger.place import default_directory
 from belljar.ledger.tree.note import NoteMalformed, VerifierKey, parse_vkey
+from belljar.ledger.way import reach
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -68,8 +69,8 @@ def note(directory: str, fixed: VerifierKey, genesis: VerifierKey) -> bool:
     place = real(directory)
     line = f"{fixed.name} {fixed.vkey()} {genesis.vkey()} {_quote(place)}\n".encode()
     try:
-        os.makedirs(os.path.dirname(where), 0o700, exist_ok=True)
-        fd = os.open(where, _FLAGS, 0o600)
+        folder = reach(os.path.dirname(where), make=True)
+        fd = os.open(NAME, _FLAGS, 0o600, dir_fd=folder.fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if any(one.directory == place for one in _read()):
