@@ -24,48 +24,87 @@ COMMANDS = {
 }
 
 
+_FULL = (28, 122)  # ENOSPC, EDQUOT
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run `belljar` with `argv` (without the program's name); the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
     _open_standard_streams()
     if argv is None:
         gc.disable()  # a command's start makes no garbage worth a search; `run` turns it on again
-    command = arguments[0] if arguments else "--help"
-    if command in ("--version", "-V"):
-        print(f"belljar {__version__}")
-        return 0
-    if command in ("--help", "-h", "help"):
-        print(_usage())
-        return 0 if arguments else 2
-    if command not in COMMANDS:
-        from belljar.report.text import printable
+    status = _act(arguments)
+    if argv is None:
+        _leave(status)
+    return status
 
-        print(f"belljar: no command {printable(command)!r}; see belljar --help", file=sys.stderr)
-        return 2
-    module = __import__(f"belljar.cli.{command}", fromlist=["main"])
+
+def _act(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else "--help"
     from belljar.errors import BelljarError
 
     try:
+        if command in ("--version", "-V"):
+            print(f"belljar {__version__}")
+            return 0
+        if command in ("--help", "-h", "help"):
+            print(_usage())
+            return 0 if arguments else 2
+        if command not in COMMANDS:
+            from belljar.report.text import printable
+
+            _say(f"no command {printable(command)!r}; see belljar --help")
+            return 2
+        module = __import__(f"belljar.cli.{command}", fromlist=["main"])
         status: int = module.main(arguments[1:])
     except BelljarError as error:
         from belljar.report.text import printable
 
-        print(f"belljar: {printable(str(error), 1000)}", file=sys.stderr)
+        _say(printable(str(error), 1000))
         status = error.exit_code
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:  # whoever read has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = 141
-    except Exception:  # noqa: BLE001 (a defect of ours: told as such, and never a status 0 or 1)
+    except Exception as error:  # noqa: BLE001 (a defect of ours, and never a status 0 or 1)
+        if isinstance(error, OSError):
+            if not _flushed():
+                return 125  # no defect: the disk behind standard output is full
+            if error.errno in _FULL:  # or another; or nothing is buffered (python -u)
+                from belljar.report.text import printable
+
+                what = f"cannot write {error.filename or 'the answer'}: {error.strerror}"
+                _say(printable(what, 1000))
+                return 125
         import traceback
 
-        traceback.print_exc()
-        print("belljar: this is a defect of belljar itself; please report it", file=sys.stderr)
+        _say("".join(traceback.format_exception(error)), before="")
+        _say("this is a defect of belljar itself; please report it")
         status = 125
-    if argv is None:
-        _leave(status)
     return status
+
+
+def _say(text: str, before: str = "belljar: ") -> None:
+    try:
+        print(f"{before}{text}", file=sys.stderr)
+    except OSError:
+        return  # there is nobody to be told
+
+
+def _flushed() -> bool:
+    """Whether standard output has taken all of it; where it cannot, one line says so. Raises
+    `BrokenPipeError`."""
+    try:
+        if sys.stdout is not None:  # its descriptor was closed from the start
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that nothing of it is tried again
+        _say(f"cannot write the answer: {error.strerror}")
+        return False
+    return True
 
 
 def _open_standard_streams() -> None:
@@ -80,12 +119,15 @@ def _open_standard_streams() -> None:
 
 def _leave(status: int) -> None:
     """End without the interpreter's own farewell: every millisecond of it is start-up, too."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:  # its descriptor was closed from the start
-                stream.flush()
-        except BrokenPipeError:
-            status = status or 141
+    try:
+        if not _flushed():
+            status = status or 125
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except BrokenPipeError:
+        status = status or 141
+    except OSError:
+        status = status or 125  # there is nobody to be told
     os._exit(status)
 
 

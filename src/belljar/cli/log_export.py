@@ -47,6 +47,8 @@ def act(options: Namespace) -> int:
     from belljar.errors import UsageError
     from belljar.ledger.export.write import Selection, parquet, to_file
 
+    if None not in (options.since, options.until) and options.since > options.until:
+        raise UsageError("--since is later than --until: nothing was recorded then")
     wanted = Selection(options.since, options.until, options.run, options.kind)
     output = None if options.output == "-" else options.output
     if options.json and output is None:

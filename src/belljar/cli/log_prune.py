@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from belljar.cli.log_text import print_json, safe, when, with_directory
+from belljar.cli.log_export import moment
+from belljar.cli.log_text import print_json, when, with_directory
 from belljar.report.text import many
 
 TYPE_CHECKING = False
@@ -17,28 +18,9 @@ def arguments(parser: ArgumentParser) -> None:
         type=moment,
         required=True,
         metavar="DATE",
-        help="delete closed books wholly older than this: 2026-01-31 or 2026-01-31T12:00Z (UTC)",
+        help="delete closed books wholly older: 2026-01-31, 2026-01-31T12:00Z (UTC) or 30d (ago)",
     )
     with_directory(parser)
-
-
-def moment(text: str) -> int:
-    """An argparse type: a date or time of ISO 8601, UTC where it says nothing; ns since 1970.
-
-    >>> moment("2001-09-09T01:46:40Z")
-    1000000000000000000
-    """
-    from argparse import ArgumentTypeError
-    from datetime import UTC, datetime
-
-    try:
-        found = datetime.fromisoformat(text)
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        seconds = int(found.timestamp())
-    except (ValueError, OverflowError):
-        said = safe(repr(text), 60)
-        raise ArgumentTypeError(f"expected a date such as 2026-01-31, got {said}") from None
-    return seconds * 10**9
 
 
 def act(options: Namespace) -> int:

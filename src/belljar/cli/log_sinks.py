@@ -21,6 +21,8 @@ _COLUMNS: Final = (
     ("id", False), ("state", False), ("sent", True), ("behind", True), ("filtered", True),
     ("lost", True), ("runs", False), ("sink", False),
 )  # fmt: skip
+#: States of a sink that somebody who came could feed.
+_TO_FEED: Final = ("new", "going", "waiting")
 _COLOURS: Final = {"going": "green", "waiting": "yellow", "refused": "red", "unreadable": "red"}
 
 
@@ -87,6 +89,7 @@ def _flush(directory: str, seconds: float) -> bool:
 def _add(directory: str, text: str, first: int) -> None:
     from belljar.errors import LedgerError, UsageError
     from belljar.ledger.sinks import store
+    from belljar.ledger.sinks.able import lacks
     from belljar.ledger.sinks.config import parse
 
     sink = parse(text)
@@ -98,6 +101,10 @@ def _add(directory: str, text: str, first: int) -> None:
             f"belljar log sinks --reset {sink.id} --from {first}"
         )
     store.add(directory, sink, every_run=True, first=first)
+    if why := lacks(sink):
+        import sys
+
+        print(f"belljar: warning: nothing will come there: {why}", file=sys.stderr)
 
 
 def _known(directory: str, name: str) -> str:
@@ -121,7 +128,9 @@ def _show(directory: str, end: int, *, json: bool) -> None:
         print("no sinks: belljar log sinks --add URL registers one (--help has examples)")
     else:
         _table(rows)
-        if any(row.get("behind") for row in rows) and _nobody(directory):
+        waiting = [row for row in rows if row.get("behind") and row["state"] in _TO_FEED]
+        # A descriptor has a process of its own, or is gone for good.
+        if any(not row["sink"].startswith("jsonl:fd/") for row in waiting) and _nobody(directory):
             print("\nnobody feeds them now: the next run does, or belljar log sinks --flush")
 
 
@@ -168,13 +177,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 
 def _nobody(directory: str) -> bool:
-    """Whether no process feeds the sinks, as far as this user can tell."""
+    """Whether no process feeds the sinks, or is about to, as far as this user can tell."""
     from belljar.errors import LedgerError
     from belljar.ledger.sinks.folder import Folder
+    from belljar.ledger.tree.summon import taken
 
     try:
         with Folder(directory, ours=True) as folder:
-            return not folder.locked("lock")
+            return not (folder.locked("lock") or taken(directory))
     except (OSError, LedgerError):
         return False
 

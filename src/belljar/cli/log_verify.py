@@ -89,6 +89,7 @@ def _plain(found: Whole, directory: str) -> dict[str, Any]:
         "gone": list(found.gone),
         "unread": list(found.unread),
         "missed": found.missed,
+        "locked": found.locked,
         "clerk": _trouble(state(directory)),
     }  # fmt: skip
     return {"whole": True, **plain(fields)}
@@ -120,6 +121,8 @@ def _tell(found: Whole, options: Namespace) -> None:
             f"missed: the clerk said that it had signed {found.signed + found.missed} records, and "
             f"{found.signed} are signed: the newest may have been cut off"
         )
+    if found.locked:
+        print(f"locked: {safe(found.locked)}: read without it; an end being written looks torn")
     for name, size, at in found.witnessed:
         print(f"witnessed: {many(size, 'record')}, by {safe(name)} at {when(at * 10**9)}")
     if found.pinned is not None:

@@ -6,12 +6,18 @@ import os
 import select
 import struct
 import time
+from errno import EBUSY
 
 from belljar._native import KEEPER
 from belljar.errors import BelljarError, InternalError, Unenforceable
 
 #: How long a keeper that was told to end may take, in seconds.
 _GRACE = 5
+#: Of a filter with a listener (`--connect` needs one) there is only one in a tree of processes.
+_ONE_LISTENER = (
+    "another program already supervises this process tree (`belljar watch --cross-check` does): "
+    "run it outside of that, or without --connect"
+)
 #: What a failed step of the keeper means: the protection, and what to do.
 STEPS = {
     "user-namespace": ("files", "allow unprivileged user namespaces, or accept the landlock tier"),
@@ -137,6 +143,8 @@ def refusal(line: list[str]) -> BelljarError:
     cause = os.strerror(number) + (f" ({detail})" if detail else "")
     if step in STEPS:
         protection, remedy = STEPS[step]
+        if step == "seccomp" and number == EBUSY:
+            remedy = _ONE_LISTENER
         return Unenforceable(protection, f"{step}: {cause}", remedy)
     if step == "exec":
         return BelljarError(f"the interpreter does not start inside the sandbox: {cause}")

@@ -2,7 +2,8 @@
 
 Whoever reads or writes a ledger may have more rights than who can put a link into it. So each step
 is `openat` with `O_DIRECTORY | O_NOFOLLOW`, and files are opened, renamed and removed in the folder
-that was reached. Only the ledger's own directory may be named by a link.
+that was reached. Only the ledger's own directory may be named by a link. Who does more than one
+thing there holds it (`Held`): its neighbours may put another into its place at any moment.
 """
 
 from __future__ import annotations
@@ -17,11 +18,57 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from belljar.ledger.patience import Patience
+
 _TOP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP: Final = _TOP | os.O_NOFOLLOW
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 #: What `OSError` says where a link, a pipe or a file is in the place of something else.
 _STRANGE: Final = (ELOOP, ENOTDIR, EINVAL)
+
+
+class Held(str):
+    """A ledger's directory, open: `fd` is what is meant, the text only its name, for messages.
+
+    Goes wherever a directory's path does in this room, and lasts as long as anybody has it.
+
+    >>> Held("/", os.open("/", os.O_PATH))
+    '/'
+    """
+
+    __slots__ = ("fd", "patience")
+    fd: int
+    patience: Patience | None
+
+    def __new__(cls, path: str, fd: int) -> Held:
+        """Takes `fd` over."""
+        made = super().__new__(cls, path)
+        made.fd = fd
+        made.patience = None
+        return made
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+def held(directory: str) -> Held:
+    """`directory`, held for reading; itself where it is already. A link may name it, and it may be
+    anybody's: who writes there takes `use.opened`. Raises `OSError`."""
+    return directory if isinstance(directory, Held) else Held(directory, os.open(directory, _TOP))
+
+
+def real(directory: str) -> str:
+    """Where it lies, no link in its name; what is held, wherever its name leads by now.
+
+    >>> real("/")
+    '/'
+    """
+    if isinstance(directory, Held):
+        try:
+            return os.readlink(f"/proc/self/fd/{directory.fd}")
+        except OSError:  # no /proc here: what its name leads to has to do
+            return os.path.realpath(directory)
+    return os.path.realpath(directory)
 
 
 def enter(directory: str, folder: str = "", *, make: bool = False) -> int:
@@ -32,7 +79,10 @@ def enter(directory: str, folder: str = "", *, make: bool = False) -> int:
 
     >>> os.close(enter("/"))
     """
-    fd = os.open(directory, _TOP)
+    if isinstance(directory, Held):
+        fd = os.open(".", _TOP, dir_fd=directory.fd)
+    else:
+        fd = os.open(directory, _TOP)
     try:
         for name in folder.split("/") if folder else ():
             try:
@@ -50,6 +100,36 @@ def enter(directory: str, folder: str = "", *, make: bool = False) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def status(directory: str, name: str) -> os.stat_result | None:
+    """`lstat` of what is called `name` in a ledger; None where there is nothing. Raises `OSError`.
+
+    >>> status("/no/such/ledger", "keys/fixed") is None
+    True
+    """
+    folder, _, base = name.rpartition("/")
+    try:
+        inside = enter(directory, folder)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.stat(base, dir_fd=inside, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(inside)
+
+
+def there(directory: str, *names: str) -> bool:
+    """Whether any of `names` is in a ledger, whatever it is. Raises `LedgerError`."""
+    for name in names:
+        try:
+            if status(directory, name) is not None:
+                return True
+        except OSError as error:
+            raise cannot(directory, name, error) from error
+    return False
 
 
 def names(directory: str, folder: str) -> list[str]:
@@ -111,7 +191,7 @@ def read_at(folder: int | None, name: str, most: int) -> bytes:
         os.close(fd)
 
 
-def sync(directory: str, folder: str) -> None:
+def sync(directory: str, folder: str = "") -> None:
     """Wait until the disk has the names in a folder. Raises `OSError`."""
     fd = enter(directory, folder)
     try:

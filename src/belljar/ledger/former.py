@@ -69,7 +69,7 @@ def _runs_of(directory: str, first: int) -> bytes:
 
 
 def _write(folder: int, data: bytes, first: int) -> None:
-    target = os.path.basename(name(first)).removesuffix(".blj") + _ENDING
+    target = os.path.basename(_file(first))
     fd = os.open(target + ".tmp", _NEW, 0o600, dir_fd=folder)
     with os.fdopen(fd, "wb") as file:
         file.write(data + sha256(data).digest())
@@ -95,6 +95,72 @@ def runs(directory: str, most: int = 0) -> array[int]:
         if data is not None:
             found.frombytes(_parsed(data, f"{FOLDER}/{file}"))
     return found
+
+
+def summary(directory: str, before: int) -> tuple[int, str]:
+    """How many such files there are of books that begin before entry `before`, and a SHA-256 over
+    their entries and digests: a PRUNED record says so, and `check` compares.
+
+    Raises `OSError`, `LedgerError`.
+
+    >>> summary("/no/such/ledger", 1)[0]
+    0
+    """
+    firsts = _firsts(directory, before)
+    state = sha256(b"")
+    folder = folders.enter(directory, FOLDER) if firsts else -1
+    try:
+        for first in firsts:
+            fd = folders.open_at(folder, os.path.basename(_file(first)))
+            try:
+                end = max(0, os.fstat(fd).st_size - _DIGEST)
+                state.update(b"%d %s\n" % (first, os.pread(fd, _DIGEST, end).hex().encode()))
+            finally:
+                os.close(fd)
+    finally:
+        if folder >= 0:
+            os.close(folder)
+    return len(firsts), state.hexdigest()
+
+
+def check(directory: str, payload: bytes) -> None:
+    """Compare the files with what the newest PRUNED record says of them. Raises `LedgerCorrupt`
+    when one is missing, was added, or is another; `LedgerError`."""
+    from belljar.ledger.pruned import former, parse
+
+    said = former(payload)
+    if said is None:
+        return  # of an older Belljar, which did not say
+    before, number, digest = said
+    there = _firsts(directory, before)
+    parsed = parse(payload)
+    for one in parsed[1] if parsed else []:
+        if one.book not in there:
+            raise LedgerCorrupt(f"{_file(one.book)}, the runs of a deleted book, is missing", 0)
+    if len(there) != number:
+        what = f"{len(there)} files books/*{_ENDING} of deleted books are there, expected {number}"
+        raise LedgerCorrupt(
+            f"{what}: {'some are missing' if len(there) < number else 'not all ours'}", 0
+        )
+    try:
+        found = summary(directory, before)
+    except OSError as error:
+        raise folders.cannot(directory, FOLDER, error) from error
+    if found != (number, digest):
+        raise LedgerCorrupt(f"the files books/*{_ENDING} of deleted books are not as they were", 0)
+
+
+def _firsts(directory: str, before: int) -> list[int]:
+    books = (
+        first_of(file.removesuffix(_ENDING) + ".blj")
+        for file in folders.names(directory, FOLDER)
+        if file.endswith(_ENDING)
+    )
+    return sorted(first for first in books if 0 < first < before)
+
+
+def _file(first: int) -> str:
+    return name(first).removesuffix(".blj") + _ENDING
 
 
 def _parsed(data: bytes, where: str) -> bytes:

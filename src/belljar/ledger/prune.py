@@ -17,7 +17,7 @@ from belljar.ledger.cursor import Torn
 from belljar.ledger.format import NAME, PRUNED, hasher
 from belljar.ledger.pruned import Gone, pack, parse
 from belljar.ledger.reader import Reader
-from belljar.ledger.use import check_directory
+from belljar.ledger.use import opened
 from belljar.ledger.writer import NO_RUN, Writer
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
     if not closed(directory):
         with Reader(directory):
             return []
-    folder = _enter(directory)
+    directory, folder = _enter(directory)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -56,7 +56,8 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
             _check_covered(directory, old, covered(directory) if tree is None else tree)
             former.keep(directory, (one.book for one in old))
             with Writer(directory, sync="always") as writer:
-                writer.append([(PRUNED, 1, pack(before, old))], NO_RUN)
+                runs = former.summary(directory, old[-1].book + old[-1].entries)
+                writer.append([(PRUNED, 1, pack(before, old, runs))], NO_RUN)
             _delete(folder, old)
             gone += old
         return gone
@@ -66,11 +67,12 @@ def prune(directory: str, before: int, *, tree: int | None = None) -> list[Gone]
         os.close(folder)
 
 
-def _enter(directory: str) -> int:
-    """A descriptor of the closed books, once the ledger is known to be this user's alone."""
+def _enter(directory: str) -> tuple[folders.Held, int]:
+    """The ledger, held, and a descriptor of its closed books, once it is known to be this user's
+    alone."""
     try:
-        check_directory(directory)
-        return folders.enter(directory, FOLDER)
+        held = opened(directory)
+        return held, folders.enter(held, FOLDER)
     except OSError as error:
         raise folders.cannot(directory, FOLDER, error) from error
 
@@ -80,14 +82,10 @@ def covered(directory: str) -> int:
     is none. Raises `LedgerError` when that file says nothing.
     """
     path = os.path.join(directory, "checkpoint")
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    data = folders.read(directory, "checkpoint", 4096)
+    if data is None:
         return 0
-    try:
-        lines = os.read(fd, 4096).split(b"\n")
-    finally:
-        os.close(fd)
+    lines = data.split(b"\n")
     if len(lines) < 3 or not lines[1].isdigit() or len(lines[1]) > 18:
         raise LedgerError(f"cannot read the checkpoint {path}: its second line is no size")
     return int(lines[1])
@@ -138,7 +136,8 @@ def _look(directory: str, first: int, before: int) -> Gone | None:
         cursor = book.cursor
         if cursor is None:
             raise LedgerCorrupt(f"the file header of {book.file} is cut short", 0)
-        if os.path.samestat(here, os.stat(os.path.join(directory, NAME), follow_symlinks=False)):
+        now = folders.status(directory, NAME)
+        if now is None or os.path.samestat(here, now):
             return None
         sha = hasher(book.size)
         newest = 0

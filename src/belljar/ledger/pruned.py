@@ -2,7 +2,8 @@
 
 The payload is a MessagePack map: `before` (ns; the date that was asked for), `next` and `records`
 (number of the first entry and index of the first record that stay), `head` (the last deleted
-record's hash), `books`: an array of maps `book` (its first entry), `entries`, `index` (of its first
+record's hash), `runs` and `former` (number and digest of all `books/*.runs` before `next`, see
+`former`), `books`: an array of maps `book` (its first entry), `entries`, `index` (of its first
 record), `records`, `until` (ns; its newest record), `size` (bytes), `sha256` (of the file), `head`
 and `previous` (hashes of its last record and of the one before its first). Hashes are hexadecimal.
 """
@@ -34,8 +35,9 @@ class Gone(Value):
     previous: str
 
 
-def pack(before: int, books: list[Gone]) -> bytes:
-    """The payload that says that `books` (in order, at least one) are deleted."""
+def pack(before: int, books: list[Gone], runs: tuple[int, str] | None = None) -> bytes:
+    """The payload that says that `books` (in order, at least one) are deleted; `runs` is what
+    `former.summary` has of the files that stay."""
     from belljar._native import pack as packed
 
     last = books[-1]
@@ -45,6 +47,7 @@ def pack(before: int, books: list[Gone]) -> bytes:
             "next": last.book + last.entries,
             "records": last.index + last.records,
             "head": last.head,
+            **({"runs": runs[0], "former": runs[1]} if runs is not None else {}),
             "books": [{name: getattr(one, name) for name in one.__fields__} for one in books],
         },
         len(books) * 512 + 1024,
@@ -69,6 +72,24 @@ def parse(payload: bytes) -> tuple[tuple[Any, ...], list[Gone]] | None:
     if len(sound) != len(books) or not (_hash(head) and _number(entry) and _number(index)):
         return None
     return (head, entry, index), sound
+
+
+def former(payload: bytes) -> tuple[int, int, str] | None:
+    """Before which entry, how many `.runs` files there are, and their digest; None where the
+    record does not say.
+
+    >>> former(b"\\xc0") is None
+    True
+    """
+    from belljar.ledger.entries import unpack
+
+    found, _reason = unpack(payload)
+    if type(found) is not dict:
+        return None
+    before, number, digest = found.get("next"), found.get("runs"), found.get("former")
+    if not (_number(before) and _number(number) and _hash(digest)):
+        return None
+    return before, number, digest  # type: ignore[return-value]
 
 
 def covers(payload: bytes, begins: tuple[bytes, int, int]) -> bool:

@@ -15,6 +15,7 @@ from belljar.ledger.books import name
 from belljar.ledger.cursor import Cursor, Torn
 from belljar.ledger.deflate import restored
 from belljar.ledger.format import END, FILE_SIZE, KINDS, NAME, PRUNED, RECOVERED, START, hasher
+from belljar.ledger.patience import share
 from belljar.ledger.place import readable
 from belljar.model import Value
 
@@ -92,10 +93,10 @@ class Reader:
 
     def __init__(self, directory: str) -> None:
         readable(directory)
-        self.directory = directory
         self.path = os.path.join(directory, NAME)
+        self.directory = shelf.held(directory)
         self._torn = ""
-        self._book = shelf.oldest(directory)
+        self._book = shelf.oldest(self.directory)
         self._size = self._book.size
         start = self._book.cursor.start if self._book.cursor else None
         self._begins = (start[3], start[4], start[5]) if start else (bytes(32), 1, 0)
@@ -156,7 +157,7 @@ class Reader:
         until the next one."""
         while True:
             self._torn = ""
-            self._size = shelf.locked_size(self._book.fd, self.path)
+            self._size = shelf.locked_size(self._book.fd, self.path, self.directory)
             cursor = self._cursor()
             if cursor is None:
                 self._torn = "its file header is cut short" if self._size else ""
@@ -235,12 +236,13 @@ class Reader:
 
     def verify(self) -> Report:
         """Walk everything from here; see `verify`."""
-        from belljar.ledger.former import Seen
+        from belljar.ledger import former
 
-        seen = Seen(self.directory)
+        seen = former.Seen(self.directory)
         records = entries = runs = recovered = 0
         unfinished: dict[bytes, None] = {}
         covered = self.first == 1
+        pruned = b""
         for _offset, kind, run, _first, count, _time, body in self.found():
             records += 1
             entries += count
@@ -253,16 +255,22 @@ class Reader:
                 unfinished.pop(run, None)
             elif kind == RECOVERED:
                 recovered += 1
-            elif kind == PRUNED and not covered:
-                covered = self._covers(body)
+            elif kind == PRUNED:
+                pruned = bytes(body)
+                covered = covered or self._covers(body)
         if not covered:
             raise LedgerCorrupt(
                 f"entries 1 to {self.first - 1} are missing, and no record says they were pruned", 0
             )
+        former.check(self.directory, pruned)
         if stray := shelf.stray(self.directory, self._passed):
             raise LedgerCorrupt(f"{name(stray)} is no book of this ledger: none leads to it", 0)
         cursor = self._book.cursor
-        if cursor is not None and self._torn and shelf.ends_whole(cursor, self._size):
+        if (
+            cursor is not None
+            and self._torn
+            and shelf.ends_whole(cursor, self._size, self.directory)
+        ):
             raise cursor.flaw("is torn, and a whole one of this ledger lies behind it")
         complete = cursor.offset if cursor else 0
         return Report(
@@ -343,13 +351,13 @@ class Reader:
     def _replaced(self) -> bool:
         """Whether another book is the open one. Raises `LedgerError` where there is none."""
         try:
-            there = os.stat(self.path, follow_symlinks=False)
+            there = os.stat(NAME, dir_fd=self.directory.fd, follow_symlinks=False)
         except OSError as error:
             raise LedgerError(f"cannot read the ledger {self.path}: {error.strerror}") from error
         return not os.path.samestat(there, os.fstat(self._book.fd))
 
     def _step_locked(self, cursor: Cursor, whole: bool) -> Found | None:
-        fcntl.flock(cursor.fd, fcntl.LOCK_SH)
+        share(cursor.fd, self.path, self.directory)
         try:
             self._size = os.fstat(cursor.fd).st_size
             cursor.forget()

@@ -12,6 +12,7 @@ from belljar.ledger import folders
 from belljar.ledger.books import closed, name
 from belljar.ledger.cursor import Cursor
 from belljar.ledger.format import FILE_SIZE, NAME
+from belljar.ledger.patience import share
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -35,6 +36,14 @@ class Book(Value):
         return self.cursor.start[4] if self.cursor else 1
 
 
+def held(directory: str) -> folders.Held:
+    """The ledger's directory, held. Raises `LedgerError` where there is none."""
+    try:
+        return folders.held(directory)
+    except OSError as error:
+        raise _cannot(os.path.join(directory, NAME), error) from error
+
+
 def load(directory: str, file: str) -> Book:
     """Open the book in `file`. Raises `FileNotFoundError`, `LedgerError`, `LedgerCorrupt`."""
     path = os.path.join(directory, file)
@@ -52,7 +61,7 @@ def load(directory: str, file: str) -> Book:
             raise folders.cannot(directory, file, error) from error
         raise _cannot(path, error) from error
     try:
-        size = locked_size(fd, path)
+        size = locked_size(fd, path, directory)
         cursor = Cursor(fd, "" if file == NAME else file) if size >= FILE_SIZE else None
         book = Book(fd, file, size, cursor)
         if file != NAME and file != name(book.first):
@@ -63,10 +72,11 @@ def load(directory: str, file: str) -> Book:
     return book
 
 
-def locked_size(fd: int, path: str) -> int:
-    """The file's size while no writer is at work: up to there every byte is final."""
+def locked_size(fd: int, path: str, directory: str) -> int:
+    """The file's size while no writer is at work: up to there every byte is final (but where
+    `patience.share` was refused). Raises `LedgerError`."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
+        share(fd, path, directory)
         try:
             return os.fstat(fd).st_size
         finally:
@@ -75,12 +85,13 @@ def locked_size(fd: int, path: str) -> int:
         raise _cannot(path, error) from error
 
 
-def ends_whole(cursor: Cursor, size: int) -> bool:
+def ends_whole(cursor: Cursor, size: int, directory: str) -> bool:
     """Whether a record ends at `size`, the end of the book that the torn record at `cursor` is in.
     Writers, who look from the end, go on behind it, and who looks from the beginning sees none of
     that. No writer that was killed leaves such an end.
     """
-    fcntl.flock(cursor.fd, fcntl.LOCK_SH)
+    if not share(cursor.fd, os.path.join(directory, cursor.name or NAME), directory):
+        return False  # it may be just being written
     try:
         same = os.fstat(cursor.fd).st_size == size
         return same and Cursor(cursor.fd).last(size)
@@ -132,7 +143,7 @@ def after(directory: str, cursor: Cursor) -> Book | None:
         os.close(book.fd)
         if book.first < cursor.entry:
             break
-        here = os.path.exists(os.path.join(directory, name(cursor.start[4])))
+        here = folders.there(directory, name(cursor.start[4]))
         later = [one for one in closed(directory) if one >= cursor.entry]
         if later and later[0] == cursor.entry:
             continue  # it was closed between two looks

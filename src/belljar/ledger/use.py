@@ -8,7 +8,8 @@ import stat
 import time
 
 from belljar.errors import LedgerError
-from belljar.ledger.folders import read_at
+from belljar.ledger.folders import Held, read_at
+from belljar.ledger.way import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ STATE: Final = "clerk.state"
 #: Folders of a ledger in which something is written or deleted.
 FOLDERS: Final = ("books", "keys", "sinks", "tile")
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_TOP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES: Final = 20
-_MOST_LINKS: Final = 40
 
 
 def check_owner(fd: int, folder: int, path: str) -> None:
@@ -56,51 +55,15 @@ def check_folders(folder: int, directory: str) -> None:
 
 def check_directory(directory: str) -> None:
     """`check_folders` of the ledger at this path. Raises `OSError` where it is none."""
-    os.close(opened(directory))
+    opened(directory)
 
 
-def opened(directory: str, *, make: bool = False) -> int:
-    """A descriptor of the ledger's directory, checked before anything is made there; with `make`
-    it is made where there is none. Raises `OSError`, `LedgerError`."""
-    check_way(directory)
-    if make:
-        os.makedirs(directory, 0o700, exist_ok=True)
-    folder = os.open(directory, _TOP)
-    try:
-        check_folders(folder, directory)
-    except BaseException:
-        os.close(folder)
-        raise
-    return folder
-
-
-def check_way(directory: str) -> None:
-    """Refuse a way to a ledger on which a link is somebody else's: where that leads is his choice,
-    and we would write there. Raises `LedgerError`."""
-    me, here, links = os.geteuid(), "/", 0
-    todo = os.path.abspath(directory).split("/")[::-1]
-    while todo and links <= _MOST_LINKS:
-        name = todo.pop()
-        if name in ("", ".", ".."):
-            here = os.path.dirname(here) if name == ".." else here
-            continue
-        step = os.path.join(here, name)
-        try:
-            found = os.lstat(step)
-            if not stat.S_ISLNK(found.st_mode):
-                here = step
-                continue
-            target = os.readlink(step)
-        except OSError:
-            return  # nothing is there yet, or nobody gets there: opening it says so
-        if found.st_uid not in (0, me):
-            raise LedgerError(
-                f"cannot trust the ledger directory {directory}: {step} is a link that user "
-                f"{found.st_uid} made; name the directory itself"
-            )
-        links += 1
-        here = "/" if target.startswith("/") else here
-        todo += target.split("/")[::-1]
+def opened(directory: str, *, make: bool = False) -> Held:
+    """A ledger's directory, held, and checked before anything is made there; with `make` it is
+    made where there is none. Raises `OSError`, `LedgerError`."""
+    there = reach(directory, make=make)
+    check_folders(there.fd, there)
+    return there
 
 
 def _check(found: os.stat_result, what: str, remedy: str) -> None:

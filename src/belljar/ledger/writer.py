@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
+    from belljar.ledger.folders import Held
     from belljar.ledger.notes import Item
 
     Stored = tuple[int, int, int, bytes]
@@ -67,6 +68,7 @@ class Writer:
     """
 
     _fd: int
+    _held: Held | None
     _folder: int
     _use: int
     _pid: int
@@ -158,11 +160,13 @@ class Writer:
         self._mutex = allocate_lock()
         self._pid = os.getpid()
         self._fd = self._folder = self._use = -1
+        self._held = None
         self._look = 0.0
         self._called = self.missing = 0
         self._synced, self._limit, self._cursor = True, self._book, None
         try:
-            self._folder = opened(self.directory, make=self._create)
+            self._held = opened(self.directory, make=self._create)
+            self._folder = self._held.fd
             flags = _LEDGER | (os.O_CREAT if self._create else 0)
             self._fd = os.open(NAME, flags, 0o600, dir_fd=self._folder)
             check_owner(self._fd, self._folder, self.path)
@@ -179,10 +183,11 @@ class Writer:
 
     def _abandon(self) -> None:
         self._reap()
-        for descriptor in (self._fd, self._folder, self._use):
+        for descriptor in (self._fd, self._use):
             if descriptor >= 0:
                 os.close(descriptor)
         self._fd = self._folder = self._use = -1
+        self._held = None
 
     def _leave_parent(self) -> None:
         """After `fork`: a descriptor shared with the parent would share its lock, too."""
@@ -242,7 +247,7 @@ class Writer:
         """Write the first book's header, over one that a killed writer began."""
         from belljar.ledger.books import closed, name
 
-        if there := closed(self.directory):
+        if there := closed(self._held or self.directory):
             raise LedgerError(
                 f"cannot append to {self.path}: it is empty, but {name(there[-1])} is not the "
                 "ledger's last book; restore it, or use another directory"
@@ -370,7 +375,7 @@ class Writer:
             if self._use < 0:
                 self._use = hold(self._folder)
             self._reap()
-            self._called = self._called or summon(self.directory)
+            self._called = self._called or summon(self._held or self.directory)
         except OSError:
             self._look = now + 10 * _LOOK_FOR_CLERK
 

@@ -65,13 +65,16 @@ def _worse(one: Decision, other: Decision) -> bool:
 
 def _ruled(policy: Policy, event: Event, answer: Decision) -> Decision:
     fired = _rules(policy).judge(event)
-    return answer if fired is None else by_rule(fired, answer)
+    return answer if fired is None else by_rule(fired, answer, event)
 
 
-def by_rule(rule: Rule, answer: Decision) -> Decision:
-    """What is decided where `rule` fires and grants alone would say `answer`."""
+def by_rule(rule: Rule, answer: Decision, event: Event) -> Decision:
+    """What is decided where `rule` fires for `event` and grants alone would say `answer`."""
     if rule.then in ("deny", "kill"):
-        because = f"the rule at {rule.origin or 'default'} forbids it"
+        from belljar.policy.untold import unclear
+
+        lost = unclear(event, rule)
+        because = f"the rule at {rule.origin or 'default'} forbids it" + (lost and f": {lost}")
         return Decision("deny", because, answer.grant, "", rule)
     done: Decision = answer.replace(rule=rule)
     return done

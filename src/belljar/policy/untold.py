@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.model import Event
+    from belljar.model import Event, Rule
 
 #: What None stands for in the others is no file and no program: a message over a connection,
 #: the program itself as a library, any host.
@@ -59,6 +59,27 @@ def untold(event: Event) -> tuple[Untold, ...]:
     if event.name == "import" and len(args) > 1 and text_of(args[1]) is None:
         found += _of(event, "native", args[1], "")
     return tuple(found)
+
+
+def unclear(event: Event, rule: Rule) -> str:
+    """A clause for a person, where `rule` refused `event` although nobody knows its target; empty
+    where the target is known, or the rule means any.
+
+    >>> from belljar.model import Event, Rule
+    >>> opened = Event(1, 0, 1, 1, "open", ("x", None, 0), "read", None, "x")
+    >>> unclear(opened, Rule(target="/srv/*", then="deny"))[:34]
+    'its target cannot be told: os.open'
+    """
+    if rule.target in ("*", ("*",)):
+        return ""
+    lost = untold(event)
+    if any(one.ends for one in lost):
+        call = "os.open" if event.name == "open" else event.name
+        return (
+            f"its target cannot be told: {call} does not say which directory a relative path "
+            "starts from"
+        )
+    return "its target cannot be told" if lost else ""
 
 
 def _of(event: Event, right: str, value: object, kind: str) -> list[Untold]:

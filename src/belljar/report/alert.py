@@ -10,6 +10,7 @@ All of it but our own words comes from the program: escaped, and cut where it is
 
 from __future__ import annotations
 
+from belljar.policy.untold import unclear
 from belljar.report.denial import KILLED, WINDOW, two, where, words_for
 from belljar.report.text import paint, printable
 
@@ -39,6 +40,8 @@ def render(alert: Alert, colour: bool = False) -> str:
     if alert.rule.text:
         lines.append(two("because", printable(alert.rule.text, 200), ""))
     if alert.refused:
+        if lost := unclear(event, alert.rule):
+            lines.append(two("" if alert.rule.text else "because", lost, ""))
         lines.append(two("how", KILLED if alert.rule.then == "kill" else WINDOW, ""))
     record = f"record #{alert.number}" if alert.number else "not recorded"
     lines.append(two("rule", _rule(alert), record))

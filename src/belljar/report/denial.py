@@ -24,7 +24,7 @@ def render(
     colour: bool = False,
 ) -> str:
     """The denial of `right` on `target` (both as decided): lines without a final newline."""
-    what = f"{words_for(right, right)} {printable(target)}"
+    what = f"{words_for(right, right)} {printable(target or event.asked or '')}".rstrip()
     if not right:  # an application's own event, which a rule forbids
         what = f"raise {printable(event.name, 60)} {printable(target)}".rstrip()
     head = paint(f"denied[{right or printable(event.name, 60)}]:", "red", colour)

@@ -135,7 +135,7 @@ class Judge:
         for one in fired:
             event = one.event
             answer = Decision("none", "the policy says nothing of it")
-            rows = (event, by_rule(one.rule, answer), event.right or "", event.target or "")
+            rows = (event, by_rule(one.rule, answer, event), event.right or "", event.target or "")
             found.append((*rows, "denial" if one.refused else "alert"))
         return found
 

@@ -116,6 +116,10 @@ class Session:
             streams.close()
             if self._record is not None:
                 self._record.close()
+                if self._policy.sinks:
+                    from belljar.ledger.sinks import finish
+
+                    finish(self._run_id)
 
     def _with_keeper(self, keeper: Keeper, streams: Streams) -> Result:
         from belljar.confine.probe import probe

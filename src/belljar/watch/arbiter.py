@@ -14,7 +14,7 @@ from belljar.events.decode import decode, decode_hello
 from belljar.events.slots import slot_of
 from belljar.model import Event, Rule, Value
 from belljar.policy.possible import names_needing
-from belljar.policy.untold import untold
+from belljar.policy.untold import unclear
 from belljar.watch.history import History
 
 TYPE_CHECKING = False
@@ -243,8 +243,8 @@ def because(alert: Alert) -> str:
     which = f"the rule {rule.id}" if rule.id else f"the rule at {rule.origin or 'default'}"
     if alert.refused:
         done = f"{which} {'ends the process' if rule.then == 'kill' else 'forbids it'}"
-        unclear = rule.target not in ("*", ("*",)) and untold(alert.event)
-        return f"{done}: its target cannot be told" if unclear else done
+        lost = unclear(alert.event, rule)
+        return f"{done}: {lost}" if lost else done
     return f"{which} fired"
 
 

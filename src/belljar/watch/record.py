@@ -61,6 +61,10 @@ class Record:
     def __exit__(self, *_exception: object) -> None:
         if self._writer is not None:
             self._writer.close()
+            if self._sinks:
+                from belljar.ledger.sinks import finish
+
+                finish(self._run)
 
     def start(self, argv: list[str]) -> None:
         """Record what is about to be run."""

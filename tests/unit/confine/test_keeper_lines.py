@@ -40,3 +40,11 @@ def test_an_unknown_step_is_a_defect_of_ours() -> None:
     error = refusal(["error", "plan", str(errno.EINVAL), "word 7"])
     assert type(error) is InternalError
     assert str(error) == "keeper: plan: Invalid argument (word 7)"
+
+
+def test_where_somebody_listens_already_the_remedy_is_not_another_kernel() -> None:
+    error = refusal(["error", "seccomp", str(errno.EBUSY), "filter"])
+    assert isinstance(error, Unenforceable)
+    assert "without --connect" in str(error)
+    assert "use a kernel" not in str(error)
+    assert "use a kernel" in str(refusal(["error", "seccomp", str(errno.EINVAL), "filter"]))

@@ -177,7 +177,7 @@ def numbered(index: int, filler: int = 0) -> bytes:
     return head + struct.pack("<Q", index) + bytes(filler)
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is true."""
     end = time.monotonic() + seconds
     while not true():

@@ -54,7 +54,7 @@ def checkpoint(directory: str) -> Checkpoint:
     return parse(parse_note(Path(directory, "checkpoint").read_bytes()).text)
 
 
-def until(what: Callable[[], object], seconds: float = 15.0) -> None:
+def until(what: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come to that"
@@ -107,7 +107,7 @@ def test_a_writer_calls_a_clerk_that_lets_go_of_it_and_ends_after_it(ledger: str
     # Its output ends with it: the clerk holds no end of the pipe.
     assert child.stdout.read() == ""
     child.stdout.close()
-    until(lambda: not taken(ledger), 10)
+    until(lambda: not taken(ledger), 30)
     assert state(ledger)["pid"] == 0
     report = examine(ledger)
     assert (report.unsigned, report.ended, report.trust) == (0, 1, "noted")
@@ -134,7 +134,7 @@ def test_a_clerk_that_was_killed_is_replaced_by_the_next_writer(
     finally:
         for child in children:
             child.communicate()
-    until(lambda: not taken(ledger), 10)
+    until(lambda: not taken(ledger), 30)
     assert examine(ledger).unsigned == 0
 
 

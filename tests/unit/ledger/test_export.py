@@ -347,3 +347,11 @@ def test_what_was_written_is_told_as_json(
     }  # fmt: skip
     assert main(["export", "--format", "jsonl", "--json", ledger]) == 2
     assert json.loads(capsys.readouterr().out)["code"] == "usage"
+
+
+def test_a_span_that_ends_before_it_begins_is_a_wrong_command_line(
+    ledger: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "--format", "jsonl", "--since", "2026-02-01", "--until", "2026-01-01"]
+    assert main([*words, ledger]) == 2
+    assert "--since is later than --until" in capsys.readouterr().err

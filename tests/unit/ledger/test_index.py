@@ -20,7 +20,7 @@ from belljar.ledger.query import index as module
 from belljar.ledger.query.ask import ask
 from belljar.ledger.query.columns import opened
 from belljar.ledger.query.index import Index, place
-from belljar.ledger.reader import read
+from belljar.ledger.reader import Reader, read
 
 from .conftest import OTHER, RUN, fill, packed
 from .everything import event, make
@@ -247,3 +247,31 @@ def test_nothing_draws_a_progress_bar_on_standard_output(ledger: str, tmp_path: 
     for path in SOURCES.rglob("*.py"):
         direct = re.search(r"(duckdb|extra\(\)\[0\])\.connect\(", path.read_text())
         assert not direct or path.name == "columns.py", path
+
+
+def test_of_a_ledger_with_a_flaw_no_index_stays(ledger: str, cache: Path) -> None:
+    path = Path(ledger, "ledger.blj")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
+    with pytest.raises(LedgerCorrupt):
+        Index(ledger)
+    assert not list(cache.rglob(f"{module.FILE}*"))
+    path.write_bytes(whole)
+    assert rows(ledger, "SELECT count(*) > 0 FROM entries") == [(True,)]
+
+
+def test_a_query_on_a_small_index_does_not_read_the_ledger(
+    ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(ledger, "SELECT 1")
+    starts: list[int] = []
+    records = Reader.records
+
+    def noted(self: Reader, start: int = 1) -> object:
+        starts.append(start)
+        return records(self, start)
+
+    monkeypatch.setattr(Reader, "records", noted)
+    assert rows(ledger, "SELECT 2") == [(2,)]
+    with Reader(ledger) as reader:
+        assert starts == [reader.skip_to_last(1)]

@@ -177,7 +177,9 @@ def test_what_a_killed_save_left_is_erased_unless_it_is_a_key_in_use(
     path, temporary = tmp_path / "epoch.next", tmp_path / "epoch.next.tmp"
     erased: list[str] = []
     real = keys._overwrite
-    monkeypatch.setattr(keys, "_overwrite", lambda one: (erased.append(one), real(one)))
+    monkeypatch.setattr(
+        keys, "_overwrite", lambda one, folder: (erased.append(one), real(one, folder))
+    )
     temporary.write_text("half a key")
     keys.save(str(path), SigningKey.new("a"))
     assert erased == [str(temporary)]

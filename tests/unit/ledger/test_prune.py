@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
-from belljar.ledger import EVENTS, Writer
+from belljar.ledger import EVENTS, START, Writer, former
+from belljar.ledger import prune as prune_module
 from belljar.ledger.books import FOLDER, closed, name
 from belljar.ledger.entries import entry
-from belljar.ledger.format import PRUNED
+from belljar.ledger.format import PRUNED, sha256
 from belljar.ledger.prune import prune
-from belljar.ledger.pruned import parse
+from belljar.ledger.pruned import pack, parse
 from belljar.ledger.reader import Reader, read, verify
 from belljar.ledger.runs import find
 
-from .conftest import OTHER, RUN, fill, frame
+from .conftest import OTHER, RUN, fill, frame, packed
 
 SECOND = 10**9
 ALL = 1 << 40  # a tree that covers everything
@@ -216,7 +218,74 @@ def test_the_command_says_what_it_did(shelf: str, capsys: pytest.CaptureFixture[
     assert len(lines) == 6
     assert lines[0].startswith("pruned: entries 1 to 13, ")
     assert main(["prune", "--before", "soon", shelf]) == 2
-    assert "expected a date such as 2026-01-31, got 'soon'" in capsys.readouterr().err
+    assert "expected a time such as 2026-11-21 or 2h, got 'soon'" in capsys.readouterr().err
     assert main(["prune", shelf]) == 2
     with Writer(shelf, clerk=False) as writer:
         fill(writer)
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> str:
+    """A ledger that was pruned twice, with runs that began in what is gone."""
+    directory = str(tmp_path / "ledger")
+    for turn in range(2):
+        with Writer(directory, book=600, clerk=False) as writer:
+            for number in range(12):
+                writer.append([(START, 1, packed({}))], bytes((turn, number)) * 8)
+                writer.append([(EVENTS, 2, frame() * 2)], RUN)
+        assert prune(directory, 1 << 62, tree=ALL)
+    verify(directory)
+    return directory
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_who_deletes_the_list_of_a_former_books_runs_is_found_out(twice: str, which: int) -> None:
+    lists = sorted(Path(twice, FOLDER).glob("*.runs"))
+    assert len(lists) > 3
+    lists[which].unlink()
+    with pytest.raises(LedgerCorrupt, match=r"\.runs.* missing"):
+        verify(twice)
+
+
+def test_so_is_who_writes_it_anew_or_adds_one(twice: str) -> None:
+    lists = sorted(Path(twice, FOLDER).glob("*.runs"))
+    before = lists[0].read_bytes()
+    empty = b"BJruns1\n"
+    lists[0].write_bytes(empty + sha256(empty).digest())
+    with pytest.raises(LedgerCorrupt, match="are not as they were"):
+        verify(twice)
+    lists[0].write_bytes(before)
+    verify(twice)
+    Path(twice, FOLDER, f"{2:012}.runs").write_bytes(empty + sha256(empty).digest())
+    with pytest.raises(LedgerCorrupt, match="not all ours"):
+        verify(twice)
+
+
+def test_a_pruning_that_wrote_lists_and_was_killed_is_no_flaw(twice: str) -> None:
+    with Writer(twice, book=600, clerk=False) as writer:
+        for number in range(12):
+            writer.append([(START, 1, packed({}))], bytes((9, number)) * 8)
+    former.keep(twice, closed(twice))
+    verify(twice)
+    assert prune(twice, 1 << 62, tree=ALL)
+    verify(twice)
+
+
+def test_what_an_older_belljar_pruned_is_taken_as_it_is(
+    twice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Writer(twice, book=600, clerk=False) as writer:
+        for number in range(12):
+            writer.append([(START, 1, packed({}))], bytes((9, number)) * 8)
+    monkeypatch.setattr(prune_module, "pack", lambda before, books, _runs: pack(before, books))
+    assert prune(twice, 1 << 62, tree=ALL)
+    sorted(Path(twice, FOLDER).glob("*.runs"))[0].unlink()
+    verify(twice)
+
+
+def test_the_command_takes_ages(shelf: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--before", "30d", shelf]) == 0
+    told = capsys.readouterr().out
+    assert "nothing to prune" in told
+    days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - 30 * 86400 - n)) for n in (0, 60)}
+    assert any(day in told for day in days)

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -374,13 +373,6 @@ def test_what_an_indexed_row_says_is_not_sql_in_any_later_build(tmp_path: Path) 
     assert answer(directory, "SELECT count(*), count(DISTINCT name) FROM events") == [
         (30, len(NASTY))
     ]
-
-
-def test_a_query_on_a_small_index_does_not_read_the_ledger(ledger: str) -> None:
-    answer(ledger, "SELECT 1")
-    start = time.perf_counter()
-    assert answer(ledger, "SELECT count(*) FROM events") == [(2,)]
-    assert time.perf_counter() - start < 2
 
 
 def test_the_connection_is_locked(ledger: str) -> None:

@@ -95,16 +95,19 @@ def test_a_collector_that_is_gone_is_an_error_for_this_append_and_all_after_it()
 
 @pytest.mark.parametrize("size", [0, 8 << 20])
 def test_a_collector_that_hangs_costs_the_deadline_and_no_more(size: int) -> None:
-    with machine() as here, RemoteWriter(here.path, deadline=0.3) as writer:
-        os.kill(here.pid, signal.SIGSTOP)
-        items = [(START, 1, packed({})), (EVENTS, 1, numbered(0) + os.urandom(size))]
-        before = time.monotonic()
-        with pytest.raises(LedgerError, match=r"for 0\.3 seconds"):
-            writer.append(items, RUN)
-        with pytest.raises(LedgerError, match=r"for 0\.3 seconds"):
-            RemoteWriter(here.path, deadline=0.3)
-        assert 0.5 < time.monotonic() - before < 3
-        os.kill(here.pid, signal.SIGCONT)
+    items = [(START, 1, packed({})), (EVENTS, 1, numbered(0) + os.urandom(size))]
+    took = []
+    while not took or (min(took) >= 3 and len(took) < 10):  # a busy machine only adds to it
+        with machine() as here, RemoteWriter(here.path, deadline=0.3) as writer:
+            os.kill(here.pid, signal.SIGSTOP)
+            before = time.monotonic()
+            with pytest.raises(LedgerError, match=r"for 0\.3 seconds"):
+                writer.append(items, RUN)
+            with pytest.raises(LedgerError, match=r"for 0\.3 seconds"):
+                RemoteWriter(here.path, deadline=0.3)
+            took.append(time.monotonic() - before)
+            os.kill(here.pid, signal.SIGCONT)
+    assert 0.5 < min(took) < 3
 
 
 def test_what_no_sender_may_append_is_a_value_error_and_the_connection_lives() -> None:

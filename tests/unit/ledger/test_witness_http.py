@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,8 @@ from belljar.ledger.witness.cosign import Witness
 from belljar.ledger.witness.protocol import MAX_REQUEST, parse_request, request
 
 from .logs import Log
+
+UNITS = Path(__file__).parents[3] / "units"
 
 # C2SP tlog-witness, section "add-checkpoint": the example of a request.
 SPEC_REQUEST = """old 20852014
@@ -226,7 +228,7 @@ def test_a_hostile_request_is_answered_and_the_server_goes_on(
 def test_connections_that_say_nothing_do_not_keep_others_out_for_long(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With 1 second in the place of 10."""
+    """With 3 seconds in the place of 10."""
     state = str(tmp_path / "state")
     assert main(["witness", "--state", state, "--new-key", "w"]) == 0
     code = (
@@ -235,7 +237,7 @@ def test_connections_that_say_nothing_do_not_keep_others_out_for_long(
         "from belljar.ledger.witness import cosign, server\n"
         "w = cosign.Witness(sys.argv[1], keys.load(sys.argv[1] + '/key'))\n"
         "ready = lambda host, port: print(port, flush=True)\n"
-        "server.serve(w, '127.0.0.1', 0, ready, lambda *told: None, 1.0)\n"
+        "server.serve(w, '127.0.0.1', 0, ready, lambda *told: None, 3.0)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code, state], stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -243,14 +245,12 @@ def test_connections_that_say_nothing_do_not_keep_others_out_for_long(
     held = [socket.create_connection(where) for _ in range(80)]
     try:
         for one in held:
-            one.settimeout(5)
+            one.settimeout(60)
         held[0].sendall(b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 50\r\n\r\n")
-        start = time.monotonic()
         assert held[79].recv(1) == b""  # too many: at once
-        assert time.monotonic() - start < 0.8
+        assert not select.select([held[0]], [], [], 0)[0]  # this one has its time
         assert held[0].recv(1) == b""  # too slow
-        assert 0.5 < time.monotonic() - start < 4
-        late = http.client.HTTPConnection(*where, timeout=5)
+        late = http.client.HTTPConnection(*where, timeout=60)
         late.request("GET", "/")
         assert late.getresponse().status == 404
         late.close()
@@ -331,6 +331,27 @@ def test_submit_brings_the_cosignature_into_the_ledger(
     assert main(argv) == 1
     assert "refused (422)" in capsys.readouterr().err
     assert served.errors.read_text().startswith("belljar: answered 422: ")
+
+
+def test_the_units_ask_the_witness_as_it_wants_to_be_asked(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = (UNITS / "belljar-witness.service").read_text()
+    line = next(one for one in service.split("\n") if one.startswith("ExecStart="))
+    words = line.removeprefix("ExecStart=/usr/bin/env belljar log ").split()
+    assert words[-1] == "/var/lib/belljar/ledger"
+    said = {"${WITNESS}": served.url, "${VKEY}": served.key.vkey(), words[-1]: served.log.path}
+    served.log.grow(b"one")
+    assert main([said.get(word, word) for word in words]) == 0
+    assert "at 1 leaves" in capsys.readouterr().out
+    analyze = shutil.which("systemd-analyze")
+    if analyze is not None:
+        units = sorted(map(str, UNITS.glob("belljar-witness.*")))
+        assert len(units) == 2
+        ran = subprocess.run(
+            [analyze, "verify", "--man=no", *units], capture_output=True, text=True
+        )
+        assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
 def test_submit_says_when_nobody_answers_or_someone_else_does(

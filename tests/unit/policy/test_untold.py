@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from belljar.events.targets import Cut, Socket, TypeName, resolve
-from belljar.model import Event, Rule
+from belljar.model import Decision, Event, Rule
+from belljar.policy.deciding import by_rule
 from belljar.policy.glob import possible
 from belljar.policy.rules import Rules
-from belljar.policy.untold import spellings
+from belljar.policy.untold import spellings, unclear
 
 SOCKET = Socket("socket", 2, 1)
 KEY = "*/sec/secret.key"
@@ -93,3 +94,17 @@ def test_a_pattern_reaches_what_begins_or_ends_like_this() -> None:
     assert not possible("/a/*.pem", "/b")
     assert possible("*/sec/k?y", ends="/key")
     assert not possible("*/sec/key", ends="/other/key")
+
+
+def test_a_refusal_says_why_its_target_is_not_known() -> None:
+    relative = Event(1, 0, 7, 7, "open", ("x.txt", None, 0), "read", None, "x.txt")
+    here = relative.replace(args=("x.txt", "r", 0), target="/a/x.txt", cwd="/a")
+    odd = relative.replace(args=(TypeName("PosixPath"), "r", 0), asked=None)
+    rule = Rule(target="*/sec/*", then="deny", origin="my.toml:2")
+    why = "its target cannot be told: os.open does not say which directory a relative path"
+    assert unclear(relative, rule).startswith(why)
+    assert unclear(odd, rule) == "its target cannot be told"
+    assert unclear(here, rule) == ""
+    assert unclear(relative, Rule(then="deny")) == ""
+    assert why in by_rule(rule, Decision("none", "x"), relative).because
+    assert by_rule(rule, Decision("none", "x"), here).because == "the rule at my.toml:2 forbids it"

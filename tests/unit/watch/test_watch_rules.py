@@ -104,6 +104,7 @@ def test_no_spelling_of_a_path_gets_around_a_refusal(start, tmp_path):
     done = start("--rules", "none", "--rules", "my.toml", "-c", code)
     out, err = done.communicate(timeout=30)
     assert out.splitlines() == ["refused"] * 5 + ["read"], err
+    assert "because its target cannot be told: os.open does not say which directory" in err
 
 
 def test_what_was_before_counts_after_an_exec(start, tmp_path):

@@ -10,9 +10,10 @@ import fcntl
 import os
 
 from belljar.errors import LedgerError
-from belljar.ledger.folders import read_at
+from belljar.ledger.folders import read_at, real
 from belljar.ledger.place import default_directory
 from belljar.ledger.tree.note import NoteMalformed, VerifierKey, parse_vkey
+from belljar.ledger.way import reach
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -65,11 +66,11 @@ def note(directory: str, fixed: VerifierKey, genesis: VerifierKey) -> bool:
     that. Raises `LedgerError` when it cannot be written.
     """
     where = path()
-    place = os.path.realpath(directory)
+    place = real(directory)
     line = f"{fixed.name} {fixed.vkey()} {genesis.vkey()} {_quote(place)}\n".encode()
     try:
-        os.makedirs(os.path.dirname(where), 0o700, exist_ok=True)
-        fd = os.open(where, _FLAGS, 0o600)
+        folder = reach(os.path.dirname(where), make=True)
+        fd = os.open(NAME, _FLAGS, 0o600, dir_fd=folder.fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if any(one.directory == place for one in _read()):
@@ -103,7 +104,7 @@ def _places(directory: str) -> list[str]:
         there = os.path.join(os.path.dirname(link), os.readlink(link))
         path = os.path.abspath(there + path[len(link) :])
         found.append(path)
-    return [*found, os.path.realpath(directory)]
+    return [*found, real(directory)]
 
 
 def _read() -> list[Known]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 
 from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger import shelf
 from belljar.ledger.leaf import LEAF, LEAF_SIZE
 from belljar.ledger.tree import checkpoint as checkpoints
 from belljar.ledger.tree import epochs
@@ -51,6 +52,7 @@ def newest(directory: str) -> tuple[bytes, TileReader]:
 
     Raises `LedgerError` where there is none, `LedgerCorrupt` when the tiles make another root.
     """
+    directory = shelf.held(directory)
     note = epochs.read(directory, checkpoints.NAME, MAX_NOTE)
     if note is None:
         raise LedgerError(

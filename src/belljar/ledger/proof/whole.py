@@ -6,11 +6,11 @@ checkpoint or a witness's are for that.
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 
 from belljar.errors import LedgerCorrupt
-from belljar.ledger import folders
+from belljar.ledger import folders, shelf
+from belljar.ledger.patience import tolerant
 from belljar.ledger.proof.walk import Signed, Walk
 from belljar.ledger.reader import Report
 from belljar.ledger.tree import custody, epochs, keys
@@ -50,7 +50,8 @@ class Whole(Value):
     own files say so). `witnessed`: name, size and time (s) of each cosignature that was verified.
     `pinned` is the size of the pin, None without one. `gone` names side files that are missing,
     `unread` those that are too long to be read all. The clerk once said that it had signed `missed`
-    more records than are: its word proves nothing, and yet.
+    more records than are: its word proves nothing, and yet. `locked` says who had the ledger's
+    lock for so long that it was read without: an end that is being written counts as torn then.
     """
 
     report: Report
@@ -65,6 +66,7 @@ class Whole(Value):
     gone: tuple[str, ...]
     unread: tuple[str, ...] = ()
     missed: int = 0
+    locked: str = ""
 
 
 def examine(
@@ -86,21 +88,29 @@ def examine(
     0
     """
     asked = list(witnesses)
-    for _ in range(_TRIES):
-        this = _Examination(directory, trusted, pin, asked)
-        try:
-            return this.run()
-        except LedgerCorrupt:
-            # The clerk may have ended an epoch meanwhile: what was read first is older then.
-            if not this.outdated():
-                raise
-    return _Examination(directory, trusted, pin, asked).run()
+    held = shelf.held(directory)  # one ledger, whatever its name leads to by then
+    lock = tolerant(held)
+    try:
+        for _ in range(_TRIES):
+            this = _Examination(held, trusted, pin, asked)
+            try:
+                return this.run().replace(locked=lock.told)
+            except LedgerCorrupt:
+                # The clerk may have ended an epoch meanwhile: what was read first is older then.
+                if not this.outdated():
+                    raise
+        return _Examination(held, trusted, pin, asked).run().replace(locked=lock.told)
+    except LedgerCorrupt as error:
+        if not lock.told:
+            raise
+        what = f"{error} (read without its lock: {lock.told}, and may have been at work)"
+        raise LedgerCorrupt(what, error.offset) from error
 
 
 class _Examination:
     def __init__(
         self,
-        directory: str,
+        directory: folders.Held,
         trusted: list[VerifierKey] | None,
         pin: bytes | None,
         witnesses: list[VerifierKey],
@@ -203,7 +213,7 @@ class _Examination:
 
     def _traces(self) -> bool:
         names = (CHECKPOINT, epochs.NAME, epochs.KEYS, "tile", _WITNESS)
-        return any(os.path.lexists(os.path.join(self.directory, name)) for name in names)
+        return folders.there(self.directory, *names)
 
     def _open_notes(self) -> None:
         """Everything that the fixed key signed; the epochs' keys are known only in the walk."""
@@ -237,10 +247,7 @@ class _Examination:
 
     def _signed_before(self) -> bool:
         """Whether more was done than a clerk does before its first checkpoint."""
-        later = any(
-            os.path.lexists(os.path.join(self.directory, name)) for name in (epochs.KEYS, _WITNESS)
-        )
-        return later or self.said > 0
+        return folders.there(self.directory, epochs.KEYS, _WITNESS) or self.said > 0
 
     def _check_order(self, one: Checkpoint, epoch: int, where: str) -> None:
         """Sizes and times never go back, and epochs count."""
@@ -323,7 +330,7 @@ class _Examination:
         ):
             raise LedgerCorrupt(f"line {number} of {epochs.KEYS} is not that of {what}", 0)
         # A clerk may have been killed between the record's checkpoint and what follows it.
-        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        ending = folders.there(self.directory, keys.EPOCH + keys.NEXT)
         if kept is None and (self.signed != index + 1 or not ending):
             raise LedgerCorrupt(f"{epochs.KEYS} lacks line {number}, the key of {what}", 0)
         if number > len(self.ended):
@@ -367,7 +374,7 @@ class _Examination:
     def _is_being_written(self, begun: bytes) -> bool:
         """Whether a line of `keys/epochs` without an end is what a clerk leaves that is killed
         while it ends an epoch: it names the key that comes next."""
-        ending = os.path.lexists(os.path.join(self.directory, keys.EPOCH + keys.NEXT))
+        ending = folders.there(self.directory, keys.EPOCH + keys.NEXT)
         vkey = f"{self.commitments[-1].vkey()} ".encode() if self.commitments else b""
         rest = begun.removeprefix(vkey)
         return ending and (vkey.startswith(begun) or (rest != begun and not rest.strip(_HEX)))

@@ -16,11 +16,13 @@ import stat
 import tempfile
 from hashlib import sha256
 
-from belljar.errors import LedgerError
+from belljar.errors import LedgerCorrupt, LedgerError
+from belljar.ledger.folders import real
 from belljar.ledger.format import PRUNED
 from belljar.ledger.query.columns import Columns, extra, opened
 from belljar.ledger.query.views import TABLES, VERSION, VIEWS
 from belljar.ledger.reader import Reader
+from belljar.ledger.shelf import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def place(directory: str) -> str:
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
         cache = os.path.expanduser("~/.cache")
-    name = sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:32]
+    name = sha256(os.fsencode(real(directory))).hexdigest()[:32]
     return os.path.join(cache, "belljar", "index", name)
 
 
@@ -78,6 +80,7 @@ class Index:
         self, directory: str, *, keep: bool = True, progress: Progress | None = None
     ) -> None:
         extra()
+        directory = held(directory)
         self._progress = progress or (lambda _done, _all: None)
         self._lock = -1
         self._temporary = ""
@@ -89,7 +92,7 @@ class Index:
                 self._folder = self._temporary = tempfile.mkdtemp(prefix="belljar-index-")
             self.path = os.path.join(self._folder, FILE)
             if not (keep and self._is_current(directory)):
-                self._refresh(directory)
+                self._refresh_or_drop(directory)
             if self._lock >= 0:
                 fcntl.flock(self._lock, fcntl.LOCK_SH)
         except OSError as error:
@@ -142,6 +145,16 @@ class Index:
             for last in reader.records(reader.skip_to_last(1)):
                 now = last.first + last.count, last.own
         return now == known[:2]
+
+    def _refresh_or_drop(self, directory: str) -> None:
+        """Of a ledger that is broken no index stays: what it begins with is no answer."""
+        try:
+            self._refresh(directory)
+        except LedgerCorrupt:
+            for name in (FILE, f"{FILE}.wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self._folder, name))
+            raise
 
     def _refresh(self, directory: str) -> None:
         """Bring the index up to date, or make it anew where it is of another ledger."""

@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 
 from belljar.errors import LedgerError
+from belljar.ledger.folders import held
+from belljar.ledger.way import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ class Folder:
     def __init__(self, directory: str, *, ours: bool, make: bool = False) -> None:
         self.path = os.path.join(directory, FOLDER)
         self._ours = ours
-        if make:
-            _mine(directory, os.stat(directory), "its sinks are registered by its user")
-            with suppress(FileExistsError):  # what it is, is looked at below
-                os.mkdir(self.path, 0o700)
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+            ledger = reach(directory) if ours else held(directory)
+            if make:
+                whose = os.fstat(ledger.fd)
+                _mine(directory, whose, "its sinks are registered by its user")
+                with suppress(FileExistsError):  # what it is, is looked at below
+                    os.mkdir(FOLDER, 0o700, dir_fd=ledger.fd)
+            self._fd = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=ledger.fd)
         except FileNotFoundError:
             raise
         except OSError as error:

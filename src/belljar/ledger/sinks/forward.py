@@ -15,6 +15,7 @@ import time
 from belljar.errors import LedgerError
 from belljar.ledger.sinks import store
 from belljar.ledger.sinks.folder import Folder
+from belljar.ledger.way import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,17 +98,17 @@ class Forwarder:
             child.stdin.close()
 
 
-def follow(directory: str, sink: Sink) -> None:
-    """A process of its own for a sink that writes to a descriptor of the caller."""
+def follow(directory: str, sink: Sink) -> subprocess.Popen[bytes]:
+    """A process of its own for a sink that writes to a descriptor of the caller; it ends when the
+    run's END was written."""
     try:
         if not os.get_inheritable(sink.descriptor):  # one that was opened by ourselves
             raise OSError(9, "it was not given to us")
-        child = _spawn(["--one", sink.id, directory], passed=(sink.descriptor,))
+        return _spawn(["--one", sink.id, directory], passed=(sink.descriptor,))
     except OSError as error:
         store.remove(directory, sink.id)
         what = f"cannot write to descriptor {sink.descriptor}"
         raise LedgerError(f"{what}: {error.strerror}") from error
-    child.returncode = 0  # it outlives the caller
 
 
 def _spawn(
@@ -132,9 +133,9 @@ class Feeds:
     """
 
     def __init__(self, directory: str, only: Sequence[str] = ()) -> None:
-        self._directory, self._only = directory, only
-        self._ledger = store.ledger_id(directory)
-        with Folder(directory, ours=True) as folder:
+        self._directory, self._only = reach(directory), only
+        self._ledger = store.ledger_id(self._directory)
+        with Folder(self._directory, ours=True) as folder:
             self._lock = folder.lock(f"{only[0]}.lock" if only else "lock")
             folder.sweep()
         self._stopping: dict[str, Thread] = {}

@@ -14,6 +14,7 @@ import json
 import os
 
 from belljar.errors import LedgerError, UsageError
+from belljar.ledger.folders import there
 from belljar.ledger.sinks.config import Sink, parse
 from belljar.ledger.sinks.folder import FOLDER, Folder
 from belljar.model import Value
@@ -117,7 +118,7 @@ def end(directory: str) -> int:
         with Reader(directory) as reader:
             return max(1, reader.skip_to_last(0))
     except LedgerError:
-        if os.path.exists(os.path.join(directory, _BOOK)):
+        if there(directory, _BOOK):
             raise
         return 1
 

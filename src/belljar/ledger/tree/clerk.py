@@ -18,7 +18,7 @@ from belljar.errors import LedgerError
 from belljar.ledger import folders
 from belljar.ledger.tree.notary import Notary
 from belljar.ledger.tree.summon import LOCK
-from belljar.ledger.use import IN_USE, STATE, check_directory
+from belljar.ledger.use import IN_USE, STATE, opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Clerk:
     """
 
     def __init__(self, directory: str, *, epoch: float = EPOCH, linger: float = LINGER) -> None:
-        self.directory = directory
+        self.directory = directory  # held from `start` on
         self.notary = Notary(directory)
         self.stopped = threading.Event()
         self._epoch = epoch
@@ -69,8 +69,8 @@ class Clerk:
 
     def start(self, patience: float = 0.2) -> bool:
         """Become the clerk. Raises `OSError`, `LedgerError` where others can write the ledger."""
-        check_directory(self.directory)
-        self._lock = os.open(os.path.join(self.directory, LOCK), _FLAGS, 0o600)
+        self.directory = self.notary.directory = opened(self.directory)
+        self._lock = self._file(LOCK)
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -121,10 +121,21 @@ class Clerk:
     def _mine(self) -> bool:
         """Whether the lock still is the ledger's: that, or all of it, may have been replaced."""
         try:
-            there = os.stat(os.path.join(self.directory, LOCK), follow_symlinks=False)
+            here = os.fstat(folders.held(self.directory).fd)
+            lock = folders.status(self.directory, LOCK)
+            if lock is None or not os.path.samestat(os.stat(str(self.directory)), here):
+                return False
         except OSError:
             return False
-        return os.path.samestat(there, os.fstat(self._lock))
+        return os.path.samestat(lock, os.fstat(self._lock))
+
+    def _file(self, name: str) -> int:
+        """A descriptor of a file of the ledger's directory, made where there is none."""
+        folder = folders.enter(self.directory)
+        try:
+            return os.open(name, _FLAGS, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def _try(self, over: bool) -> bool:
         """A round, if there is anything to do. What cannot be done is said and tried again."""
@@ -160,7 +171,7 @@ class Clerk:
     def _alone(self) -> int:
         """A descriptor that keeps writers from beginning; -1 when there are some."""
         try:
-            fd = os.open(os.path.join(self.directory, IN_USE), _FLAGS, 0o600)
+            fd = self._file(IN_USE)
         except OSError:
             # The disk is read-only or the ledger gone: nobody writes there.
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -203,9 +214,14 @@ class Clerk:
     # -- sinks, in a thread of their own: a slow one delays no checkpoint
 
     def _feed(self) -> None:
-        if self._sinks is None and os.path.isdir(os.path.join(self.directory, _SINKS)):
+        if self._sinks is None and self._has_sinks():
             self._sinks = threading.Thread(target=self._forward, name="sinks", daemon=True)
             self._sinks.start()
+
+    def _has_sinks(self) -> bool:
+        with suppress(LedgerError):
+            return folders.there(self.directory, _SINKS)
+        return False
 
     def _forward(self) -> None:
         from belljar.ledger.sinks.forward import Forwarder
@@ -249,7 +265,7 @@ class Clerk:
         }
         data = json.dumps(said).encode().ljust(_STATE_SIZE - 1)[: _STATE_SIZE - 1] + b"\n"
         with suppress(OSError):
-            fd = os.open(os.path.join(self.directory, STATE), _FLAGS, 0o600)
+            fd = self._file(STATE)
             try:
                 os.pwrite(fd, data, 0)
             finally:

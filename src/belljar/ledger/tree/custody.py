@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.ledger.tree.note import VerifierKey
+    from belljar.ledger.tree.note import SigningKey, VerifierKey
 
 #: Where the keys come from: the caller; what was noted outside at the ledger's creation; or only
 #: the ledger's own files.
@@ -33,9 +33,8 @@ def keys_of(
 
     None where nobody knows of any. Raises `LedgerCorrupt` when its own are others.
     """
-    path = os.path.join(directory, keys.PUBLIC)
     try:
-        own = tuple(keys.published(path)) if os.path.lexists(path) else ()
+        own = published(directory)
     except LedgerError as error:
         raise LedgerCorrupt(f"{keys.PUBLIC} cannot be read: {error}", 0) from error
     trust, remedy = OWN, ""
@@ -75,24 +74,51 @@ def check_private(
 
     Of the epoch before only while it is being ended. Raises `LedgerCorrupt`.
     """
-    path = os.path.join(directory, keys.EPOCH)
-    ending = os.path.lexists(path + keys.NEXT)
+    ending = folders.there(directory, keys.EPOCH + keys.NEXT)
     allowed = {keys.FIXED: (fixed,), keys.EPOCH: (epoch, before) if ending else (epoch,)}
     for name, those in allowed.items():
-        path = os.path.join(directory, name)
-        if not os.path.lexists(path):
+        if not folders.there(directory, name):
             raise LedgerCorrupt(f"{name} is missing", 0)
-        if not os.access(path, os.R_OK):
-            continue
         try:
-            found = keys.load(path, mine=False)
-        except LedgerError as error:
+            found = _loaded(directory, name)
+        except PermissionError:
+            continue
+        except (LedgerError, OSError) as error:
             if ending and name == keys.EPOCH:
                 continue  # just being erased
             raise LedgerCorrupt(f"{name} cannot be used: {error}", 0) from error
         whole = epochs.read(directory, name, 1 << 16) == f"{found.private()}\n".encode()
         if found.public not in those or not (whole or ending):
             raise LedgerCorrupt(f"{name} is not the key that this ledger signs with", 0)
+
+
+def published(directory: str) -> tuple[VerifierKey, ...]:
+    """The keys in `keys/public`; none where there is no such file. Raises `LedgerError`."""
+    folder = -1
+    try:
+        folder = folders.enter(directory, os.path.dirname(keys.PUBLIC))
+        if not keys.there(keys.PUBLIC, folder):
+            return ()
+        return tuple(keys.published(os.path.join(directory, keys.PUBLIC), folder))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise folders.cannot(directory, keys.PUBLIC, error) from error
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+def _loaded(directory: str, name: str) -> SigningKey:
+    """Raises `PermissionError` where it is not for us to read, `OSError`, `LedgerError`."""
+    folder = folders.enter(directory, os.path.dirname(name))
+    try:
+        base = os.path.basename(name)
+        if not os.access(base, os.R_OK, dir_fd=folder, effective_ids=True):
+            raise PermissionError(1, "not for us to read")
+        return keys.load(os.path.join(directory, name), mine=False, folder=folder)
+    finally:
+        os.close(folder)
 
 
 def delivered(directory: str) -> tuple[str, int]:

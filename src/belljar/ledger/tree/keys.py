@@ -2,6 +2,9 @@
 
 A ledger has `keys/fixed`, `keys/epoch` (and `keys/epoch.next` while an epoch ends) and
 `keys/public`, one vkey a line, the fixed key first, then the genesis epoch's.
+
+Functions take a path; with `folder`, a descriptor, the file is the one of that name in there, and
+the path is only what it is called: nobody can put another directory in between.
 """
 
 from __future__ import annotations
@@ -59,29 +62,31 @@ def new_epoch(origin: str, epoch: int) -> SigningKey:
     return SigningKey.new(epoch_name(origin, epoch), ED25519)
 
 
-def save(path: str, key: SigningKey) -> None:
+def save(path: str, key: SigningKey, folder: int | None = None) -> None:
     """Write a private key to a new file, 0600, and wait until the disk has it.
 
     It is there whole or not at all. Raises `LedgerError` when there is such a file or it cannot
     be written.
     """
-    temporary = f"{path}.tmp"
+    name = _name(path, folder)
+    temporary = f"{name}.tmp"
     try:
-        _discard(temporary)
-        with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
+        _discard(temporary, folder)
+        with os.fdopen(os.open(temporary, _NEW, 0o600, dir_fd=folder), "wb") as file:
             file.write(f"{key.private()}\n".encode())
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(temporary, path)  # unlike a rename, this never replaces a key
+            # Unlike a rename, this never replaces a key.
+            os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
-            os.unlink(temporary)
-        sync_directory(os.path.dirname(path) or ".")
+            os.unlink(temporary, dir_fd=folder)
+        _sync(name, folder)
     except OSError as error:
         raise LedgerError(f"cannot write the key {path}: {error.strerror}") from error
 
 
-def load(path: str, *, mine: bool = True) -> SigningKey:
+def load(path: str, *, mine: bool = True, folder: int | None = None) -> SigningKey:
     """The private key in the file `path`.
 
     Raises `LedgerError` when there is none, when others than its owner can read or write it, when
@@ -89,7 +94,7 @@ def load(path: str, *, mine: bool = True) -> SigningKey:
     who signs nothing may look at another's). The message never quotes it.
     """
     try:
-        fd = open_at(None, path)
+        fd = open_at(folder, _name(path, folder))
     except OSError as error:
         raise LedgerError(f"cannot use the key {path}: {error.strerror}") from error
     try:
@@ -113,59 +118,61 @@ def load(path: str, *, mine: bool = True) -> SigningKey:
         raise LedgerError(f"cannot use the key {path}: {error}") from error
 
 
-def rotate(path: str, key: SigningKey) -> None:
+def rotate(path: str, key: SigningKey, folder: int | None = None) -> None:
     """Put `key` into the place of the private key at `path`, which is erased.
 
     Killed at any moment, `finish` (which does nothing otherwise) completes it: the new key is
     on disk as `path.next` before the old one is touched.
     """
-    if not os.path.exists(path + NEXT):
-        save(path + NEXT, key)
-    finish(path)
+    if not there(path + NEXT, folder):
+        save(path + NEXT, key, folder)
+    finish(path, folder)
 
 
-def finish(path: str) -> bool:
+def finish(path: str, folder: int | None = None) -> bool:
     """Complete a `rotate` that was cut short after `path.next` was written; whether there was one.
 
     Raises `LedgerError` when it cannot be done.
     """
-    if not os.path.exists(path + NEXT):
+    if not there(path + NEXT, folder):
         return False
-    load(path + NEXT)  # never erase the old key for one that is none
+    load(path + NEXT, folder=folder)  # never erase the old key for one that is none
+    name = _name(path, folder)
     try:
-        if os.path.exists(path):
-            _overwrite(path)
-        os.rename(path + NEXT, path)
-        sync_directory(os.path.dirname(path) or ".")
+        if there(path, folder):
+            _overwrite(name, folder)
+        os.rename(name + NEXT, name, src_dir_fd=folder, dst_dir_fd=folder)
+        _sync(name, folder)
     except OSError as error:
         raise LedgerError(f"cannot replace the key {path}: {error.strerror}") from error
     return True
 
 
-def erase(path: str) -> None:
+def erase(path: str, folder: int | None = None) -> None:
     """Overwrite a key file, wait for the disk, and unlink it. No file is no error.
 
     What the file system or the medium keeps elsewhere (copy on write, journals with data,
     snapshots, flash translation) is beyond this; `docs/ledger-proofs.md` says so.
     """
     try:
-        _overwrite(path)
-        os.unlink(path)
-        sync_directory(os.path.dirname(path) or ".")
+        name = _name(path, folder)
+        _overwrite(name, folder)
+        os.unlink(name, dir_fd=folder)
+        _sync(name, folder)
     except FileNotFoundError:
         return
     except OSError as error:
         raise LedgerError(f"cannot erase the key {path}: {error.strerror}") from error
 
 
-def publish(path: str, *keys: VerifierKey) -> None:
+def publish(path: str, *keys: VerifierKey, folder: int | None = None) -> None:
     """Append verifier keys to the file `path` (0644), one a line, in one write."""
     lines = "".join(f"{key.vkey()}\n" for key in keys).encode()
     try:
         flags = (
             os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         )
-        fd = os.open(path, flags, 0o644)
+        fd = os.open(_name(path, folder), flags, 0o644, dir_fd=folder)
         with os.fdopen(fd, "wb") as file:
             file.write(lines)
             file.flush()
@@ -174,14 +181,14 @@ def publish(path: str, *keys: VerifierKey) -> None:
         raise LedgerError(f"cannot write {path}: {error.strerror}") from error
 
 
-def published(path: str) -> list[VerifierKey]:
+def published(path: str, folder: int | None = None) -> list[VerifierKey]:
     """The verifier keys in a file, one a line; empty lines and such with `#` are passed over.
 
     Raises `LedgerError` naming the line that is none.
     """
     keys = []
     try:
-        data = read_file(path, _MAX_FILE + 1)
+        data = read_at(folder, _name(path, folder), _MAX_FILE + 1)
     except OSError as error:
         raise LedgerError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > _MAX_FILE:
@@ -213,19 +220,40 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
-def _discard(path: str) -> None:
+def there(path: str, folder: int | None = None) -> bool:
+    """Whether there is such a file, whatever it is. Raises `OSError`."""
+    try:
+        os.stat(_name(path, folder), dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _name(path: str, folder: int | None) -> str:
+    return path if folder is None else os.path.basename(path)
+
+
+def _sync(name: str, folder: int | None) -> None:
+    if folder is None:
+        sync_directory(os.path.dirname(name) or ".")
+    else:
+        os.fsync(folder)
+
+
+def _discard(name: str, folder: int | None) -> None:
     """Erase what a killed `save` left: a key, unless it already has its own name, too."""
     try:
-        if os.lstat(path).st_nlink == 1:
-            _overwrite(path)
-        os.unlink(path)
+        if os.stat(name, dir_fd=folder, follow_symlinks=False).st_nlink == 1:
+            _overwrite(name, folder)
+        os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         return
 
 
-def _overwrite(path: str) -> None:
+def _overwrite(name: str, folder: int | None) -> None:
     """Every byte of it, in place. Raises `OSError`."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(name, flags, dir_fd=folder)
     try:
         size = os.fstat(fd).st_size
         done = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import folders, shelf
@@ -22,13 +22,14 @@ from belljar.ledger.tree import epochs, keys
 from belljar.ledger.tree.checkpoint import NAME as CHECKPOINT
 from belljar.ledger.tree.checkpoint import Checkpoint, ours
 from belljar.ledger.tree.merkle import EMPTY, verify_consistency
-from belljar.ledger.tree.note import MAX_NOTE, NoteMalformed, SigningKey, sign
+from belljar.ledger.tree.note import MAX_NOTE, NoteMalformed, SigningKey, VerifierKey, sign
 from belljar.ledger.tree.tiles import Tiles
-from belljar.ledger.use import check_directory
+from belljar.ledger.use import opened
 from belljar.ledger.writer import NO_RUN, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
 
 _TILE: Final = "tile"
@@ -50,7 +51,7 @@ class Notary:
     """
 
     def __init__(self, directory: str) -> None:
-        self.directory = directory
+        self.directory = directory  # held from the first round on
         self.size = 0
         self.entries = 0
         self.epoch = 0
@@ -72,7 +73,7 @@ class Notary:
     def round(self) -> int:
         """Take in what was appended and sign a new checkpoint; how many records were added."""
         try:
-            check_directory(self.directory)
+            self.directory = opened(self.directory)
             reader = self._reader or self._resume()
             before = self.size
             self._take_in(reader)
@@ -80,7 +81,7 @@ class Notary:
                 self._sign([])
         except OSError as error:
             self.close()
-            where = error.filename or self.directory
+            where = os.path.join(self.directory, error.filename or "")
             raise LedgerError(f"cannot sign the ledger: {where}: {error.strerror}") from error
         except BaseException:
             self.close()
@@ -95,11 +96,12 @@ class Notary:
         self.round()
         if self.size == self._epoch_size and self._next is None:
             return False
-        path = os.path.join(self.directory, keys.EPOCH)
         before = self.epoch
         if self._next is None:
             fresh = keys.new_epoch(self._fixed.name, before + 1)
-            keys.save(path + keys.NEXT, fresh)
+            path = os.path.join(self.directory, keys.EPOCH + keys.NEXT)
+            with self._keys() as folder:
+                keys.save(path, fresh, folder)
             self._next = fresh
         payload = epochs.commitment(before + 1, self._next.public)
         with Writer(self.directory, sync="always", clerk=False, create=False) as writer:
@@ -149,41 +151,47 @@ class Notary:
 
     def _load_keys(self) -> None:
         """Load the keys, or make them for a ledger that never had any."""
-        there = {name: os.path.join(self.directory, name) for name in (keys.FIXED, keys.EPOCH)}
-        new = not any(
-            os.path.lexists(os.path.join(self.directory, name))
-            for name in (CHECKPOINT, epochs.NAME)
-        )
-        # In the ledger's own directory: one that was deleted is not made anew.
-        os.close(folders.enter(self.directory, os.path.dirname(keys.FIXED), make=True))
-        if new and not os.path.exists(there[keys.FIXED]):
-            keys.save(there[keys.FIXED], keys.new_fixed())
-        self._fixed = keys.load(there[keys.FIXED])
-        if new and not os.path.exists(there[keys.EPOCH]):
-            keys.save(there[keys.EPOCH], keys.new_epoch(self._fixed.name, 0))
-        try:
-            self._key = keys.load(there[keys.EPOCH])
-        except LedgerError:
-            # Killed while it was erased, which is the last thing that is done to it.
-            if not keys.finish(there[keys.EPOCH]):
-                raise
-            self._key = keys.load(there[keys.EPOCH])
-        self._next = None
-        if os.path.exists(there[keys.EPOCH] + keys.NEXT):
-            self._next = keys.load(there[keys.EPOCH] + keys.NEXT)
-        self.epoch = _epoch_of(self._key, self._fixed.name)
-        if new and self.epoch == 0:
-            public = os.path.join(self.directory, keys.PUBLIC)
+        path = {
+            name: os.path.join(self.directory, name)
+            for name in (keys.FIXED, keys.EPOCH, keys.PUBLIC)
+        }
+        new = not folders.there(self.directory, CHECKPOINT, epochs.NAME)
+        with self._keys() as folder:
+            if new and not keys.there(keys.FIXED, folder):
+                keys.save(path[keys.FIXED], keys.new_fixed(), folder)
+            self._fixed = keys.load(path[keys.FIXED], folder=folder)
+            if new and not keys.there(keys.EPOCH, folder):
+                keys.save(path[keys.EPOCH], keys.new_epoch(self._fixed.name, 0), folder)
+            try:
+                self._key = keys.load(path[keys.EPOCH], folder=folder)
+            except LedgerError:
+                # Killed while it was erased, which is the last thing that is done to it.
+                if not keys.finish(path[keys.EPOCH], folder):
+                    raise
+                self._key = keys.load(path[keys.EPOCH], folder=folder)
+            self._next = None
+            if keys.there(keys.EPOCH + keys.NEXT, folder):
+                self._next = keys.load(path[keys.EPOCH] + keys.NEXT, folder=folder)
+            self.epoch = _epoch_of(self._key, self._fixed.name)
             want = [self._fixed.public, self._key.public]
-            if not os.path.exists(public) or keys.published(public) != want:
-                if os.path.exists(public):
-                    os.unlink(public)
-                keys.publish(public, *want)
-            keys.sync_directory(self.directory)
+            if new and self.epoch == 0:
+                _publish(path[keys.PUBLIC], want, folder)
+        if new and self.epoch == 0:
+            folders.sync(self.directory)
             try:
                 note_known(self.directory, *want)
             except LedgerError as error:
                 self.warning = str(error)
+
+    @contextmanager
+    def _keys(self) -> Iterator[int]:
+        """A descriptor of `keys`, in the ledger's own directory: one that was deleted is not made
+        anew."""
+        folder = folders.enter(self.directory, os.path.dirname(keys.FIXED), make=True)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
     def _tree_is_ours(self) -> bool:
         try:
@@ -197,11 +205,12 @@ class Notary:
         For records that were pruned, only the tiles know the leaves.
         """
         index = reader.place()[4] - 1
-        aside = os.path.join(self.directory, f"tile-kept-{time.time_ns()}")
-        os.mkdir(aside, 0o700)
-        tile = os.path.join(self.directory, _TILE)
-        if os.path.exists(tile):
-            os.rename(tile, os.path.join(aside, _TILE))
+        name = f"tile-kept-{time.time_ns()}"
+        inside = folders.enter(self.directory, name, make=True)
+        aside = folders.Held(os.path.join(self.directory, name), inside)
+        if folders.there(self.directory, _TILE):
+            above = folders.held(self.directory).fd
+            os.rename(_TILE, _TILE, src_dir_fd=above, dst_dir_fd=inside)
         tiles = Tiles(self.directory, 0, sync=True)
         leaves: list[bytes] = []
         if index:
@@ -302,7 +311,8 @@ class Notary:
         if not known.endswith(line):
             whole = known.rfind(b"\n") + 1
             epochs.append(self.directory, epochs.KEYS, line, len(known) - whole)
-        keys.finish(os.path.join(self.directory, keys.EPOCH))
+        with self._keys() as folder:
+            keys.finish(os.path.join(self.directory, keys.EPOCH), folder)
         self._key, self._next = self._next, None
         self.epoch += 1
         self._epoch_size = self.size
@@ -322,30 +332,40 @@ class Notary:
         now = max(time.time_ns(), (last.time or 0) + 1)
         new: Checkpoint = ours(last.origin, size, root, self.epoch, now)
         note = sign(new.render(), [self._fixed, self._key])
-        replace(os.path.join(self.directory, CHECKPOINT), note)
+        replace(CHECKPOINT, note, folder=folders.held(self.directory).fd)
         self._last, self._note, self.size = new, note, size
         self.signed = time.monotonic()
 
     def _chain_to_disk(self) -> None:
         """What is signed must outlive the machine: a tree that knows more than the chain is lost.
         (Writers bring a book to disk before they close it.)"""
-        fd = open_at(None, os.path.join(self.directory, NAME))
+        fd = open_at(folders.held(self.directory).fd, NAME)
         try:
             os.fdatasync(fd)
         finally:
             os.close(fd)
 
 
-def replace(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a file anew, whole or not at all, after the disk has its bytes. Raises `OSError`."""
+def _publish(path: str, want: list[VerifierKey], folder: int) -> None:
+    """`keys/public` holds what is wanted, and nothing else."""
+    if keys.there(path, folder):
+        if keys.published(path, folder) == want:
+            return
+        os.unlink(os.path.basename(path), dir_fd=folder)
+    keys.publish(path, *want, folder=folder)
+
+
+def replace(path: str, data: bytes, mode: int = 0o644, folder: int | None = None) -> None:
+    """Write a file anew, whole or not at all, after the disk has its bytes: the one at `path`, or
+    the one of that name in the folder open at `folder`. Raises `OSError`."""
     temporary = f"{path}.tmp"
     with suppress(FileNotFoundError):
-        os.unlink(temporary)  # of one that was killed, whatever it is by now
-    with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
+        os.unlink(temporary, dir_fd=folder)  # of one that was killed, whatever it is by now
+    with os.fdopen(os.open(temporary, _NEW, mode, dir_fd=folder), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    os.replace(temporary, path, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _epoch_of(key: SigningKey, origin: str) -> int:

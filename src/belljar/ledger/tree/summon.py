@@ -11,6 +11,8 @@ import fcntl
 import os
 import sys
 
+from belljar.ledger.folders import enter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -65,7 +67,11 @@ def summon(directory: str) -> int:
 
 def taken(directory: str) -> bool:
     """Whether a clerk holds the lock of the ledger in `directory`. Raises `OSError`."""
-    fd = os.open(os.path.join(directory, LOCK), _FLAGS, 0o600)
+    folder = enter(directory)
+    try:
+        fd = os.open(LOCK, _FLAGS, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

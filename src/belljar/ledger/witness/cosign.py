@@ -19,7 +19,7 @@ from belljar.ledger.tree import checkpoint
 from belljar.ledger.tree.keys import published, read_file, sync_directory
 from belljar.ledger.tree.merkle import EMPTY, verify_consistency
 from belljar.ledger.tree.note import MAX_NOTE, Note, NoteUnverified, open_note, parse_note
-from belljar.ledger.use import check_directory
+from belljar.ledger.use import opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,12 +201,12 @@ class Witness:
         try:
             if not os.path.exists(file):
                 os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
-                _replace(file, f"{origin}\n{quote(os.path.realpath(path))}\n".encode())
+                _replace(file, f"{origin}\n{quote(folders.real(path))}\n".encode())
         except OSError as error:
             raise _cannot(file, error) from error
 
     def _place(self, path: str) -> str:
-        return os.path.join(self.directory, "places", _name(os.path.realpath(path)))
+        return os.path.join(self.directory, "places", _name(folders.real(path)))
 
     def _folder(self, origin: str) -> str:
         return os.path.join(self.directory, _name(origin))
@@ -250,8 +250,7 @@ def write_cosigned(ledger: str, key: VerifierKey, note: Note) -> str:
     temporary = f"{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     folder = -1
     try:
-        check_directory(ledger)
-        folder = folders.enter(ledger, FOLDER, make=True)
+        folder = folders.enter(opened(ledger), FOLDER, make=True)
         with os.fdopen(os.open(temporary, _NEW, 0o600, dir_fd=folder), "wb") as file:
             file.write(note.render())
             file.flush()

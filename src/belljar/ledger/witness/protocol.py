@@ -9,8 +9,10 @@ import binascii
 import os
 
 from belljar.errors import LedgerError
+from belljar.ledger import folders, shelf
 from belljar.ledger.tree import checkpoint
-from belljar.ledger.tree.keys import PUBLIC, published, read_file
+from belljar.ledger.tree.custody import published
+from belljar.ledger.tree.keys import PUBLIC
 from belljar.ledger.tree.merkle import MAX_PROOF, SIZE
 from belljar.ledger.tree.note import (
     MAX_NOTE,
@@ -41,23 +43,18 @@ _MOST_TEXT: Final = 400
 
 def newest(directory: str) -> bytes:
     """The newest checkpoint of the ledger in `directory`. Raises `LedgerError`."""
-    path = os.path.join(directory, checkpoint.NAME)
-    try:
-        return read_file(path, MAX_NOTE + 1)
-    except FileNotFoundError as error:
-        raise LedgerError(
-            f"no checkpoint in {directory}: make one with `belljar log checkpoint`"
-        ) from error
-    except OSError as error:
-        raise LedgerError(f"cannot read {path}: {error.strerror}") from error
+    data = folders.read(directory, checkpoint.NAME, MAX_NOTE + 1)
+    if data is None:
+        raise LedgerError(f"no checkpoint in {directory}: make one with `belljar log checkpoint`")
+    return data
 
 
 def fixed_keys(directory: str) -> list[VerifierKey]:
     """The fixed key of the ledger in `directory`: the first that it publishes."""
-    keys = published(os.path.join(directory, PUBLIC))
+    keys = published(directory)
     if not keys:
         raise LedgerError(f"{os.path.join(directory, PUBLIC)} holds no key")
-    return keys[:1]
+    return list(keys[:1])
 
 
 def watch(witness: Witness, directory: str) -> tuple[Note, list[VerifierKey]]:
@@ -67,6 +64,7 @@ def watch(witness: Witness, directory: str) -> tuple[Note, list[VerifierKey]]:
     root. Raises `Refused` for a fork, a rollback, an inconsistent tree, a ledger that took the
     place of another one, and for one that is not signed as it must be.
     """
+    directory = shelf.held(directory)
     data = newest(directory)
     found = checkpoint.parse(parse_note(data).text)
     witness.check_place(directory, found.origin)
@@ -147,6 +145,7 @@ def submit(directory: str, url: str, key: VerifierKey) -> Note:
     witness refuses or has seen more than the ledger has, and `LedgerError` when it cannot be
     asked or answers something else.
     """
+    directory = shelf.held(directory)
     data = newest(directory)
     found = checkpoint.parse(parse_note(data).text)
     tiles = TileReader(directory, found.size)

@@ -83,13 +83,13 @@ class Feeding:
         self.thread = threading.Thread(target=self.feed.run, daemon=True)
         self.thread.start()
 
-    def wait(self, seconds: float = 10.0) -> None:
+    def wait(self, seconds: float = 60.0) -> None:
         """Until the receiver has everything."""
         eventually(lambda: self.feed.caught_up, seconds, lambda: self.feed.where)
 
     def end(self) -> None:
         self.stop.set()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 
@@ -108,7 +108,7 @@ def feeding(directory: str) -> Iterator[Callable[..., Feeding]]:
 
 
 def eventually(
-    check: Callable[[], Any], seconds: float = 10.0, told: Callable[[], object] = lambda: None
+    check: Callable[[], Any], seconds: float = 60.0, told: Callable[[], object] = lambda: None
 ) -> Any:
     """What `check` gives, once that is true."""
     end = time.monotonic() + seconds

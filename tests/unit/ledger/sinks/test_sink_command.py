@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import pytest
 
 from belljar.cli.log import main
 from belljar.ledger import Writer
-from belljar.ledger.sinks import store
+from belljar.ledger.sinks import able, register, store
 from belljar.ledger.sinks.config import parse
+from belljar.ledger.tree.clerk import Clerk
 from belljar.ledger.tree.custody import delivered
 
 from .conftest import Feeding, eventually, fill
@@ -156,6 +158,44 @@ def test_the_table_says_when_nobody_feeds_what_is_behind(ledger: str, say: Say) 
         assert "nobody feeds them now" not in say(ledger)[1]
     finally:
         feeds.close()
+    assert "nobody feeds them now" in say(ledger)[1]
+    clerk = Clerk(ledger)
+    assert clerk.start()  # it will: the process comes with its next step
+    assert "nobody feeds them now" not in say(ledger)[1]
+    clerk.once()
+
+
+def test_what_nobody_could_feed_is_not_said_to_want_somebody(ledger: str, say: Say) -> None:
+    """A sink that refuses the ledger, and a descriptor's, which has a process of its own."""
+    say("--add", "journald:/no/such/socket", "--from", "1", ledger)
+    known = store.load(ledger, store.names(ledger)[0])
+    assert known is not None
+    where = store.position(ledger, known)
+    store.save(ledger, known.sink.id, where.replace(state="refused", why="it was replaced"))
+    store.add(ledger, parse("jsonl:fd/3", bytes(16)), every_run=False, first=1)
+    shown = say(ledger)[1]
+    assert "refused" in shown
+    assert "nobody feeds them now" not in shown
+
+
+def test_what_a_sink_can_never_work_without_is_said_when_it_is_named(
+    ledger: str, say: Say, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: None if name.startswith("opentelemetry") else real(name, *more),
+    )
+    lines = say("--add", "otlp+http://127.0.0.1", ledger)[2].splitlines()
+    assert len(lines) == 1
+    assert "is not installed: pip install 'belljar[otel]'" in lines[0]
+    assert register(ledger, ["otlp+http://127.0.0.1", "journald:"], bytes(16))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "nothing will come to the sink otlp+http://127.0.0.1:4318" in lines[0]
+    monkeypatch.setattr(able, "_may_write_audit", lambda: False)
+    assert "CAP_AUDIT_WRITE" in say("--add", "audit:", ledger)[2]
 
 
 def test_the_help_has_an_example_of_each_kind(say: Say) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,19 +44,16 @@ def test_dead_and_slow_receivers_delay_nobody(
         fill(writer, 5000, 500)
         slow = feeding(f"syslog+tcp://127.0.0.1:{silent.getsockname()[1]}?size=65000")
         gone = feeding(f"syslog+tcp://127.0.0.1:{port}")
-        begin = time.monotonic()
         good = feeding(f"jsonl:{out}")
-        good.wait(10)
+        good.wait()
         fill(writer, 500, 500)
-        took = time.monotonic() - begin
         eventually(lambda: len(numbers(out)) == 5500)
-    assert took < 5
+        assert not slow.feed.caught_up  # nobody waited for these
+        assert not gone.feed.caught_up
     eventually(lambda: gone.feed.where.state == "waiting")
     assert gone.feed.where.lost == slow.feed.where.lost == 0
-    begin = time.monotonic()
-    slow.end()
+    slow.end()  # while its receiver still reads nothing
     gone.end()
-    assert time.monotonic() - begin < 2
     silent.close()
 
 

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from belljar.ledger import Writer
+import pytest
+
+from belljar.ledger import Writer, sinks
 
 from .conftest import (  # fmt: skip
     END,
@@ -24,6 +26,8 @@ from .conftest import (  # fmt: skip
     packed,
     target,
 )
+
+COMMAND = Path(__file__).parents[4] / "tools" / "belljar"
 
 
 def lines(path: Path) -> list[dict]:
@@ -122,6 +126,42 @@ def test_a_descriptor_gets_its_own_run_and_then_its_end(directory: str) -> None:
     assert [line["kind"] for line in found] == ["start", "end"]
     folder = Path(directory) / "sinks"
     eventually(lambda: [path.name for path in folder.iterdir()] == ["ledger"])
+
+
+def test_all_of_a_run_is_behind_its_descriptor_when_the_command_returns(tmp_path: Path) -> None:
+    """Both commands, into a file and into a pipe that holds it all."""
+    for number, words in enumerate((["run", "-c", "print(1)"], ["watch", "-c", "print(1)"])):
+        with open(tmp_path / f"out{number}", "wb") as out:
+            done = subprocess.run(
+                [sys.executable, COMMAND, words[0], "--ledger", str(tmp_path / "ledger"),
+                 "--sinks", f"jsonl:fd/{out.fileno()}", *words[1:]],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=(out.fileno(),), capture_output=True, check=False,
+            )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines = (tmp_path / f"out{number}").read_text().splitlines()
+        kinds = [json.loads(line)["kind"] for line in lines]
+        assert kinds[0] == "start"
+        assert kinds[-1] == "end"
+
+
+def test_a_reader_that_is_too_slow_is_told_and_not_waited_for(
+    directory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sinks, "PATIENCE", 0.2)
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    run = os.urandom(16)
+    with Writer(directory) as writer:
+        ids = sinks.register(directory, [f"jsonl:fd/{writing}"], run)
+        writer.append([(START, 1, packed({"argv": ["x" * 200_000], "sinks": ids}))], run)
+        writer.append([(END, 1, packed({"status": 0}))], run)
+    assert not sinks.finish(run)
+    assert "its reader is slow" in capsys.readouterr().err
+    assert sinks.finish(run)  # it is told once
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # and nothing is lost
+        assert [json.loads(line)["kind"] for line in pipe] == ["start", "end"]
 
 
 def test_a_descriptor_that_was_not_handed_over_is_refused(directory: str) -> None:
