@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from belljar._native._core import (
     answer,
+    confine_apply,
+    confine_try,
     landlock_abi,
+    open_window,
     pack,
     reader_close,
     reader_open,
@@ -30,8 +33,11 @@ __all__ = [
     "RECORDER",
     "TRACER",
     "answer",
+    "confine_apply",
+    "confine_try",
     "get_include",
     "landlock_abi",
+    "open_window",
     "pack",
     "reader_close",
     "reader_open",

@@ -1,0 +1,298 @@
+"""`belljar.confine()`: restrict this very process, for good.
+
+Everything is looked up, tried and recorded first; the walls come last, in one call of C. Until
+then a failure is an exception and nothing has changed; a wall that fails half way ends the process
+with one line and status 125, for half a confinement would pass for a whole one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from belljar.confine import here_plan, here_status
+from belljar.errors import BelljarError, PolicyError, Unenforceable
+from belljar.model import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final, Protocol
+
+    from belljar.confine.here_plan import Plan
+    from belljar.confine.probe import Facts
+    from belljar.confine.runtime import Runtime
+    from belljar.model import Status
+
+    class HasFileno(Protocol):
+        """A file, a socket: what has a descriptor."""
+
+        def fileno(self) -> int: ...
+
+
+_THREADS: Final = 8  # the Landlock ABI that takes all threads at once
+_DEADLINE: Final = 30.0
+#: What earlier calls saw; inherited by children, as the walls are.
+_before: list[Facts] = []
+_granted: list[dict[str, str]] = []
+
+
+def confine(
+    policy: Policy | str | os.PathLike[str] | None = None,
+    *,
+    accept_partial: Iterable[str] = (),
+    keep_fds: Iterable[int | HasFileno] = (),
+    close_fds: bool = False,
+    **grants: object,
+) -> Status:
+    """Restrict this process to `policy`, for good, and return the receipt of what holds.
+
+    `policy` is a `Policy` or the file of one; `grants` are its keys as keywords (`read=["data/"]`,
+    `memory="1GiB"`), added to it. Limits count from here. Besides the grants it can read what its
+    interpreter imports: the standard library, the environment's packages, system libraries.
+
+    `accept_partial` names protections that may be less than full; `output` is always one. Open
+    descriptors but 0 to 2 must be in `keep_fds` (numbers or files), closed by `close_fds`, or
+    accepted (`descriptors`). Other threads refuse (`existing-threads`). Calling again narrows
+    further: what both calls grant remains.
+
+    Raises `PolicyError` for a policy that cannot be had here, `Unenforceable` for a protection that
+    would be less than it must be, `LedgerError` where the record cannot be kept; nothing is changed
+    then. Once the walls begin to stand, a failure ends the process with status 125.
+
+    >>> belljar.confine(read=["/srv/data"], accept_partial=["output"])  # doctest: +SKIP
+    Status(tier='process', protections=(Protection(name='files', level='full', ...
+    """
+    from belljar._native import confine_apply, landlock_abi
+    from belljar.confine import held as holding
+    from belljar.confine.runtime import describe
+    from belljar.confine.status import enforce
+
+    full = _policy(policy, {**grants, "accept_partial": list(accept_partial)})
+    keep = frozenset(_number(one) for one in keep_fds)
+    here_plan.check(full)
+    if not landlock_abi():
+        raise Unenforceable(
+            "files", "the kernel gives no Landlock here",
+            "use Linux 5.13 or newer, outside of other sandboxes",
+        )  # fmt: skip
+    if not sys.executable:
+        raise BelljarError("cannot confine: this interpreter does not know its own program")
+    runtime = describe(sys.executable)
+    plan = here_plan.make(full, runtime)
+    held = holding.look(plan.view.land)
+    sync = bool(held.threads) and landlock_abi() >= _THREADS and not holding.capable_threads()
+    kept = here_status.Kept(held, keep, close_fds)
+    here_plan.bounds(full, again=bool(_before))
+    facts = _before[0] if _before else _try(plan)
+    receipt = here_status.receipt(full, plan, facts, held, kept, sync)
+    enforce(full, receipt, here_status.HERE_NAMES, here_status.MUST, "accept_partial=")
+    _record(full, plan, runtime, receipt)
+    outside = _outside(plan)
+    extra = _extra(full, kept)
+    words = here_plan.applied(plan, full, extra, again=bool(_before))
+    if held.threads != holding.threads():
+        raise BelljarError("cannot confine: threads began or ended meanwhile; call it again")
+    try:
+        confine_apply(words, sync)
+    except OSError as error:
+        raise _cannot(error) from None
+    for fd in kept.to_close:
+        os.close(fd)
+    if not _before:
+        _before.append(facts)
+    _granted.append(dict(plan.view.land))
+    _narrowed(outside)
+    _explain(plan)
+    return receipt
+
+
+def _explain(plan: Plan) -> None:
+    """The window: refusals of files say why. The walls stand without it."""
+    from belljar._native import RECORDER, open_window
+
+    try:
+        open_window(RECORDER, plan.view.window_text().encode("utf-8", "surrogateescape"))
+    except Exception as error:  # noqa: BLE001 (an audit hook of the program may raise anything)
+        import warnings
+
+        warnings.warn(f"belljar: refusals are not explained: {error}", stacklevel=3)
+
+
+def _policy(policy: object, keywords: dict[str, object]) -> Policy:
+    from belljar.policy.keywords import from_keywords
+
+    if policy is None:
+        base = Policy()
+    elif isinstance(policy, Policy):
+        base = policy
+    elif isinstance(policy, (str, os.PathLike)):
+        from belljar.policy import load
+
+        base = load(os.fspath(policy))
+    else:
+        raise PolicyError("policy", f"expected a Policy or a file, got {type(policy).__name__}")
+    return from_keywords(base, keywords, os.getcwd())
+
+
+def _number(one: int | HasFileno) -> int:
+    fd = one if isinstance(one, int) else one.fileno()
+    os.fstat(fd)
+    return fd
+
+
+def _extra(policy: Policy, kept: here_status.Kept) -> tuple[str, ...]:
+    words: tuple[str, ...] = ()
+    if any(one.listens for one in kept.all()):
+        words += ("allow", "accept")
+    if policy.limits.processes > 1:
+        from belljar._native import landlock_abi
+
+        if landlock_abi() >= 6:  # signals stay within the domain: this process and its children
+            words += ("allow", "kill")
+    if here_status.watched(policy):
+        words += ("wall", str(max(1, int(policy.limits.wall * 1000))))
+    return words
+
+
+def _try(plan: Plan) -> Facts:
+    """Have a copy of this process confine itself the same way and try what is forbidden."""
+    import select
+    import signal
+    import time
+
+    from belljar._native import confine_try, landlock_abi
+    from belljar.confine.probe import Canary, Facts
+
+    with Canary(_away(plan)) as canary:
+        report, given = os.pipe()
+        try:
+            pid = confine_try(here_plan.tried(plan, canary.path, canary.port), given)
+        except OSError as error:
+            os.close(report)
+            raise _cannot(error) from None
+        finally:
+            os.close(given)
+        text = b""
+        deadline = time.monotonic() + _DEADLINE
+        poll = select.poll()
+        poll.register(report, select.POLLIN)
+        try:
+            while poll.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+                chunk = os.read(report, 65536)
+                if not chunk:
+                    break
+                text += chunk
+            else:
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            os.close(report)
+            _reap(pid)
+    lines = [line.split(" ", 3) for line in text.decode("utf-8", "replace").splitlines()]
+    failed = next((line for line in lines if line[0] == "error"), None)
+    if failed is not None or not lines or lines[-1] != ["done"]:
+        raise _refused(failed)
+    sides: dict[str, dict[str, int]] = {"outside": {}, "inside": {}}
+    for line in lines[:-1]:
+        sides[line[0]][line[1]] = int(line[2])
+    clock = sides["inside"].pop("clock", 0)
+    tried = {name: (sides["outside"][name], sides["inside"][name]) for name in sides["inside"]}
+    return Facts("landlock", landlock_abi(), tried, (), 0 if clock else -1)
+
+
+def _away(plan: Plan) -> str:
+    """A directory for the trial's prey that no grant covers."""
+    from belljar.confine.sensitive import beneath
+
+    for folder in (os.environ.get("TMPDIR", "/tmp"), "/tmp", "/var/tmp", "/dev/shm"):
+        real = os.path.realpath(folder)
+        covered = any(beneath(real, path) for path in plan.view.land)
+        if not covered and os.access(real, os.W_OK | os.X_OK):
+            return real
+    raise Unenforceable(
+        "files", "every directory for temporary files is granted, so nothing is left to try it on",
+        "grant less, or set TMPDIR to a directory that no grant covers",
+    )  # fmt: skip
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return  # somebody's handler of SIGCHLD was faster
+
+
+def _cannot(error: OSError) -> Unenforceable:
+    step, detail = (*error.args[2:4], "", "")[:2]
+    return Unenforceable(
+        "files", f"{step or 'fork'}: {error.strerror}{f' ({detail})' if detail else ''}",
+        "see `belljar doctor`",
+    )  # fmt: skip
+
+
+def _refused(line: list[str] | None) -> Unenforceable:
+    why = "the trial ended early"
+    if line is not None:
+        why = f"{line[1]}: {os.strerror(int(line[2]))} {''.join(line[3:])}".rstrip()
+    return Unenforceable("syscalls", f"a copy of this process could not be confined ({why})",
+                         "see `belljar doctor`")  # fmt: skip
+
+
+def _outside(plan: Plan) -> list[str]:
+    """What an earlier call granted and this one does not: tried again afterwards."""
+    from belljar.confine.sensitive import beneath
+
+    before = {path for land in _granted for path in land}
+    return [p for p in before if not any(beneath(p, new) for new in plan.view.land)]
+
+
+def _narrowed(paths: list[str]) -> None:
+    for path in paths:
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError:
+            continue
+        os.write(2, b"belljar: confine did not narrow this process, which ends\n")
+        os._exit(125)
+
+
+def _record(policy: Policy, plan: Plan, runtime: Runtime, receipt: Status) -> None:
+    from belljar.ledger import END, START, open_writer, path_of, resolve
+
+    place = resolve(policy.ledger)
+    if place is None or _before:  # the second time the ledger is out of reach
+        return
+    from belljar import __version__
+    from belljar._native import pack
+    from belljar.confine import sensitive
+    from belljar.ledger.starts import guest, program
+    from belljar.policy import digest, explain, to_plain
+
+    sensitive.check_own(policy.grants, (path_of(place),))
+    argv = [_plain(word) for word in sys.orig_argv]
+    start = {
+        "kind": "confine", "guest": guest(*program(argv)), "argv": argv, "cwd": _plain(os.getcwd()),
+        "python": runtime.version, "interpreter": _plain(runtime.program),
+        "policy": [[_plain(text) for text in row] for row in explain(policy)],
+        "policy-digest": digest(policy), "effective": to_plain(policy),
+        "tier": receipt.tier, "uid": os.geteuid(), "pid": os.getpid(), "belljar": __version__,
+        "status": [[r.name, r.level, _plain(r.by), _plain(r.reason)] for r in receipt.protections],
+    }  # fmt: skip
+    run = os.urandom(16)
+    writer = open_writer(place, policy.sync)
+    try:
+        end = {
+            "ended-by": "confined",
+            "status": 0,
+            "signal": 0,
+            "events": 0,
+            "denials": 0,
+            "alerts": 0,
+        }
+        writer.append([(START, 1, pack(start)), (END, 1, pack(end))], run)
+    finally:
+        writer.close()
+
+
+def _plain(text: object) -> str:
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
