@@ -21,6 +21,10 @@ def confine_try(words: bytes, report: int) -> int:
     the descriptor `report`. Returns the copy's pid; raises as `confine_apply`.
     """
 
+def is_alone() -> int:
+    """1 where this is the process's only thread, 0 where there are others, -1 where nobody says.
+    Asks the kernel without procfs."""
+
 def landlock_abi() -> int:
     """The kernel's Landlock ABI, 0 where it has none."""
 

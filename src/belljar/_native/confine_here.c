@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The GIL is held from the first line to the last, so there is one call at a time. */
+/* One call at a time: what follows is of the process. */
+static atomic_flag busy = ATOMIC_FLAG_INIT;
 static jmp_buf before;
 static bool can_go_back;
 static struct { char step[32], detail[256]; int error; } failure;
@@ -63,9 +65,21 @@ static void read_plan(const char *words, size_t size)
         fail("plan", EINVAL, "is for a sandbox");
 }
 
+static void finish(void)
+{
+    if (plan)
+        munmap(plan, sizeof *plan);
+    plan = NULL;
+    atomic_flag_clear(&busy);
+}
+
 /* Everything that can fail and changes nothing. */
 static int prepare(const char *words, size_t size)
 {
+    if (atomic_flag_test_and_set(&busy)) {
+        PyErr_SetString(PyExc_RuntimeError, "another thread is confining this process");
+        return -1;
+    }
     plan = NULL;
     ruleset = -1;
     can_go_back = true;
@@ -76,9 +90,7 @@ static int prepare(const char *words, size_t size)
         return 0;
     }
     can_go_back = false;
-    if (plan)
-        munmap(plan, sizeof *plan);
-    errno = failure.error;
+    finish();
     PyObject *error = Py_BuildValue("isss", failure.error, strerror(failure.error), failure.step, failure.detail);
     if (error != NULL)
         PyErr_SetObject(PyExc_OSError, error);
@@ -169,7 +181,7 @@ _Noreturn static void trial(int to, pid_t outside)
     dup2(on_trial, GUEST_FD_GO); /* what the attempts copy */
     plan->outside = outside;
     uint64_t wall = plan->wall_ms;
-    struct clock_trial clock = wall ? try_clock(150) : (struct clock_trial){-1, -1};
+    struct clock_trial clock = wall ? try_clock(60) : (struct clock_trial){-1, -1};
     plan->wall_ms = 0;
     run_probes(plan, false, say);
     if (wall) /* a loaded machine may need longer than the short clock runs */
@@ -197,12 +209,21 @@ PyObject *bj_confine_try(PyObject *self, PyObject *args)
     if (child == 0)
         trial(fd, outside);
     close(ruleset);
-    munmap(plan, sizeof *plan);
+    finish();
     if (child < 0) {
         errno = error;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     return PyLong_FromLong(child);
+}
+
+/* Whether this is the only thread, asked without procfs; -1: the kernel, or a filter, does not say. */
+PyObject *bj_is_alone(PyObject *self, PyObject *none)
+{
+    (void)self, (void)none;
+    if (unshare(CLONE_THREAD) == 0)
+        return PyLong_FromLong(1);
+    return PyLong_FromLong(errno == EINVAL ? 0 : -1);
 }
 
 /* confine_apply(words, all_threads): for good */
@@ -217,6 +238,6 @@ PyObject *bj_confine_apply(PyObject *self, PyObject *args)
     if (prepare(words, (size_t)size) < 0)
         return NULL;
     apply(all_threads);
-    munmap(plan, sizeof *plan);
+    finish();
     return Py_BuildValue("");
 }

@@ -270,6 +270,12 @@ static void again(struct filter *f)
     allow_value(f, SECCOMP_FILTER_FLAG_TSYNC);
     answer(f, ERRNO(EPERM));
     done(f, b);
+    /* changes nothing, and tells whether there are other threads (unshare(2)): procfs is out of reach */
+    b = begin(f, __NR_unshare);
+    low(f, 0);
+    allow_value(f, CLONE_THREAD);
+    answer(f, ERRNO(EPERM));
+    done(f, b);
 }
 
 /* The timer that ends this process on time is not its own to stop. */

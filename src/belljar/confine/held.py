@@ -5,6 +5,7 @@ children. Read from procfs (proc_pid_fd(5), proc_pid_maps(5)), before anything i
 from __future__ import annotations
 
 import os
+import resource
 import stat
 
 from belljar.errors import Unenforceable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _MOST: Final = 12  # in one message
+_NUMBERS: Final = 1 << 16
 #: Kernel objects that lead nowhere by themselves (anon_inode:NAME).
 _HARMLESS: Final = ("[eventpoll]", "[eventfd]", "[timerfd]", "[signalfd]")
 #: What acts for its owner outside every filter, and cannot be had together with one.
@@ -54,6 +56,23 @@ def look(rights: Mapping[str, str]) -> Held:
             "descriptors", "what is open cannot be listed without procfs",
             "mount it, or confine before the root is changed",
         ) from None  # fmt: skip
+
+
+def look_again(first: Held) -> Held:
+    """The same behind the walls of an earlier call, where there is no procfs: what was there then,
+    and sockets by trying every number. Opened since was only what those walls allow."""
+    from belljar._native import is_alone
+
+    sockets = []
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    for number in (*range(min(most, _NUMBERS)), *(d.fd for d in first.descriptors)):
+        try:
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                sockets.append(_socket(number))
+        except OSError:
+            continue  # not open
+    others = {1: (), 0: ("threads that it has",)}.get(is_alone(), ("whatever threads it has",))
+    return first.replace(descriptors=tuple(sockets), threads=others)
 
 
 def told(items: Iterable[object]) -> str:
@@ -157,6 +176,13 @@ def threads() -> tuple[str, ...]:
         except FileNotFoundError:
             continue  # it has ended
     return tuple(found)
+
+
+def still(held: Held, again: bool) -> bool:
+    """Whether there are as many threads as when it was looked."""
+    from belljar._native import is_alone
+
+    return (not held.threads and is_alone() != 0) if again else held.threads == threads()
 
 
 def capable_threads() -> bool:

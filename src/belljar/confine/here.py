@@ -12,13 +12,14 @@ import sys
 
 from belljar.confine import here_plan, here_status
 from belljar.errors import BelljarError, PolicyError, Unenforceable
-from belljar.model import Policy
+from belljar.model import Policy, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final, Protocol
 
+    from belljar.confine.held import Held
     from belljar.confine.here_plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.runtime import Runtime
@@ -32,9 +33,19 @@ if TYPE_CHECKING:
 
 _THREADS: Final = 8  # the Landlock ABI that takes all threads at once
 _DEADLINE: Final = 30.0
-#: What earlier calls saw; inherited by children, as the walls are.
-_before: list[Facts] = []
 _granted: list[dict[str, str]] = []
+
+
+class _First(Value):
+    """What the first call saw: behind its walls it cannot be asked again."""
+
+    runtime: Runtime
+    facts: Facts
+    held: Held
+
+
+#: Of this process or the one that it was forked from: the walls are inherited, too.
+_first: list[_First] = []
 
 
 def confine(
@@ -67,6 +78,7 @@ def confine(
     from belljar.confine import held as holding
     from belljar.confine.runtime import describe
     from belljar.confine.status import enforce
+    from belljar.confine.view import special_mounts
 
     full = _policy(policy, {**grants, "accept_partial": list(accept_partial)})
     keep = frozenset(_number(one) for one in keep_fds)
@@ -78,20 +90,23 @@ def confine(
         )  # fmt: skip
     if not sys.executable:
         raise BelljarError("cannot confine: this interpreter does not know its own program")
-    runtime = describe(sys.executable)
+    first = _first[0] if _first else None
+    runtime = first.runtime if first else describe(sys.executable)
+    special_mounts()  # read once: a second call cannot
     plan = here_plan.make(full, runtime)
-    held = holding.look(plan.view.land)
-    sync = bool(held.threads) and landlock_abi() >= _THREADS and not holding.capable_threads()
-    kept = here_status.Kept(held, keep, close_fds)
-    here_plan.bounds(full, again=bool(_before))
-    facts = _before[0] if _before else _try(plan)
+    held = holding.look_again(first.held) if first else holding.look(plan.view.land)
+    sync = bool(held.threads) and not first and landlock_abi() >= _THREADS
+    sync = sync and not holding.capable_threads()
+    kept = here_status.Kept(held, keep, close_fds, again=bool(first))
+    bounds = here_plan.bounds(full, again=bool(first))
+    facts = first.facts if first else _try(plan)
     receipt = here_status.receipt(full, plan, facts, held, kept, sync)
     enforce(full, receipt, here_status.HERE_NAMES, here_status.MUST, "accept_partial=")
-    _record(full, plan, runtime, receipt)
+    if not first:  # the second time the ledger is out of reach
+        _record(full, runtime, receipt)
     outside = _outside(plan)
-    extra = _extra(full, kept)
-    words = here_plan.applied(plan, full, extra, again=bool(_before))
-    if held.threads != holding.threads():
+    words = here_plan.applied(plan, _extra(full, kept), bounds)
+    if not holding.still(held, bool(first)):
         raise BelljarError("cannot confine: threads began or ended meanwhile; call it again")
     try:
         confine_apply(words, sync)
@@ -99,9 +114,9 @@ def confine(
         raise _cannot(error) from None
     for fd in kept.to_close:
         os.close(fd)
-    if not _before:
-        _before.append(facts)
-    _granted.append(dict(plan.view.land))
+    if not first:
+        _first.append(_First(runtime, facts, held))
+    _granted.append(plan.view.land)
     _narrowed(outside)
     _explain(plan)
     return receipt
@@ -143,7 +158,7 @@ def _number(one: int | HasFileno) -> int:
 
 def _extra(policy: Policy, kept: here_status.Kept) -> tuple[str, ...]:
     words: tuple[str, ...] = ()
-    if any(one.listens for one in kept.all()):
+    if kept.listens:
         words += ("allow", "accept")
     if policy.limits.processes > 1:
         from belljar._native import landlock_abi
@@ -256,11 +271,11 @@ def _narrowed(paths: list[str]) -> None:
         os._exit(125)
 
 
-def _record(policy: Policy, plan: Plan, runtime: Runtime, receipt: Status) -> None:
+def _record(policy: Policy, runtime: Runtime, receipt: Status) -> None:
     from belljar.ledger import END, START, open_writer, path_of, resolve
 
     place = resolve(policy.ledger)
-    if place is None or _before:  # the second time the ledger is out of reach
+    if place is None:
         return
     from belljar import __version__
     from belljar._native import pack

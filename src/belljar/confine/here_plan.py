@@ -36,7 +36,6 @@ def check(policy: Policy) -> None:
     """Raise `PolicyError` for what no wall of this process can give."""
     from belljar.confine.available import check as known
 
-    known(policy)
     given = dict(policy.given)
     for key, asked, why in (
         ("files.overlay", bool(policy.overlay), "an overlay is a mount of a new process"),
@@ -53,6 +52,7 @@ def check(policy: Policy) -> None:
                 policy.origin(key),
                 f"{key}: not for a process that runs already ({why}); leave it out",
             )
+    known(policy)
     for rule in policy.rules:
         if rule.then in ("deny", "kill"):
             raise PolicyError(
@@ -127,7 +127,7 @@ def _port(grant: Grant) -> int:
 
 def bounds(policy: Policy, *, again: bool) -> list[str]:
     """The limits, counted from here. Raises `Unenforceable` where it is beyond them already."""
-    data, space = memory()
+    data, space = (0, 0) if again else memory()
     most = policy.limits.memory
     if data > most or space > 4 * most + (1 << 30):
         raise Unenforceable(
@@ -154,7 +154,7 @@ def tried(plan: Plan, canary: str, port: int) -> bytes:
     return encode([*words, "limit", "core", "1", "1"])
 
 
-def applied(plan: Plan, policy: Policy, extra: tuple[str, ...], *, again: bool) -> bytes:
+def applied(plan: Plan, extra: tuple[str, ...], limits: list[str]) -> bytes:
     """The words of the real thing."""
     words = ["tier", "landlock", str(os.geteuid()), "here", *plan.view.rules(), *plan.words]
-    return encode([*words, *extra, *bounds(policy, again=again)])
+    return encode([*words, *extra, *limits])

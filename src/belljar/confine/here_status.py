@@ -27,13 +27,15 @@ TIER: Final = "process"
 
 
 class Kept:
-    """The descriptors that stay, by who said so."""
+    """The descriptors that stay, by who said so. The second time (`again`) all were judged."""
 
-    def __init__(self, held: Held, keep: frozenset[int], close: bool) -> None:
+    def __init__(self, held: Held, keep: frozenset[int], close: bool, again: bool) -> None:
+        self.again = again
         others = [d for d in held.descriptors if d.fd > 2 and d.fd not in keep]
         self.named = [d for d in held.descriptors if d.fd in keep]
         self.streams = [d for d in held.descriptors if d.fd <= 2 and d.fd not in keep]
-        self.loose = [d for d in others if d.reaches] if not close else []
+        self.loose = [d for d in others if d.reaches] if not (close or again) else []
+        self.listens = any(d.listens for d in held.descriptors if not close or d.fd in keep)
         self.to_close = [d.fd for d in others] if close else []
 
     def all(self) -> list[Descriptor]:
@@ -131,6 +133,9 @@ def _record(policy: Policy) -> tuple[str, str]:
 
 def _descriptors(kept: Kept) -> Protection:
     by = "listed from procfs before the walls"
+    if kept.again:
+        why = "the first call's receipt lists them; what was opened since, its walls allow"
+        return Protection("descriptors", "full", by, why)
     streams = f"streams {told(d.what for d in kept.streams)}" if kept.streams else "no streams"
     named = f"; kept as asked: {told(d.what for d in kept.named)}" if kept.named else ""
     if kept.loose:
