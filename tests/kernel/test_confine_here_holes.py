@@ -110,7 +110,10 @@ def test_confining_from_a_thread_is_refused_as_well() -> None:
         "thread = threading.Thread(target=lambda: found.append(refusal(confine)))\n"
         "thread.start(); thread.join(); print(*found)\n"
     )
-    assert "cannot protect files: only partial here: the other threads" in printed(code)
+    assert (
+        "cannot protect files: only partial here: Landlock does not hold the other threads: "
+        in printed(code)
+    )
 
 
 def test_shared_memory_children_and_what_it_knows_are_told() -> None:

@@ -15,10 +15,11 @@ def confine_apply(words: bytes, all_threads: bool) -> None:
     Raises `OSError` (number, text, step, detail) for what fails before; nothing is changed then.
     """
 
-def confine_try(words: bytes, report: int) -> int:
+def confine_try(words: bytes, report: int, light: bool) -> int:
     """Let a copy of this process do it and try what is forbidden, before and after; the lines
     `outside NAME errno`, `inside NAME errno`, `error STEP errno DETAIL` and, last, `done` go to
-    the descriptor `report`. Returns the copy's pid; raises as `confine_apply`.
+    the descriptor `report`. Returns the copy's pid; raises as `confine_apply`. A `light` copy takes
+    no large memory along to its own children, which is fast and may be too little.
     """
 
 def is_alone() -> int:

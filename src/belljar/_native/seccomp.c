@@ -253,6 +253,8 @@ static void refuse_what_landlock_misses(struct filter *f)
     };
     for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++)
         on_call(f, CALLS[i], ERRNO(EPERM));
+    if (landlock_abi_version() < 3) /* it cannot tell truncate(2) from nothing before; open(2) is held */
+        on_call(f, __NR_truncate, ERRNO(EPERM));
 }
 
 /* Who confined himself may narrow further: another Landlock layer, another filter, no listener. */

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _MOST: Final = 12  # in one message
+_PATIENCE: Final = 50
 _NUMBERS: Final = 1 << 16
 #: Kernel objects that lead nowhere by themselves (anon_inode:NAME).
 _HARMLESS: Final = ("[eventpoll]", "[eventfd]", "[timerfd]", "[signalfd]")
@@ -144,7 +145,7 @@ def _socket(fd: int) -> Descriptor:
             state = f"connected to {peer}" if peer else "connected"
         except OSError:
             state = f"listening at {_address(one.getsockname())}" if listens else "not connected"
-        if kind == "datagram" and not state.startswith("connected"):
+        if kind == "datagram":  # sendmsg takes an address whatever it is connected to
             state = "can send anywhere"
         family = {socket.AF_UNIX: "Unix", socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}.get(
             one.family, f"family {int(one.family)}"
@@ -162,7 +163,17 @@ def _address(name: object) -> str:
 
 
 def threads() -> tuple[str, ...]:
-    """The threads but this one, as `name (number)`."""
+    """The threads but this one, as `name (number)`. One that was joined may need a moment to end."""
+    from time import sleep
+
+    for _ in range(_PATIENCE):
+        if len(os.listdir("/proc/self/task")) == 1:
+            return ()
+        sleep(0.002)
+    return _others()
+
+
+def _others() -> tuple[str, ...]:
     from _thread import get_native_id
 
     own = get_native_id()
@@ -182,7 +193,9 @@ def still(held: Held, again: bool) -> bool:
     """Whether there are as many threads as when it was looked."""
     from belljar._native import is_alone
 
-    return (not held.threads and is_alone() != 0) if again else held.threads == threads()
+    if again:
+        return bool(held.threads) or is_alone() == 1
+    return held.threads == threads()
 
 
 def capable_threads() -> bool:

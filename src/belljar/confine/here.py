@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 _THREADS: Final = 8  # the Landlock ABI that takes all threads at once
-_DEADLINE: Final = 30.0
 _granted: list[dict[str, str]] = []
 
 
@@ -76,8 +75,10 @@ def confine(
     """
     from belljar._native import confine_apply, landlock_abi
     from belljar.confine import held as holding
+    from belljar.confine.here_record import record
     from belljar.confine.runtime import describe
     from belljar.confine.status import enforce
+    from belljar.confine.trial import cannot, try_out
     from belljar.confine.view import special_mounts
 
     full = _policy(policy, {**grants, "accept_partial": list(accept_partial)})
@@ -99,11 +100,11 @@ def confine(
     sync = sync and not holding.capable_threads()
     kept = here_status.Kept(held, keep, close_fds, again=bool(first))
     bounds = here_plan.bounds(full, again=bool(first))
-    facts = first.facts if first else _try(plan)
+    facts = first.facts if first else try_out(plan)
     receipt = here_status.receipt(full, plan, facts, held, kept, sync)
     enforce(full, receipt, here_status.HERE_NAMES, here_status.MUST, "accept_partial=")
     if not first:  # the second time the ledger is out of reach
-        _record(full, runtime, receipt)
+        record(full, runtime, receipt)
     outside = _outside(plan)
     words = here_plan.applied(plan, _extra(full, kept), bounds)
     if not holding.still(held, bool(first)):
@@ -111,9 +112,9 @@ def confine(
     try:
         confine_apply(words, sync)
     except OSError as error:
-        raise _cannot(error) from None
+        raise cannot(error) from None
     for fd in kept.to_close:
-        os.close(fd)
+        os.closerange(fd, fd + 1)  # raises nothing: there is no way back
     if not first:
         _first.append(_First(runtime, facts, held))
     _granted.append(plan.view.land)
@@ -151,8 +152,11 @@ def _policy(policy: object, keywords: dict[str, object]) -> Policy:
 
 
 def _number(one: int | HasFileno) -> int:
-    fd = one if isinstance(one, int) else one.fileno()
-    os.fstat(fd)
+    try:
+        fd = one if isinstance(one, int) else one.fileno()
+        os.fstat(fd)
+    except (OSError, ValueError):
+        raise PolicyError("keep_fds", f"{one!r} is not open") from None
     return fd
 
 
@@ -168,89 +172,6 @@ def _extra(policy: Policy, kept: here_status.Kept) -> tuple[str, ...]:
     if here_status.watched(policy):
         words += ("wall", str(max(1, int(policy.limits.wall * 1000))))
     return words
-
-
-def _try(plan: Plan) -> Facts:
-    """Have a copy of this process confine itself the same way and try what is forbidden."""
-    import select
-    import signal
-    import time
-
-    from belljar._native import confine_try, landlock_abi
-    from belljar.confine.probe import Canary, Facts
-
-    with Canary(_away(plan)) as canary:
-        report, given = os.pipe()
-        try:
-            pid = confine_try(here_plan.tried(plan, canary.path, canary.port), given)
-        except OSError as error:
-            os.close(report)
-            raise _cannot(error) from None
-        finally:
-            os.close(given)
-        text = b""
-        deadline = time.monotonic() + _DEADLINE
-        poll = select.poll()
-        poll.register(report, select.POLLIN)
-        try:
-            while poll.poll(max(0, int((deadline - time.monotonic()) * 1000))):
-                chunk = os.read(report, 65536)
-                if not chunk:
-                    break
-                text += chunk
-            else:
-                os.kill(pid, signal.SIGKILL)
-        finally:
-            os.close(report)
-            _reap(pid)
-    lines = [line.split(" ", 3) for line in text.decode("utf-8", "replace").splitlines()]
-    failed = next((line for line in lines if line[0] == "error"), None)
-    if failed is not None or not lines or lines[-1] != ["done"]:
-        raise _refused(failed)
-    sides: dict[str, dict[str, int]] = {"outside": {}, "inside": {}}
-    for line in lines[:-1]:
-        sides[line[0]][line[1]] = int(line[2])
-    clock = sides["inside"].pop("clock", 0)
-    tried = {name: (sides["outside"][name], sides["inside"][name]) for name in sides["inside"]}
-    return Facts("landlock", landlock_abi(), tried, (), 0 if clock else -1)
-
-
-def _away(plan: Plan) -> str:
-    """A directory for the trial's prey that no grant covers."""
-    from belljar.confine.sensitive import beneath
-
-    for folder in (os.environ.get("TMPDIR", "/tmp"), "/tmp", "/var/tmp", "/dev/shm"):
-        real = os.path.realpath(folder)
-        covered = any(beneath(real, path) for path in plan.view.land)
-        if not covered and os.access(real, os.W_OK | os.X_OK):
-            return real
-    raise Unenforceable(
-        "files", "every directory for temporary files is granted, so nothing is left to try it on",
-        "grant less, or set TMPDIR to a directory that no grant covers",
-    )  # fmt: skip
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return  # somebody's handler of SIGCHLD was faster
-
-
-def _cannot(error: OSError) -> Unenforceable:
-    step, detail = (*error.args[2:4], "", "")[:2]
-    return Unenforceable(
-        "files", f"{step or 'fork'}: {error.strerror}{f' ({detail})' if detail else ''}",
-        "see `belljar doctor`",
-    )  # fmt: skip
-
-
-def _refused(line: list[str] | None) -> Unenforceable:
-    why = "the trial ended early"
-    if line is not None:
-        why = f"{line[1]}: {os.strerror(int(line[2]))} {''.join(line[3:])}".rstrip()
-    return Unenforceable("syscalls", f"a copy of this process could not be confined ({why})",
-                         "see `belljar doctor`")  # fmt: skip
 
 
 def _outside(plan: Plan) -> list[str]:
@@ -269,45 +190,3 @@ def _narrowed(paths: list[str]) -> None:
             continue
         os.write(2, b"belljar: confine did not narrow this process, which ends\n")
         os._exit(125)
-
-
-def _record(policy: Policy, runtime: Runtime, receipt: Status) -> None:
-    from belljar.ledger import END, START, open_writer, path_of, resolve
-
-    place = resolve(policy.ledger)
-    if place is None:
-        return
-    from belljar import __version__
-    from belljar._native import pack
-    from belljar.confine import sensitive
-    from belljar.ledger.starts import guest, program
-    from belljar.policy import digest, explain, to_plain
-
-    sensitive.check_own(policy.grants, (path_of(place),))
-    argv = [_plain(word) for word in sys.orig_argv]
-    start = {
-        "kind": "confine", "guest": guest(*program(argv)), "argv": argv, "cwd": _plain(os.getcwd()),
-        "python": runtime.version, "interpreter": _plain(runtime.program),
-        "policy": [[_plain(text) for text in row] for row in explain(policy)],
-        "policy-digest": digest(policy), "effective": to_plain(policy),
-        "tier": receipt.tier, "uid": os.geteuid(), "pid": os.getpid(), "belljar": __version__,
-        "status": [[r.name, r.level, _plain(r.by), _plain(r.reason)] for r in receipt.protections],
-    }  # fmt: skip
-    run = os.urandom(16)
-    writer = open_writer(place, policy.sync)
-    try:
-        end = {
-            "ended-by": "confined",
-            "status": 0,
-            "signal": 0,
-            "events": 0,
-            "denials": 0,
-            "alerts": 0,
-        }
-        writer.append([(START, 1, pack(start)), (END, 1, pack(end))], run)
-    finally:
-        writer.close()
-
-
-def _plain(text: object) -> str:
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -48,7 +48,7 @@ def receipt(policy: Policy, plan: Plan, facts: Facts, held: Held, kept: Kept, sy
     rows = {row.name: row for row in of_a_guest(policy, facts).protections}
     loose_threads = bool(held.threads) and not sync
     for row in (
-        _files(rows["files"], loose_threads),
+        _files(rows["files"], held if loose_threads else None),
         _network(rows["network"], plan, facts),
         _processes(rows["processes"], policy, plan, facts),
         _wall(policy, plan, facts),
@@ -76,11 +76,10 @@ def receipt(policy: Policy, plan: Plan, facts: Facts, held: Held, kept: Kept, sy
     return Status(TIER, tuple(sorted(rows.values(), key=lambda row: order[row.name])))
 
 
-def _files(row: Protection, loose_threads: bool) -> Protection:
-    if row.level == "full" and loose_threads:
-        return Protection(
-            "files", "partial", row.by, "the other threads are held by seccomp, not by Landlock"
-        )
+def _files(row: Protection, loose: Held | None) -> Protection:
+    if row.level == "full" and loose is not None:
+        why = f"Landlock does not hold the other threads: {told(loose.threads)}"
+        return Protection("files", "partial", row.by, why)
     return row
 
 
