@@ -163,7 +163,10 @@ def _address(name: object) -> str:
 
 
 def threads() -> tuple[str, ...]:
-    """The threads but this one, as `name (number)`. One that was joined may need a moment to end."""
+    """The threads but this one, as `name (number)`.
+
+    One that was joined may need a moment to end.
+    """
     from time import sleep
 
     for _ in range(_PATIENCE):
