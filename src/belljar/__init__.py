@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar._native import get_include as get_include
+    from belljar.confine.here import confine as confine
     from belljar.errors import BelljarError as BelljarError
     from belljar.errors import UsageError as UsageError
     from belljar.events import table as catalogue
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from belljar.watch.here import watching as watching
 
 #: Names that are whole modules.
-_MODULES = {"catalogue": "events.table"}
+_MODULES = {"catalogue": "events.table", "confine": "confine"}  # this one can be called
 _HOMES = {
     "BelljarError": "errors",
     "Decision": "model",
@@ -50,6 +51,7 @@ __all__ = [
     "Watching",
     "__version__",
     "catalogue",
+    "confine",
     "get_include",
     "watching",
 ]

@@ -8,8 +8,31 @@ def answer(file: int, slot: int, seq: int, verdict: int) -> bool:
     Raises `ValueError` for a slot or verdict that cannot be.
     """
 
+def confine_apply(words: bytes, all_threads: bool) -> None:
+    """Put the walls of a plan around this very process, for good; `all_threads` has Landlock take
+    them all at once (ABI 8). Ends the process with status 125 where a wall fails half way.
+
+    Raises `OSError` (number, text, step, detail) for what fails before; nothing is changed then.
+    """
+
+def confine_try(words: bytes, report: int, light: bool) -> int:
+    """Let a copy of this process do it and try what is forbidden, before and after; the lines
+    `outside NAME errno`, `inside NAME errno`, `error STEP errno DETAIL` and, last, `done` go to
+    the descriptor `report`. Returns the copy's pid; raises as `confine_apply`. A `light` copy takes
+    no large memory along to its own children, which is fast and may be too little.
+    """
+
+def is_alone() -> int:
+    """1 where this is the process's only thread, 0 where there are others, -1 where nobody says.
+    Asks the kernel without procfs."""
+
 def landlock_abi() -> int:
     """The kernel's Landlock ABI, 0 where it has none."""
+
+def open_window(library: str, table: bytes) -> None:
+    """Judge the files that Python code of this process names, by the lines `rights TAB path` of
+    `table`, for good; a second table is not taken. Raises `OSError`, or what an audit hook raised.
+    """
 
 def pack(value: object, limit: int = ...) -> bytes:
     """MessagePack of exact None, bool, int, float, str, bytes, list, tuple and dict (str keys).

@@ -2,13 +2,13 @@
 #ifndef BELLJAR_FILTER_H
 #define BELLJAR_FILTER_H
 
+#include "keeper.h"
+
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "keeper.h"
 
 enum { MAX_FILTER = 2000 };
 struct filter { struct sock_filter code[MAX_FILTER]; unsigned short n; };

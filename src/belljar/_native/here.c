@@ -16,6 +16,7 @@
 #include "pyapi.h"
 #include "recorder.h"
 #include "settings.h"
+#include "window.h"
 
 int PySys_Audit(const char *, const char *, ...) BJ_WEAK;
 
@@ -224,5 +225,14 @@ static void close_reader(long number)
         release(gone);
 }
 
+static int open_window(const char *text)
+{
+    if (PySys_AddAuditHook == NULL)
+        return BJ_HERE_NO_PYTHON;
+    if (add_hook() < 0)
+        return BJ_HERE_REFUSED;
+    return bj_window_set(text) < 0 ? BJ_HERE_TABLE : 0;
+}
+
 __attribute__((visibility("default"))) extern const struct bj_here belljar_here;
-const struct bj_here belljar_here = {open_reader, take, close_reader};
+const struct bj_here belljar_here = {open_reader, take, close_reader, open_window};

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BJ_HERE_REFUSED = -1, BJ_HERE_MEMORY = -2, BJ_HERE_NO_PYTHON = -3 };
+enum { BJ_HERE_REFUSED = -1, BJ_HERE_MEMORY = -2, BJ_HERE_NO_PYTHON = -3, BJ_HERE_TABLE = -4 };
 
 struct bj_here {
     /* `patterns`: names with `*`, each ended by NUL, `size` bytes in all; `limit`: bytes that may
@@ -16,6 +16,9 @@ struct bj_here {
      * are `released`. -1: there is no such reader. */
     int (*take)(long reader, size_t released, unsigned char **data, size_t *size, uint64_t *drops);
     void (*close)(long reader);
+    /* Judge files by this table, for good; the text is copied. Returns as `open`, 0 where it is done,
+     * and -4 for a table that cannot be understood. Needs the GIL. */
+    int (*window)(const char *table);
 };
 
 /* here.c, for the hook */

@@ -85,3 +85,23 @@ PyObject *bj_reader_close(PyObject *self, PyObject *args)
         recorder->close(number);
     return Py_BuildValue("");
 }
+
+/* open_window(library, table): refusals of files with a reason, from here on */
+PyObject *bj_open_window(PyObject *self, PyObject *args)
+{
+    (void)self;
+    const char *path = NULL, *table = NULL;
+    if (!PyArg_ParseTuple(args, "sy:open_window", &path, &table))
+        return NULL;
+    if (recorder == NULL)
+        recorder = load(path);
+    if (recorder == NULL)
+        return NULL;
+    int done = recorder->window(table);
+    if (done == 0)
+        return Py_BuildValue("");
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_OSError, done == BJ_HERE_REFUSED ? "an audit hook of this process refused the recorder's"
+                                                                : "the window's table was not understood");
+    return NULL;
+}

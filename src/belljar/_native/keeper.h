@@ -7,6 +7,10 @@
 #ifndef BELLJAR_KEEPER_H
 #define BELLJAR_KEEPER_H
 
+#ifndef _GNU_SOURCE /* the extension is built without it on the command line */
+#define _GNU_SOURCE 1
+#endif
+
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,12 +45,17 @@ struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, po
 /* A granted Unix socket: what the guest calls it, and the very one, held open from the start. */
 struct local { const char *name, *path; uint64_t dev, ino; int fd; };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64 };
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64, MAX_PORTS = 64 };
 
 struct plan {
     enum tier tier;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
     bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
+    /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
+    bool here, allow_accept, allow_kill; /* kill: Landlock keeps signals within the domain */
+    unsigned short to_ports[MAX_PORTS], at_ports[MAX_PORTS]; /* of TCP: to connect to, to listen at */
+    size_t n_to_ports, n_at_ports;
+    int clock;                     /* here: the timer that ends it, -1 where there is none */
     struct view views[MAX_VIEWS];
     size_t n_views;
     struct rule rules[MAX_RULES];
@@ -76,6 +85,7 @@ struct plan {
  * still being made; it lies in memory that keeper and init share. */
 struct plan *plan_new(void);
 void plan_read(int fd, struct plan *plan);
+void plan_words(struct plan *plan, char *text, size_t size); /* `text` stays, and is pointed into */
 void plan_check(const struct plan *plan);
 
 /* keeper.c: say what failed, end. `step` is a word the host knows, `detail` a path or "". */
@@ -83,13 +93,15 @@ _Noreturn void fail(const char *step, int error, const char *detail);
 void report(const char *line);
 extern int sync_fd; /* -1 in the keeper; in init and guest the socket to it */
 
+/* privileges.c */
+void drop_privileges(void);
+
 /* namespaces.c */
 void enter_keeper_namespaces(const struct plan *plan);
 int idmap_namespace(uid_t from_uid, gid_t from_gid, uid_t to);
 pid_t clone_init(const struct plan *plan, int *pidfd);
 void map_init(const struct plan *plan, pid_t init);
 void become_guest_user(const struct plan *plan);
-void drop_privileges(void);
 
 /* mounts.c */
 void open_trees(struct plan *plan);
@@ -105,6 +117,8 @@ void send_trees(int sync, const struct plan *plan);
 
 /* landlock.c */
 int landlock_abi_version(void);
+int landlock_ruleset(const struct plan *plan);
+void landlock_enforce(int ruleset, bool all_threads); /* closes it */
 void apply_landlock(const struct plan *plan);
 uint64_t landlock_rights(const char *letters, bool *ok);
 

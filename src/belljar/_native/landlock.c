@@ -1,6 +1,6 @@
 /* Landlock: every right of the kernel's ABI is handled, so what no rule names is refused.
  * ABI levels: Documentation/userspace-api/landlock.rst. 1 files, 2 REFER, 3 TRUNCATE,
- * 4 TCP, 5 IOCTL_DEV, 6 scopes, 7 audit flags. Constants are spelled out because the headers
+ * 4 TCP, 5 IOCTL_DEV, 6 scopes, 7 audit flags, 8 all threads at once, 9 RESOLVE_UNIX. Constants are spelled out because the headers
  * of the build machine may be older than the kernel that runs this. */
 #include "keeper.h"
 
@@ -23,12 +23,14 @@ enum {
     L_REMOVE_DIR = 1 << 4, L_REMOVE_FILE = 1 << 5, L_MAKE_CHAR = 1 << 6, L_MAKE_DIR = 1 << 7,
     L_MAKE_REG = 1 << 8, L_MAKE_SOCK = 1 << 9, L_MAKE_FIFO = 1 << 10, L_MAKE_BLOCK = 1 << 11,
     L_MAKE_SYM = 1 << 12, L_REFER = 1 << 13, L_TRUNCATE = 1 << 14, L_IOCTL_DEV = 1 << 15,
+    L_RESOLVE_UNIX = 1 << 16,
 };
 
 /* What a rule on something that is not a directory may name (else the kernel says EINVAL). */
 #define FILE_RIGHTS (L_EXECUTE | L_WRITE_FILE | L_READ_FILE | L_TRUNCATE | L_IOCTL_DEV)
 
 struct ruleset_attr { uint64_t fs, net, scoped; };
+struct port_attr { uint64_t rights, port; };
 struct path_attr { uint64_t rights; int32_t fd; } __attribute__((packed));
 
 static uint64_t handled_files(int abi)
@@ -37,6 +39,7 @@ static uint64_t handled_files(int abi)
     if (abi >= 2) all |= L_REFER;
     if (abi >= 3) all |= L_TRUNCATE;
     if (abi >= 5) all |= L_IOCTL_DEV;
+    if (abi >= 9) all |= L_RESOLVE_UNIX; /* no rule names it: sockets of others, by path */
     return all;
 }
 
@@ -68,7 +71,25 @@ uint64_t landlock_rights(const char *letters, bool *ok)
     return rights;
 }
 
-void apply_landlock(const struct plan *plan)
+/* Nothing was applied yet: the descriptors go, in case that whoever called lives on. */
+_Noreturn static void give_up(int error, const char *what, int ruleset, int path)
+{
+    if (path >= 0)
+        close(path);
+    close(ruleset);
+    fail("landlock", error, what);
+}
+
+static void add_ports(int ruleset, const unsigned short *ports, size_t n, uint64_t right)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct port_attr rule = {right, ports[i]};
+        if (syscall(__NR_landlock_add_rule, ruleset, 2, &rule, 0) < 0)
+            give_up(errno, "port", ruleset, -1);
+    }
+}
+
+int landlock_ruleset(const struct plan *plan)
 {
     int abi = landlock_abi_version();
     if (abi < 1)
@@ -83,24 +104,35 @@ void apply_landlock(const struct plan *plan)
         attr.scoped = 3; /* abstract Unix sockets, signals */
         size = sizeof attr;
     }
+    if (abi < 4 && (plan->n_to_ports || plan->n_at_ports))
+        fail("landlock", ENOSYS, "ports");
     int ruleset = (int)syscall(__NR_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0)
         fail("landlock", errno, "ruleset");
+    add_ports(ruleset, plan->at_ports, plan->n_at_ports, 1);
+    add_ports(ruleset, plan->to_ports, plan->n_to_ports, 2);
     for (size_t i = 0; i < plan->n_rules; i++) {
-        int fd = open(plan->rules[i].path, O_PATH | O_CLOEXEC);
-        if (fd < 0)
-            fail("landlock", errno, plan->rules[i].path);
+        const char *path = plan->rules[i].path;
+        int fd = open(path, O_PATH | O_CLOEXEC);
         struct stat st;
-        if (fstat(fd, &st) < 0)
-            fail("landlock", errno, plan->rules[i].path);
+        if (fd < 0 || fstat(fd, &st) < 0)
+            give_up(errno, path, ruleset, fd);
         struct path_attr rule = {plan->rules[i].rights & attr.fs, fd};
         if (!S_ISDIR(st.st_mode))
             rule.rights &= FILE_RIGHTS;
         if (rule.rights && syscall(__NR_landlock_add_rule, ruleset, 1, &rule, 0) < 0)
-            fail("landlock", errno, plan->rules[i].path);
+            give_up(errno, path, ruleset, fd);
         close(fd);
     }
-    if (syscall(__NR_landlock_restrict_self, ruleset, 0) < 0)
+    return ruleset;
+}
+
+void landlock_enforce(int ruleset, bool all_threads)
+{
+    enum { TSYNC = 1 << 3 };
+    if (syscall(__NR_landlock_restrict_self, ruleset, all_threads ? TSYNC : 0) < 0)
         fail("landlock", errno, "restrict");
     close(ruleset);
 }
+
+void apply_landlock(const struct plan *plan) { landlock_enforce(landlock_ruleset(plan), false); }

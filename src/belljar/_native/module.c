@@ -152,7 +152,11 @@ static PyObject *record_value(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"answer", bj_answer, METH_VARARGS, "Answer an event that asked; see `docs/protocol.md`."},
+    {"confine_apply", bj_confine_apply, METH_VARARGS, "Confine this process by a plan, for good."},
+    {"confine_try", bj_confine_try, METH_VARARGS, "Let a child do it, and try what is forbidden."},
+    {"is_alone", bj_is_alone, METH_NOARGS, "1: the only thread; 0: there are others; -1: unknown."},
     {"landlock_abi", landlock_abi, METH_NOARGS, "The kernel's Landlock ABI, 0 where it has none."},
+    {"open_window", bj_open_window, METH_VARARGS, "Judge the files of this process, for good."},
     {"pack", (PyCFunction)(void (*)(void))pack, METH_VARARGS | METH_KEYWORDS,
      "MessagePack of exact None, bool, int, float, str, bytes, list, tuple and dict."},
     {"reader_close", bj_reader_close, METH_VARARGS, "End a reader; closing again does nothing."},

@@ -96,6 +96,13 @@ static void new_address(struct address *list, size_t *count, size_t most, struct
         fail("plan", EINVAL, "address");
 }
 
+static void new_port(unsigned short *list, size_t *count, uint64_t port)
+{
+    if (*count == MAX_PORTS || port > 65535)
+        fail("plan", E2BIG, "ports");
+    list[(*count)++] = (unsigned short)port;
+}
+
 static void push(char **list, size_t *count, char *text)
 {
     if (*count >= MAX_STRINGS - 1)
@@ -188,8 +195,19 @@ static void directive(struct plan *p, const char *name, struct words *w)
             p->allow_ioctl = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
+        else if (!strcmp(what, "accept"))
+            p->allow_accept = true;
+        else if (!strcmp(what, "kill"))
+            p->allow_kill = true;
         else
             fail("plan", EINVAL, what);
+    } else if (!strcmp(name, "here")) {
+        p->here = true;
+        p->clock = -1;
+    } else if (!strcmp(name, "to-port")) {
+        new_port(p->to_ports, &p->n_to_ports, number(w));
+    } else if (!strcmp(name, "at-port")) {
+        new_port(p->at_ports, &p->n_at_ports, number(w));
     } else if (!strcmp(name, "cwd")) {
         p->cwd = word(w);
     } else if (!strcmp(name, "wall")) {
@@ -220,6 +238,15 @@ struct plan *plan_new(void)
     return memory;
 }
 
+void plan_words(struct plan *plan, char *text, size_t size)
+{
+    struct words w = {text, text + size};
+    while (w.at < w.end) {
+        const char *name = word(&w);
+        directive(plan, name, &w);
+    }
+}
+
 void plan_read(int fd, struct plan *plan)
 {
     uint32_t size;
@@ -229,11 +256,7 @@ void plan_read(int fd, struct plan *plan)
     char *text = plan->text + plan->used;
     read_all(fd, text, size);
     plan->used += size;
-    struct words w = {text, text + size};
-    while (w.at < w.end) {
-        const char *name = word(&w);
-        directive(plan, name, &w);
-    }
+    plan_words(plan, text, size);
 }
 
 void plan_check(const struct plan *plan)

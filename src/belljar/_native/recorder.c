@@ -93,13 +93,14 @@ static int hear(const char *name, PyObject *args)
         raise_refusal(name, 0); /* whoever was to be asked is gone: what had to wait is refused */
         return -1;
     }
-    if ((!out && !here) || bj_asking())
+    int windowed = bj_window_is_open();
+    if ((!out && !here && !windowed) || bj_asking())
         return 0;
     bj_edits_watch(name);
     const struct bj_name *known = bj_know(name, &spare);
-    int urgent = known->flags & BJ_NAME_URGENT, windowed = bj_window_is_open(), flags = 0;
+    int urgent = known->flags & BJ_NAME_URGENT, flags = 0;
     int action = action_of(known, name, args), by_hand = 0;
-    if (known->makes && windowed && bj_has_thread_state()) {
+    if (known->makes && windowed && !bj_window_is_own() && bj_has_thread_state()) {
         if (known->makes == BJ_SAYS_RUNTIME && bj_bytecode_guard(args))
             return 0;
         by_hand = !bj_bytecode_may((enum bj_makes)known->makes);

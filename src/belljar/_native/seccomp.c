@@ -88,6 +88,8 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     b = begin(f, __NR_execve);
     if (plan->allow_exec) {
         answer(f, SECCOMP_RET_ALLOW); /* Landlock's execute right names the programs */
+    } else if (plan->here) {
+        answer(f, ERRNO(EACCES)); /* the interpreter runs already */
     } else {
         low(f, 0);
         emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)secret, 1, 0);
@@ -122,7 +124,7 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
             b = begin(f, KILLS[i]);
             low(f, 0);
             allow_value(f, (uint32_t)getpid());
-            answer(f, ERRNO(EPERM));
+            answer(f, plan->allow_kill ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
             done(f, b);
         }
         static const int OTHERS[] = {__NR_sched_setaffinity, __NR_setpriority, __NR_sched_setscheduler,
@@ -251,11 +253,51 @@ static void refuse_what_landlock_misses(struct filter *f)
     };
     for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++)
         on_call(f, CALLS[i], ERRNO(EPERM));
+    if (landlock_abi_version() < 3) /* it cannot tell truncate(2) from nothing before; open(2) is held */
+        on_call(f, __NR_truncate, ERRNO(EPERM));
+}
+
+/* Who confined himself may narrow further: another Landlock layer, another filter, no listener. */
+static void again(struct filter *f)
+{
+    static const int LAYERS[] = {444, 445, 446}; /* landlock_create_ruleset, _add_rule, _restrict_self */
+    for (size_t i = 0; i < sizeof LAYERS / sizeof *LAYERS; i++)
+        on_call(f, LAYERS[i], SECCOMP_RET_ALLOW);
+    unsigned b = begin(f, __NR_seccomp);
+    low(f, 0);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_SET_MODE_FILTER, 1, 0);
+    answer(f, ERRNO(EPERM));
+    low(f, 1);
+    allow_value(f, 0);
+    allow_value(f, SECCOMP_FILTER_FLAG_TSYNC);
+    answer(f, ERRNO(EPERM));
+    done(f, b);
+    /* changes nothing, and tells whether there are other threads (unshare(2)): procfs is out of reach */
+    b = begin(f, __NR_unshare);
+    low(f, 0);
+    allow_value(f, CLONE_THREAD);
+    answer(f, ERRNO(EPERM));
+    done(f, b);
+}
+
+/* The timer that ends this process on time is not its own to stop. */
+static void keep_clock(struct filter *f, int clock)
+{
+    static const int CALLS[] = {__NR_timer_settime, __NR_timer_delete};
+    for (size_t i = 0; i < sizeof CALLS / sizeof *CALLS; i++) {
+        unsigned b = begin(f, CALLS[i]);
+        low(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)clock, 0, 1);
+        answer(f, ERRNO(EPERM));
+        answer(f, SECCOMP_RET_ALLOW);
+        done(f, b);
+    }
 }
 
 int apply_seccomp(const struct plan *plan, const void *secret)
 {
     static struct filter f;
+    f.n = 0;
     load(&f, offsetof(struct seccomp_data, arch));
     emit(&f, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
     answer(&f, SECCOMP_RET_KILL_PROCESS);
@@ -272,18 +314,26 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     memory_calls(&f);
     if (plan->tier == TIER_LANDLOCK)
         refuse_what_landlock_misses(&f);
+    if (plan->here && plan->clock >= 0)
+        keep_clock(&f, plan->clock);
     allow_ranges(&f); /* early, because the kernel tries every call on the filter at the start */
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
+    if (plan->here)
+        again(&f);
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         on_call(&f, REFUSED[i], ERRNO(EPERM));
     answer(&f, ERRNO(ENOSYS));
 
     struct sock_fprog program = {.len = f.n, .filter = f.code};
     unsigned flags = mediates(plan) ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    if (plan->here)
+        flags = SECCOMP_FILTER_FLAG_TSYNC; /* all threads, and no_new_privs for them */
     long got = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (got < 0)
         fail("seccomp", errno, "filter");
+    if (plan->here && got > 0)
+        fail("seccomp", EBUSY, "a thread has a filter of its own");
     return mediates(plan) ? (int)got : -1;
 }

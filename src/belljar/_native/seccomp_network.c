@@ -93,7 +93,8 @@ void network_calls(struct filter *f, const struct plan *plan)
     bool isolated = plan->tier != TIER_LANDLOCK;
     unsigned b = begin(f, __NR_socket);
     low(f, 0);
-    if (isolated || plan->n_addresses || plan->n_binds) {
+    bool ports = plan->n_to_ports || plan->n_at_ports; /* Landlock knows which; TCP only */
+    if (isolated || plan->n_addresses || plan->n_binds || ports) {
         internet(f, AF_INET, isolated);
         internet(f, AF_INET6, isolated);
     }
@@ -112,12 +113,14 @@ void network_calls(struct filter *f, const struct plan *plan)
     low(f, 1);
     stream_types(f, false);
     done(f, b);
-    on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : plan->n_to_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     bool binds = plan->n_binds || (isolated && plan->n_datagrams); /* clients name their own port, too */
-    on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : plan->n_at_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};
-    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++)
-        on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : ERRNO(EACCES));
+    for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++) {
+        bool own = plan->n_at_ports || (plan->allow_accept && SERVING[i] != __NR_listen);
+        on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : own ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
+    }
     /* A connected socket is the host's: only options that tune the connection itself, none that
      * turn it into another thing (fast open, ULP, repair) or act on the host (multicast, devices) */
     b = begin(f, __NR_setsockopt);

@@ -21,7 +21,7 @@ struct entry {
 static struct entry *table;
 static size_t entries;
 static uint32_t from[BJ_PATH + 1]; /* [len]: where entries that are no longer than len begin */
-static int is_open;
+static int is_open, is_own;
 
 static const struct bj_file_event events[] = {
     {"open", {0, -1}, {-1, -1}, "o"},
@@ -59,6 +59,7 @@ const struct bj_file_event *bj_file_event(const char *name)
 }
 
 int bj_window_is_open(void) { return is_open; }
+int bj_window_is_own(void) { return is_own; }
 
 static int longest_first(const void *a, const void *b)
 {
@@ -114,6 +115,15 @@ int bj_window_load(const char *file)
         return -1;
     text[n] = '\0'; /* kept: the table points into it */
     is_open = strlen(text) == (size_t)n && parse(text) == 0;
+    return is_open ? 0 : -1;
+}
+
+int bj_window_set(const char *text)
+{
+    if (is_open)
+        return 0; /* the walls are narrower than the first table; they decide */
+    char *copy = strdup(text); /* kept: the table points into it */
+    is_open = is_own = copy != NULL && parse(copy) == 0;
     return is_open ? 0 : -1;
 }
 
@@ -236,6 +246,16 @@ void bj_window_raise(const struct bj_file_event *event, PyObject *args, enum bj_
         error = PyObject_CallFunction(PyExc_OSError, "isO", number, text, first);
     if (error == NULL)
         return; /* no memory: that exception is set, and refuses as well */
+    if (is_own) { /* nothing to hide from oneself: BaseException.add_note, 3.11 */
+        PyObject *done = PyObject_CallMethod(error, "add_note", "s",
+                                             verdict == BJ_MISSING
+                                                 ? "belljar: this process is confined, and no grant covers this path"
+                                                 : "belljar: this process is confined, and the grant lacks this right");
+        if (done == NULL)
+            PyErr_Clear();
+        else
+            Py_DecRef(done);
+    }
     PyObject *type = PyObject_Type(error);
     PyErr_SetObject(type, error);
     Py_DecRef(type);

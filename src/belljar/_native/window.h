@@ -16,7 +16,9 @@ struct bj_file_event {
 enum bj_verdict { BJ_PASS, BJ_UNSURE, BJ_MISSING, BJ_FORBIDDEN };
 
 int bj_window_load(const char *file); /* -1: cannot be read or understood */
+int bj_window_set(const char *table);   /* in a process that confines itself; once. -1: as above */
 int bj_window_is_open(void);
+int bj_window_is_own(void);             /* set so: files only, and refusals are explained */
 const struct bj_file_event *bj_file_event(const char *name);
 enum bj_verdict bj_window_judge(const struct bj_file_event *event, PyObject *args);
 void bj_window_raise(const struct bj_file_event *event, PyObject *args, enum bj_verdict verdict);

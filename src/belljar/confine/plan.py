@@ -33,6 +33,8 @@ _ETC = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 START = "/belljar/start"
+#: What every guest may use of /dev.
+DEVICES = (("null", "rw"), ("zero", "rw"), ("full", "rw"), ("random", "r"), ("urandom", "r"))
 
 
 class Plan(Value):
@@ -226,13 +228,7 @@ def _temporary(policy: Policy) -> str:
 
 
 def _furniture(view: View, policy: Policy, temporary: str) -> None:
-    for device, rights in (
-        ("null", "rw"),
-        ("zero", "rw"),
-        ("full", "rw"),
-        ("random", "r"),
-        ("urandom", "r"),
-    ):
+    for device, rights in DEVICES:
         view.bind(f"/dev/{device}", f"/dev/{device}", "wd", rights)
     if not view.isolated:
         view.allow(temporary, "rlwp")
@@ -251,9 +247,9 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
 
 
 def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
-    _system_libraries(view)
+    system_libraries(view)
     view.bind(runtime.program, runtime.program, "x", "rx")
-    for path in _landmarks(runtime):
+    for path in landmarks(runtime):
         view.window[path] = "r"
     view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
     if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
@@ -273,7 +269,7 @@ def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> mo
     return named
 
 
-def _landmarks(runtime: Runtime) -> list[str]:
+def landmarks(runtime: Runtime) -> list[str]:
     """What CPython looks for beside itself at every start: absent here, and no denial."""
     folder, name = os.path.split(runtime.program)
     beside = ("pyvenv.cfg", f"{name}._pth", "python._pth", "pybuilddir.txt", "Modules/Setup.local")
@@ -289,7 +285,8 @@ def _mapped(view: View, program: Program, found: list[Grant]) -> tuple[tuple[str
     return tuple(sorted(pairs, reverse=True))
 
 
-def _system_libraries(view: View) -> None:
+def system_libraries(view: View) -> None:
+    """What every program is linked to, and its loader."""
     machine = os.uname().machine
     for name in ("/lib", "/lib64", "/bin", "/sbin"):
         if os.path.islink(name):

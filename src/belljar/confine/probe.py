@@ -116,7 +116,7 @@ def _ask(tier: str | None) -> Facts:
 
 
 def _try(tier: str) -> tuple[dict[str, tuple[int, int]], int]:
-    with _Canary() as canary:
+    with Canary() as canary:
         go_out, go_in = os.pipe()
         null = os.open("/dev/null", os.O_RDWR)
         keeper = Keeper((null, null, null), go_out)
@@ -158,14 +158,17 @@ def _listen(keeper: Keeper) -> tuple[dict[str, tuple[int, int]], int]:
     return {name: (outside[name], inside[name]) for name in outside}, ended
 
 
-class _Canary:
+class Canary:
     """A host directory with things worth reaching for, and listeners on loopback."""
 
-    def __enter__(self) -> _Canary:
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> Canary:
         import socket
         import tempfile
 
-        self.path = tempfile.mkdtemp(prefix="belljar-probe-")
+        self.path = tempfile.mkdtemp(prefix="belljar-probe-", dir=self._folder)
         os.chmod(self.path, 0o755)  # noqa: S103 (the guest must be stopped by a wall, not by a mode)
         for name in ("secret", "victim", "doomed"):
             with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
@@ -193,7 +196,7 @@ class _Canary:
         shutil.rmtree(self.path)
 
 
-def _words(tier: str, canary: _Canary) -> bytes:
+def _words(tier: str, canary: Canary) -> bytes:
     words: list[str] = []
     if tier == "landlock":
         cwd = "/"  # and one rule, for what a real run has in its private directory

@@ -60,18 +60,24 @@ def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: 
     return Status(facts.tier, tuple(rows), "; ".join(facts.why))
 
 
-def enforce(policy: Policy, receipt: Status) -> None:
+def enforce(
+    policy: Policy,
+    receipt: Status,
+    known: tuple[str, ...] = NAMES,
+    must: tuple[str, ...] = MUST_BE_FULL,
+    accept: str = "--accept-partial ",
+) -> None:
     """Raise `Unenforceable` where the receipt is less than the policy needs, `PolicyError` for
-    names of protections that do not exist."""
+    names of protections that do not exist. `accept` is how a person accepts one."""
     for key, names in (
         ("enforce.require", policy.require),
         ("enforce.accept-partial", policy.accept_partial),
     ):
         for name in names:
-            if name not in NAMES:
+            if name not in known:
                 raise PolicyError(
                     policy.origin(key),
-                    f"no protection is called {name!r}; there are {', '.join(NAMES)}",
+                    f"no protection is called {name!r}; there are {', '.join(known)}",
                 )
     for row in receipt.protections:
         if row.level == "full" or row.name in policy.accept_partial:
@@ -81,10 +87,10 @@ def enforce(policy: Policy, receipt: Status) -> None:
                 row.name, f"required, and only {row.level} here: {row.reason or row.by}",
                 "drop it from `require`, or use a machine that can",
             )  # fmt: skip
-        if row.name in MUST_BE_FULL:
+        if row.name in must:
             raise Unenforceable(
                 row.name, f"only {row.level} here: {row.reason or row.by}",
-                f"fix the cause, or accept it with --accept-partial {row.name}",
+                f"fix the cause, or accept it with {accept}{row.name}",
             )  # fmt: skip
 
 

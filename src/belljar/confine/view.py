@@ -181,7 +181,7 @@ def _look(grant: Grant, source: str, real: str) -> os.stat_result | None:
             hint = "; prefix it with - if it may be missing"
         place = f"{grant.right} = {source}"
         raise PolicyError(grant.origin, f"{place}: {error.strerror}{hint}") from error
-    for point, kind in _special_mounts():
+    for point, kind in special_mounts():
         if beneath(point, real):
             raise PolicyError(
                 grant.origin, f"{grant.right} = {source}: {kind} is mounted at {point}; grant less"
@@ -199,7 +199,7 @@ _SPECIAL = frozenset(
 _mounts: list[tuple[str, str]] = []
 
 
-def _special_mounts() -> list[tuple[str, str]]:
+def special_mounts() -> list[tuple[str, str]]:
     """(mount point, type) of the host's special file systems, read once (proc_pid_mountinfo(5))."""
     if not _mounts:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:

@@ -18,19 +18,21 @@ def render(status: Status, colour: bool = False) -> str:
         "root": "namespaces as root",
         "user": "user namespaces",
         "landlock": "Landlock and seccomp only",
+        "process": "this very process, by Landlock and seccomp",
     }
     lines = [
         f"tier: {tier.get(status.tier, status.tier)}"
         + (f" ({status.probed})" if status.probed else "")
     ]
+    width = max(11, *(len(row.name) for row in rows))
     for row in rows:
         level = paint(f"{row.level:<8}", _COLOUR[row.level], colour)
         text = row.by if row.level == "full" else "; ".join(t for t in (row.reason, row.by) if t)
         if row.level == "full" and row.reason:
             text += f"; {row.reason}"
         first, *rest = wrap(text, 76) or [""]
-        lines.append(f"  {row.name:<11} {level} {first}")
-        lines += [" " * 23 + more for more in rest]
+        lines.append(f"  {row.name:<{width}} {level} {first}")
+        lines += [" " * (width + 12) + more for more in rest]
     return "\n".join(lines)
 
 
