@@ -1,0 +1,216 @@
+"""Make one tree of a runtime image: what the host's tree holds, without the host's paths.
+
+Files that tell nothing are hard links where they may be (nothing is copied, and what is written
+into them is seen), copies elsewhere. Directories are walked by descriptors: a guest that may write
+the environment cannot lead the walk out of it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from belljar.confine.relocate import COMMON, Needles, configuration, retitled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LINK, _FOLDER, _FILE = 0o120000, 0o040000, 0o100000
+_SPECIAL = 0o6000
+#: Static libraries, and what tells where a distribution was installed from.
+_LEFT_OUT = (".a", ".o", ".egg-link", ".pth")
+_COMPILED = "__pycache__"
+_MOST = 1 << 31
+
+
+class Builder:
+    """One tree in the making. `source` becomes `target`, which the guest will know as `guest`.
+
+    `skip` are names left out at the top; `tag` ends the names of compiled files that this
+    interpreter looks for. `states` then are the directories, and the copied files, with their
+    times: a tree is stale when one of them has another one.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        guest: str,
+        needles: Needles,
+        tag: str,
+        skip: tuple[str, ...] = (),
+        tell: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self._source = source
+        self._guest = guest
+        self._needles = needles
+        self._tag = tag
+        self._tell = tell
+        self._device = -1
+        self.states: list[tuple[int, str]] = []
+        self.count = 0
+        self._target = target
+        self._skip = skip
+        # packages of the system replace their files, which the directory's time tells
+        self._managed = os.path.dirname(os.path.dirname(source)) in COMMON
+
+    def make(self) -> None:
+        """Raises `OSError` when the host's tree cannot be read or the new one not be written."""
+        os.makedirs(self._target, mode=0o755, exist_ok=True)
+        self._device = os.stat(self._target).st_dev
+        fd = os.open(self._source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._folder(fd, "", self._skip)
+        finally:
+            os.close(fd)
+
+    def single(self, file: str, target: str) -> None:
+        """One more file. Raises `OSError`."""
+        folder, name = os.path.split(file)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            data = _read(fd, name)
+            if data is None:
+                raise OSError(5, "cannot be read", file)
+            stat = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            made = self._changed(name, data)
+            if made is not data or not self._linked(fd, name, target, stat):
+                _write(target, made, stat)
+        finally:
+            os.close(fd)
+
+    def _folder(self, fd: int, relative: str, skip: tuple[str, ...] = ()) -> None:
+        self.states.append((os.fstat(fd).st_mtime_ns, relative))
+        here = os.path.join(self._target, relative)
+        with os.scandir(fd) as entries:
+            found = [(e.name, e.stat(follow_symlinks=False)) for e in entries]
+        for name, stat in sorted(found, key=lambda row: row[0]):
+            if name in skip or name.endswith(_LEFT_OUT) or name.startswith("__editable__"):
+                continue
+            path = os.path.join(relative, name)
+            kind = stat.st_mode & 0o170000
+            if kind == _FOLDER and name != _COMPILED:
+                os.mkdir(os.path.join(here, name), 0o755)
+                inner = os.open(
+                    name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+                )
+                try:
+                    self._folder(inner, path)
+                finally:
+                    os.close(inner)
+            elif kind == _LINK:
+                self._link(fd, name, path)
+            elif kind == _FILE:
+                self._file(fd, name, path, stat)
+
+    def _link(self, fd: int, name: str, path: str) -> None:
+        """Links stay where they lead to something beside them; others would tell where."""
+        told = os.readlink(name, dir_fd=fd)
+        if told.startswith("/"):
+            top = self._source.rstrip("/") + "/"
+            if not told.startswith(top):
+                return
+            told = os.path.relpath(told[len(top) :], os.path.dirname(path) or ".")
+        if not os.path.normpath(os.path.join(os.path.dirname(path), told)).startswith(".."):
+            os.symlink(told, os.path.join(self._target, path))
+
+    def _file(self, fd: int, name: str, path: str, stat: os.stat_result) -> None:
+        self.count += 1
+        if not self.count % 256:
+            self._tell(self.count)
+        data = _read(fd, name)
+        if data is None or (name == "direct_url.json" and b'"file:' in data):
+            return
+        made = self._changed(name, data)
+        target = os.path.join(self._target, path)
+        if made is not data or not self._linked(fd, name, target, stat):
+            _write(target, made, stat)
+            if not self._managed or stat.st_uid:
+                self.states.append((stat.st_mtime_ns, path))
+        if name.endswith(".py"):
+            self._compiled(fd, name, path, data, made)
+
+    def _changed(self, name: str, data: bytes) -> bytes:
+        if name.startswith("_sysconfigdata") or name in ("Makefile", "build-details.json"):
+            base = os.fsencode(os.path.dirname(os.path.dirname(self._source)))
+            made = self._needles.text(configuration(data, base))
+            return data if made == data else made
+        if not self._needles.found(data):
+            return data
+        binary = b"\0" in data[:8192]
+        return self._needles.binary(data) if binary else self._needles.text(data)
+
+    def _linked(self, fd: int, name: str, target: str, stat: os.stat_result) -> bool:
+        # another's file may not be linked by everybody, and a set-id program should not last
+        if stat.st_uid != os.geteuid() or stat.st_dev != self._device or stat.st_mode & _SPECIAL:
+            return False
+        try:
+            os.link(name, target, src_dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            return False
+        if os.lstat(target).st_ino != stat.st_ino:  # replaced meanwhile
+            os.unlink(target)
+            return False
+        return True
+
+    def _compiled(self, fd: int, name: str, path: str, source: bytes, made: bytes) -> None:
+        """Its compiled form beside it, with the neutral name in it."""
+        stem = name[: -len(".py")]
+        relative = f"{_COMPILED}/{stem}{self._tag}"
+        title = f"{self._guest}/{path}"
+        data = _read(fd, relative)
+        if data is None or len(data) < 17:
+            return
+        if made is not source:
+            data = _anew(data, made, title, os.stat(os.path.join(self._target, path)))
+        else:
+            for old in dict.fromkeys((f"{self._source}/{path}", *self._aliases(path))):
+                data = retitled(data, os.fsencode(old), os.fsencode(title))
+        if not data or self._needles.found(data):
+            return  # compiled at each import: slower, and right
+        folder = os.path.join(self._target, os.path.dirname(path), _COMPILED)
+        if not os.path.isdir(folder):
+            os.mkdir(folder, 0o755)
+        _write(os.path.join(folder, stem + self._tag), data, None)
+
+    def _aliases(self, path: str) -> list[str]:
+        """Other names that the host may have for it, where a part of its path is a link."""
+        parts = self._source.split("/")
+        tails = ("/".join(parts[-n:]) for n in (2, 3) if len(parts) > n)
+        return [f"{os.fsdecode(prefix)}/{tail}/{path}" for prefix in self._needles.all for tail in tails]  # fmt: skip
+
+
+def _read(fd: int, name: str) -> bytes | None:
+    """What a regular file holds; None where it is none, or is not for us to read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(name, flags, dir_fd=fd)
+    except OSError:
+        return None
+    with open(file, "rb") as stream:
+        stat = os.fstat(file)
+        if stat.st_mode & 0o170000 != _FILE or stat.st_size > _MOST:
+            return None
+        return stream.read()
+
+
+def _write(path: str, data: bytes, like: os.stat_result | None) -> None:
+    mode = 0o755 if like is not None and like.st_mode & 0o111 else 0o644
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(fd, "wb") as file:
+        file.write(data)
+    if like is not None:  # compiled files know their source by its time
+        os.utime(path, ns=(like.st_mtime_ns, like.st_mtime_ns))
+
+
+def _anew(old: bytes, text: bytes, title: str, stat: os.stat_result) -> bytes:
+    """A compiled file of changed settings of the build, where we are the interpreter for it."""
+    import importlib.util
+    import marshal
+
+    name = title.rpartition("/")[2]
+    if old[:4] != importlib.util.MAGIC_NUMBER or not name.startswith("_sysconfigdata"):
+        return b""
+    code = compile(text, title, "exec", dont_inherit=True, optimize=0)
+    head = int(stat.st_mtime).to_bytes(4, "little") + stat.st_size.to_bytes(4, "little")
+    return old[:4] + bytes(4) + head + marshal.dumps(code)
