@@ -120,9 +120,7 @@ def _image(runtime: Runtime, folder: str, tell: Callable[[str], None] | None) ->
     dynload = f"{stdlib}/lib-dynload" if runtime.dynload else ""
     libraries = [f"{HOME}/lib/{os.path.basename(path)}" for path in runtime.libraries]
     program = f"{HOME}/bin/{os.path.basename(runtime.program)}"
-    inner = Runtime(
-        program, runtime.version, stdlib, dynload, tuple(sites), (), tuple(libraries)
-    )
+    inner = Runtime(program, runtime.version, stdlib, dynload, tuple(sites), (), tuple(libraries))
     pairs = list(zip(sites, runtime.site, strict=True))
     wanted = [Tree(runtime, runtime.stdlib, HOME, folder, site=False)]
     wanted += [Tree(runtime, path, guest, folder, site=True) for guest, path in pairs]

@@ -176,8 +176,9 @@ class Builder:
     def _aliases(self, path: str) -> list[str]:
         """Other names that the host may have for it, where a part of its path is a link."""
         parts = self._source.split("/")
-        tails = ("/".join(parts[-n:]) for n in (2, 3) if len(parts) > n)
-        return [f"{os.fsdecode(prefix)}/{tail}/{path}" for prefix in self._needles.all for tail in tails]  # fmt: skip
+        prefixes = [os.fsdecode(prefix) for prefix in self._needles.all]
+        tails = ["/".join(parts[-n:]) for n in (2, 3) if len(parts) > n]
+        return [f"{prefix}/{tail}/{path}" for prefix in prefixes for tail in tails]
 
 
 def _read(fd: int, name: str) -> bytes | None:

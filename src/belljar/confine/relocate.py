@@ -103,9 +103,9 @@ def _header(data: bytes, at: int, length: int) -> tuple[int, int, int] | None:
     """(its size, type, reference bit) of the string that begins at `at`, or None."""
     if at >= 2 and data[at - 2] & 0x7F in _SHORT and data[at - 1] == length:
         return 2, data[at - 2] & 0x7F, data[at - 2] & _REFERENCE
-    if at >= 5 and data[at - 5] & 0x7F in _LONG:
-        if int.from_bytes(data[at - 4 : at], "little") == length:
-            return 5, data[at - 5] & 0x7F, data[at - 5] & _REFERENCE
+    told = int.from_bytes(data[at - 4 : at], "little") if at >= 5 else -1
+    if told == length and data[at - 5] & 0x7F in _LONG:
+        return 5, data[at - 5] & 0x7F, data[at - 5] & _REFERENCE
     return None
 
 
@@ -138,6 +138,6 @@ def configured(stdlib: str) -> list[str]:
         if name.startswith("_sysconfigdata") and name.endswith(".py"):
             with open(os.path.join(stdlib, name), "rb") as file:
                 data = file.read(1 << 20)
-            for line in re.finditer(rb"(?m)^ ?\{?'(?:exec_)?prefix': '(/[^'\n]*)'", data):
+            for line in re.finditer(rb"[{ ]'(?:exec_)?prefix': '(/[^'\n]*)'", data):
                 found.append(os.fsdecode(line[1]))
     return found

@@ -130,9 +130,8 @@ class Session:
 
             self._group, self._grouped = cgroup.join(self._policy, keeper.pid)
         keeper.tier(tier_words(facts.tier))
+        from belljar.confine import image, sensitive
         from belljar.confine import plan as planner
-        from belljar.confine import sensitive
-        from belljar.confine import image
         from belljar.confine.distrust import remember, remember_roots
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
