@@ -15,6 +15,7 @@ from belljar._native._core import (
     reader_open,
     reader_take,
     scan_frames,
+    unchanged,
     unpack,
     unskipped,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "reader_open",
     "reader_take",
     "scan_frames",
+    "unchanged",
     "unpack",
     "unskipped",
 ]

@@ -10,4 +10,5 @@ PyObject *bj_unpack(PyObject *self, PyObject *args);
 PyObject *bj_reader_open(PyObject *self, PyObject *args);
 PyObject *bj_reader_take(PyObject *self, PyObject *args);
 PyObject *bj_reader_close(PyObject *self, PyObject *args);
+PyObject *bj_unchanged(PyObject *self, PyObject *args);
 #endif

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 
+from belljar._native import unchanged
 from belljar.confine.runtime import Runtime
 from belljar.confine.shown import Shown, as_it_is
 from belljar.errors import Unenforceable
@@ -151,21 +152,15 @@ def current(tree: Tree) -> tuple[str, int]:
     """(directory, descriptor that keeps it) of the tree as it has to be today; ("", -1) if there
     is none. A directory that others could write is none."""
     try:
-        with open(tree.text, encoding="utf-8", errors="surrogateescape") as file:
-            first, name, *states = file.read().splitlines()
+        with open(tree.text, "rb") as file:
+            first, name, states = file.read().split(b"\n", 2)
     except (FileNotFoundError, ValueError):
         return "", -1
-    if first != tree.first or "/" in name:
+    if os.fsdecode(first) != tree.first or b"/" in name:
         return "", -1
-    path = f"{tree.folder}/{name}"
-    top = tree.source + "/"
-    for state in states:
-        time, _, file_name = state.partition(" ")
-        try:
-            if os.stat(top + file_name).st_mtime_ns != int(time):
-                return "", -1
-        except OSError:
-            return "", -1
+    if not unchanged(os.fsencode(tree.source), states):
+        return "", -1
+    path = f"{tree.folder}/{os.fsdecode(name)}"
     return hold(path)
 
 

@@ -53,10 +53,16 @@ def cover(
 
         files, folders = blocked_places(policy.block, runtime)
         covered |= files
-    for path in sorted(map(shown.guest, covered)):
+    for path in _there(shown, covered):
         view.mount(path, "bind", empty, path, "-", "0", "0")
-    for path in sorted(map(shown.guest, folders)):
+    for path in _there(shown, folders):
         view.mount(path, "tmpfs", path, _EMPTY_FOLDER)
+
+
+def _there(shown: Shown, paths: set[str]) -> list[str]:
+    """The guest's names of those that it has: an image leaves some out."""
+    names = sorted(map(shown.guest, paths))
+    return [name for name in names if not shown.trees or os.path.lexists(shown.source(name))]
 
 
 def _unsafe_files(policy: Policy, runtime: Runtime, named: Named) -> set[str]:
