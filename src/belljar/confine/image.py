@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 #: Where the guest finds its runtime.
 HOME = "/python"
 #: Changes when images of an earlier form are not to be used.
-_FORM = "2"
+_FORM = "3"
+MOST_SITES = 5  # directories of distributions, one behind another
 _REMEDY = "leave out names = hidden, or mend that"
 
 
@@ -59,7 +60,8 @@ class Tree:
         self.folder = folder
         self.site = site
         stat = os.stat(source)
-        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{runtime.version}"
+        names = f"{guest.replace('/', '-')}-{os.path.basename(runtime.program)}"
+        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{runtime.version}{names}"
         home = os.path.realpath(os.path.expanduser("~"))
         what = (_FORM, runtime.version, runtime.program, guest, source, home)
         self.first = "\t".join(word.replace("\n", "?") for word in what)
@@ -95,6 +97,10 @@ def _impossible(policy: Policy, runtime: Runtime, cache: str | None) -> str:
         return "there is no cache directory of your own to keep a runtime image in"
     if not _layout(runtime)[1]:
         return f"{runtime.stdlib} is not laid out as CPython's lib/pythonX.Y"
+    if len(runtime.site) > MOST_SITES or any(
+        os.path.basename(path) not in ("site-packages", "dist-packages") for path in runtime.site
+    ):
+        return f"the distributions of {runtime.program} lie where CPython does not look"
     for grant in policy.grants:
         if grant.target == HOME or grant.target.startswith(HOME + "/"):
             return f"{HOME} is granted, and is where the runtime image would be"

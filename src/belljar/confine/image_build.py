@@ -7,6 +7,7 @@ the environment cannot lead the walk out of it.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from belljar.confine.relocate import COMMON, Needles, configuration, retitled
@@ -14,13 +15,17 @@ from belljar.confine.relocate import COMMON, Needles, configuration, retitled
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import IO
 
 _LINK, _FOLDER, _FILE = 0o120000, 0o040000, 0o100000
 _SPECIAL = 0o6000
 #: Static libraries, and what tells where a distribution was installed from.
 _LEFT_OUT = (".a", ".o", ".egg-link", ".pth")
 _COMPILED = "__pycache__"
-_MOST = 1 << 31
+_MOST = 1 << 30  # bytes of a file that has to be changed; a larger one is left out
+_CHUNK = 1 << 23
+_DEEPEST = 64
+_MOST_FILES = 2_000_000
 
 
 class Builder:
@@ -56,18 +61,18 @@ class Builder:
 
     def make(self) -> None:
         """Raises `OSError` when the host's tree cannot be read or the new one not be written."""
-        os.makedirs(self._target, mode=0o755, exist_ok=True)
+        folder(self._target)
         self._device = os.stat(self._target).st_dev
         fd = os.open(self._source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._folder(fd, "", self._skip)
+            self._folder(fd, "", self._skip, 0)
         finally:
             os.close(fd)
 
     def single(self, file: str, target: str) -> None:
-        """One more file. Raises `OSError`."""
-        folder, name = os.path.split(file)
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """One more file, of no great size. Raises `OSError`."""
+        above, name = os.path.split(file)
+        fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             data = _read(fd, name)
             if data is None:
@@ -79,7 +84,9 @@ class Builder:
         finally:
             os.close(fd)
 
-    def _folder(self, fd: int, relative: str, skip: tuple[str, ...] = ()) -> None:
+    def _folder(self, fd: int, relative: str, skip: tuple[str, ...], depth: int) -> None:
+        if depth > _DEEPEST or self.count > _MOST_FILES:
+            raise OSError(errno.E2BIG, "too many files, or too deep", self._source)
         self.states.append((os.fstat(fd).st_mtime_ns, relative))
         here = os.path.join(self._target, relative)
         with os.scandir(fd) as entries:
@@ -90,12 +97,12 @@ class Builder:
             path = os.path.join(relative, name)
             kind = stat.st_mode & 0o170000
             if kind == _FOLDER and name != _COMPILED:
-                os.mkdir(os.path.join(here, name), 0o755)
+                folder(os.path.join(here, name))
                 inner = os.open(
                     name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
                 )
                 try:
-                    self._folder(inner, path)
+                    self._folder(inner, path, (), depth + 1)
                 finally:
                     os.close(inner)
             elif kind == _LINK:
@@ -118,17 +125,36 @@ class Builder:
         self.count += 1
         if not self.count % 256:
             self._tell(self.count)
+        target = os.path.join(self._target, path)
+        if stat.st_size > _CHUNK and self._large(fd, name, path, stat):
+            return
         data = _read(fd, name)
         if data is None or (name == "direct_url.json" and b'"file:' in data):
             return
         made = self._changed(name, data)
-        target = os.path.join(self._target, path)
         if made is not data or not self._linked(fd, name, target, stat):
             _write(target, made, stat)
             if not self._managed or stat.st_uid:
                 self.states.append((stat.st_mtime_ns, path))
         if name.endswith(".py"):
             self._compiled(fd, name, path, data, made)
+
+    def _large(self, fd: int, name: str, path: str, stat: os.stat_result) -> bool:
+        """Done, without reading it as a whole: what guests may write can be of any size."""
+        with os.fdopen(_opened(fd, name), "rb", buffering=0) as file:
+            if _holds(file, self._needles):
+                if stat.st_size > _MOST:
+                    raise OSError(
+                        errno.EFBIG, "holds paths, and is large", f"{self._source}/{path}"
+                    )
+                return False
+            target = os.path.join(self._target, path)
+            if not self._linked(fd, name, target, stat):
+                file.seek(0)
+                _write(target, file, stat)
+                if not self._managed or stat.st_uid:
+                    self.states.append((stat.st_mtime_ns, path))
+        return True
 
     def _changed(self, name: str, data: bytes) -> bytes:
         if name.startswith("_sysconfigdata") or name in ("Makefile", "build-details.json"):
@@ -168,10 +194,10 @@ class Builder:
                 data = retitled(data, os.fsencode(old), os.fsencode(title))
         if not data or self._needles.found(data):
             return  # compiled at each import: slower, and right
-        folder = os.path.join(self._target, os.path.dirname(path), _COMPILED)
-        if not os.path.isdir(folder):
-            os.mkdir(folder, 0o755)
-        _write(os.path.join(folder, stem + self._tag), data, None)
+        beside = os.path.join(self._target, os.path.dirname(path), _COMPILED)
+        if not os.path.isdir(beside):
+            folder(beside)
+        _write(os.path.join(beside, stem + self._tag), data, None)
 
     def _aliases(self, path: str) -> list[str]:
         """Other names that the host may have for it, where a part of its path is a link."""
@@ -181,25 +207,53 @@ class Builder:
         return [f"{prefix}/{tail}/{path}" for prefix in prefixes for tail in tails]
 
 
+def _opened(fd: int, name: str) -> int:
+    """A descriptor of a regular file. Raises `OSError`."""
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+    if os.fstat(file).st_mode & 0o170000 != _FILE:
+        os.close(file)
+        raise OSError(errno.ESTALE, "was replaced meanwhile", name)
+    return file
+
+
 def _read(fd: int, name: str) -> bytes | None:
-    """What a regular file holds; None where it is none, or is not for us to read."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    """What a regular file holds; None where it is not there, or not for us to read."""
     try:
-        file = os.open(name, flags, dir_fd=fd)
-    except OSError:
+        file = _opened(fd, name)
+    except (FileNotFoundError, PermissionError):
         return None
     with open(file, "rb") as stream:
-        stat = os.fstat(file)
-        if stat.st_mode & 0o170000 != _FILE or stat.st_size > _MOST:
-            return None
-        return stream.read()
+        return stream.read(_MOST + 1)
 
 
-def _write(path: str, data: bytes, like: os.stat_result | None) -> None:
+def _holds(file: IO[bytes], needles: Needles) -> bool:
+    overlap = max((len(needle) for needle in needles.all), default=1)
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        if needles.found(rest + chunk):
+            return True
+        rest = chunk[-overlap:]
+    return False
+
+
+def folder(path: str) -> None:
+    """Make it, and those above it, readable for the guest whatever our umask is."""
+    if not os.path.isdir(os.path.dirname(path)):
+        folder(os.path.dirname(path))
+    os.mkdir(path, 0o755)
+    os.chmod(path, 0o755)  # noqa: S103 (the guest is another user; the cache above is private)
+
+
+def _write(path: str, data: bytes | IO[bytes], like: os.stat_result | None) -> None:
     mode = 0o755 if like is not None and like.st_mode & 0o111 else 0o644
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(fd, "wb") as file:
-        file.write(data)
+        os.fchmod(fd, mode)  # whatever our umask is
+        if isinstance(data, bytes):
+            file.write(data)
+        else:
+            while chunk := data.read(_CHUNK):
+                file.write(chunk)
     if like is not None:  # compiled files know their source by its time
         os.utime(path, ns=(like.st_mtime_ns, like.st_mtime_ns))
 

@@ -7,8 +7,8 @@ import os
 import time
 from contextlib import suppress
 
-from belljar.confine.image import HOME, Tree, current, hold
-from belljar.confine.image_build import Builder
+from belljar.confine.image import HOME, MOST_SITES, Tree, current, hold
+from belljar.confine.image_build import Builder, folder
 from belljar.confine.relocate import COMMON, Needles, configured
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
 def _make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
     name = f"tree-{os.urandom(8).hex()}"
     path = f"{tree.folder}/{name}"
-    os.mkdir(path, 0o755)
+    folder(path)
     _, held = hold(path)
     try:
         states = _fill(tree, f"{path}/tree", _Progress(tree.source, tell))
@@ -77,18 +77,20 @@ def _fill(tree: Tree, target: str, progress: _Progress) -> list[tuple[int, str]]
     builder = Builder(runtime.stdlib, f"{target}/{library}", guest, needles, tag, skip, progress)
     builder.make()
     states = [row for row in builder.states if not _seldom(row[1])]
-    os.mkdir(f"{target}/{library}/site-packages", 0o755)
+    folder(f"{target}/{library}/site-packages")
     if outside:
         inner = f"{target}/{library}/lib-dynload"
         more = Builder(runtime.dynload, inner, f"{guest}/lib-dynload", needles, tag)
         more.make()
         states += [(time, f"{runtime.dynload}/{name}") for time, name in more.states]
-    for number in range(1, len(runtime.site)):
-        os.makedirs(f"{target}/{number}/{os.path.basename(runtime.site[number])}", mode=0o755)
-    for folder, files in (("bin", (runtime.program,)), ("lib", runtime.libraries)):
-        os.makedirs(f"{target}/{folder}", mode=0o755, exist_ok=True)
+    for number in range(1, MOST_SITES):  # other environments on this interpreter may have more
+        for name in ("site-packages", "dist-packages"):
+            folder(f"{target}/{number}/{name}")
+    for place, files in (("bin", (runtime.program,)), ("lib", runtime.libraries)):
+        if not os.path.isdir(f"{target}/{place}"):
+            folder(f"{target}/{place}")
         for file in files:
-            builder.single(file, f"{target}/{folder}/{os.path.basename(file)}")
+            builder.single(file, f"{target}/{place}/{os.path.basename(file)}")
             states.append((os.stat(file).st_mtime_ns, os.path.relpath(file, runtime.stdlib)))
     return states
 
@@ -128,12 +130,12 @@ class _Progress:
             self._tell(f"making the runtime image of {self._what}, once: {count} files")
 
 
-def prune(folder: str) -> None:
+def prune(place: str) -> None:
     """Remove trees that no text names, and texts that no run has read for a month."""
     now = time.time()
     named = set()
-    for entry in os.listdir(folder):
-        path = f"{folder}/{entry}"
+    for entry in os.listdir(place):
+        path = f"{place}/{entry}"
         if entry.startswith("tree-") or entry.endswith(".lock"):
             continue
         with suppress(FileNotFoundError):
@@ -142,8 +144,8 @@ def prune(folder: str) -> None:
                 continue
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 named.add(file.read().split("\n", 2)[1:2][0])
-    for entry in os.listdir(folder):
-        path = f"{folder}/{entry}"
+    for entry in os.listdir(place):
+        path = f"{place}/{entry}"
         if not entry.startswith("tree-") or entry in named:
             continue
         with suppress(OSError):  # another one removes it, or somebody uses it

@@ -7,6 +7,7 @@ from belljar.model import Decision, Event
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Pairs = tuple[tuple[str, str], ...]
+    Found = tuple[Event, Decision, str, str, str]
 
 _IMAGE = "/python"
 
@@ -28,13 +29,14 @@ def of_the_image(mapped: Pairs) -> Pairs:
     return tuple(pair for pair in mapped if pair[0] == _IMAGE or pair[0].startswith(_IMAGE + "/"))
 
 
-def by_host(event: Event, target: str, image: Pairs) -> tuple[Event, str]:
-    """`event` and `target` of a denial, with what lies in the image by the host's names."""
-    if not image:
-        return event, target
+def by_host(row: Found, image: Pairs) -> Found:
+    """A decision with what lies in the image by the host's names; the event itself is recorded
+    as the guest has it."""
+    event, decision, right, target, kind = row
     stack = tuple(f.replace(file=host_path(f.file, image)) for f in event.stack)
     frames = tuple(f.replace(file=host_path(f.file, image)) for f in event.frames)
-    return event.replace(stack=stack, frames=frames), host_path(target, image)
+    event = event.replace(stack=stack, frames=frames)
+    return event, decision, right, host_path(target, image), kind
 
 
 def advised(event: Event, decision: Decision, image: Pairs) -> Decision:

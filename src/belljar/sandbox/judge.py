@@ -227,12 +227,13 @@ class Judge:
             found.append((event, why, right, target, "denial"))
 
     def _report(self, found: list[Found]) -> None:
+        if self._image:
+            found = [by_host(row, self._image) for row in found]
         numbers: list[int | None] = [None] * len(found)
         if found and self._record is not None:
             numbers = self._record.decisions([decision_row(*row) for row in found])
         for (event, decision, right, target, kind), number in zip(found, numbers, strict=True):
-            known = by_host(event, target, self._image)
-            self._keep(Denial(known[0], decision, right, known[1], number, kind))
+            self._keep(Denial(event, decision, right, target, number, kind))
 
     def _beside(self, event: Event, decision: Decision) -> Decision:
         """A denial in the program's own directory, whose files are known by another name."""

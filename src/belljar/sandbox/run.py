@@ -144,9 +144,7 @@ class Session:
             Scratch(facts.tier, collector) as scratch,
             apart.overlays(self._policy, facts.tier, self._run_id) as overlays,
             apart.appended(self._policy, facts.tier, collector.directory) as self._appended,
-            image.show(
-                self._policy, runtime, facts.tier, self._cache, self._progress
-            ) as image_made,
+            image.show(self._policy, runtime, facts.tier, self._cache, self._waited) as image_made,
         ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
@@ -176,6 +174,12 @@ class Session:
         return self._result(judge, receipt, missed, planted).replace(
             waiting=tuple(overlays.waiting)
         )
+
+    def _waited(self, line: str) -> None:
+        if self._ended_by:
+            raise KeyboardInterrupt  # nothing of the program ran
+        if self._progress is not None:
+            self._progress(line)
 
     def _prepare(
         self, plan: Plan, facts: Facts, collector: Collector, shown: str
