@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from contextlib import suppress
 
 from belljar._native import unchanged
 from belljar.confine.runtime import Runtime
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 HOME = "/python"
 #: Changes when images of an earlier form are not to be used.
 _FORM = "3"
+_SHORT = 600  # seconds for which a failure is not tried again
 MOST_SITES = 5  # directories of distributions, one behind another
 _REMEDY = "leave out names = hidden, or mend that"
 
@@ -81,15 +84,32 @@ def show(
     """
     if policy.names == "visible" or tier == "landlock":
         return Image(as_it_is(runtime), [])
+    wanted = policy.names == "hidden" or "names" in policy.require
     try:
-        why = _impossible(policy, runtime, cache)
+        why = _impossible(policy, runtime, cache) or ("" if wanted else _failed(cache))
         if cache is not None and not why:
             return _image(runtime, cache + "/images", tell)
     except OSError as error:
         why = f"the runtime image cannot be made: {error.strerror or error} ({error.filename})"
-    if policy.names == "hidden" or "names" in policy.require:
+        _note(cache, why)
+    if wanted:
         raise Unenforceable("names", why, _REMEDY)
     return Image(as_it_is(runtime, why), [])
+
+
+def _failed(cache: str | None) -> str:
+    """Why it could not be made a short while ago: not every run is to try for seconds."""
+    try:
+        with open(f"{cache}/images/failed", encoding="utf-8", errors="replace") as file:
+            old = time.time() - os.fstat(file.fileno()).st_mtime > _SHORT
+            return "" if old else file.read(1000)
+    except OSError:
+        return ""
+
+
+def _note(cache: str | None, why: str) -> None:
+    with suppress(OSError), open(f"{cache}/images/failed", "wb") as file:
+        file.write(os.fsencode(why))
 
 
 def _impossible(policy: Policy, runtime: Runtime, cache: str | None) -> str:

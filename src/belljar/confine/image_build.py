@@ -10,20 +10,21 @@ from __future__ import annotations
 import errno
 import os
 
+from belljar.confine.image_files import CHUNK, FILE, MOST, folder, holds, opened, read, write
 from belljar.confine.relocate import COMMON, Needles, configuration, retitled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import IO
 
-_LINK, _FOLDER, _FILE = 0o120000, 0o040000, 0o100000
+_LINK, _FOLDER = 0o120000, 0o040000
 _SPECIAL = 0o6000
 #: Static libraries, and what tells where a distribution was installed from.
 _LEFT_OUT = (".a", ".o", ".egg-link", ".pth")
 _COMPILED = "__pycache__"
-_MOST = 1 << 30  # bytes of a file that has to be changed; a larger one is left out
-_CHUNK = 1 << 23
+#: Without compiled files: a third of an environment, hardly ever imported.
+_TESTS = frozenset(("test", "tests", "idle_test"))
+_LONGEST = 1 << 20  # of the build's settings
 _DEEPEST = 64
 _MOST_FILES = 2_000_000
 
@@ -32,8 +33,8 @@ class Builder:
     """One tree in the making. `source` becomes `target`, which the guest will know as `guest`.
 
     `skip` are names left out at the top; `tag` ends the names of compiled files that this
-    interpreter looks for. `states` then are the directories, and the copied files, with their
-    times: a tree is stale when one of them has another one.
+    interpreter looks for, and with `settings` there are those of the build. `states` then are the
+    directories, and the copied files, with their times: a tree is stale when one has another one.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Builder:
         tag: str,
         skip: tuple[str, ...] = (),
         tell: Callable[[int], None] = lambda _count: None,
+        settings: bool = False,
     ) -> None:
         self._source = source
         self._guest = guest
         self._needles = needles
         self._tag = tag
         self._tell = tell
+        self._settings = settings
         self._device = -1
         self.states: list[tuple[int, str]] = []
         self.count = 0
@@ -74,13 +77,13 @@ class Builder:
         above, name = os.path.split(file)
         fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            data = _read(fd, name)
+            data = read(fd, name)
             if data is None:
                 raise OSError(5, "cannot be read", file)
             stat = os.stat(name, dir_fd=fd, follow_symlinks=False)
             made = self._changed(name, data)
             if made is not data or not self._linked(fd, name, target, stat):
-                _write(target, made, stat)
+                write(target, made, stat)
         finally:
             os.close(fd)
 
@@ -107,7 +110,7 @@ class Builder:
                     os.close(inner)
             elif kind == _LINK:
                 self._link(fd, name, path)
-            elif kind == _FILE:
+            elif kind == FILE:
                 self._file(fd, name, path, stat)
 
     def _link(self, fd: int, name: str, path: str) -> None:
@@ -126,24 +129,24 @@ class Builder:
         if not self.count % 256:
             self._tell(self.count)
         target = os.path.join(self._target, path)
-        if stat.st_size > _CHUNK and self._large(fd, name, path, stat):
+        if stat.st_size > CHUNK and self._large(fd, name, path, stat):
             return
-        data = _read(fd, name)
+        data = read(fd, name)
         if data is None or (name == "direct_url.json" and b'"file:' in data):
             return
         made = self._changed(name, data)
         if made is not data or not self._linked(fd, name, target, stat):
-            _write(target, made, stat)
+            write(target, made, stat)
             if not self._managed or stat.st_uid:
                 self.states.append((stat.st_mtime_ns, path))
-        if name.endswith(".py"):
+        if name.endswith(".py") and not _TESTS.intersection(path.split("/")):
             self._compiled(fd, name, path, data, made)
 
     def _large(self, fd: int, name: str, path: str, stat: os.stat_result) -> bool:
         """Done, without reading it as a whole: what guests may write can be of any size."""
-        with os.fdopen(_opened(fd, name), "rb", buffering=0) as file:
-            if _holds(file, self._needles):
-                if stat.st_size > _MOST:
+        with os.fdopen(opened(fd, name), "rb", buffering=0) as file:
+            if holds(file, self._needles):
+                if stat.st_size > MOST:
                     raise OSError(
                         errno.EFBIG, "holds paths, and is large", f"{self._source}/{path}"
                     )
@@ -151,13 +154,13 @@ class Builder:
             target = os.path.join(self._target, path)
             if not self._linked(fd, name, target, stat):
                 file.seek(0)
-                _write(target, file, stat)
+                write(target, file, stat)
                 if not self._managed or stat.st_uid:
                     self.states.append((stat.st_mtime_ns, path))
         return True
 
     def _changed(self, name: str, data: bytes) -> bytes:
-        if name.startswith("_sysconfigdata") or name in ("Makefile", "build-details.json"):
+        if self._settings and _is_settings(name) and len(data) < _LONGEST:
             base = os.fsencode(os.path.dirname(os.path.dirname(self._source)))
             made = self._needles.text(configuration(data, base))
             return data if made == data else made
@@ -184,11 +187,12 @@ class Builder:
         stem = name[: -len(".py")]
         relative = f"{_COMPILED}/{stem}{self._tag}"
         title = f"{self._guest}/{path}"
-        data = _read(fd, relative)
+        data = read(fd, relative)
         if data is None or len(data) < 17:
             return
         if made is not source:
-            data = _anew(data, made, title, os.stat(os.path.join(self._target, path)))
+            there = os.stat(os.path.join(self._target, path))
+            data = _anew(data, made, title, there) if self._settings else b""
         else:
             for old in dict.fromkeys((f"{self._source}/{path}", *self._aliases(path))):
                 data = retitled(data, os.fsencode(old), os.fsencode(title))
@@ -197,7 +201,7 @@ class Builder:
         beside = os.path.join(self._target, os.path.dirname(path), _COMPILED)
         if not os.path.isdir(beside):
             folder(beside)
-        _write(os.path.join(beside, stem + self._tag), data, None)
+        write(os.path.join(beside, stem + self._tag), data, None)
 
     def _aliases(self, path: str) -> list[str]:
         """Other names that the host may have for it, where a part of its path is a link."""
@@ -207,55 +211,8 @@ class Builder:
         return [f"{prefix}/{tail}/{path}" for prefix in prefixes for tail in tails]
 
 
-def _opened(fd: int, name: str) -> int:
-    """A descriptor of a regular file. Raises `OSError`."""
-    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
-    if os.fstat(file).st_mode & 0o170000 != _FILE:
-        os.close(file)
-        raise OSError(errno.ESTALE, "was replaced meanwhile", name)
-    return file
-
-
-def _read(fd: int, name: str) -> bytes | None:
-    """What a regular file holds; None where it is not there, or not for us to read."""
-    try:
-        file = _opened(fd, name)
-    except (FileNotFoundError, PermissionError):
-        return None
-    with open(file, "rb") as stream:
-        return stream.read(_MOST + 1)
-
-
-def _holds(file: IO[bytes], needles: Needles) -> bool:
-    overlap = max((len(needle) for needle in needles.all), default=1)
-    rest = b""
-    while chunk := file.read(_CHUNK):
-        if needles.found(rest + chunk):
-            return True
-        rest = chunk[-overlap:]
-    return False
-
-
-def folder(path: str) -> None:
-    """Make it, and those above it, readable for the guest whatever our umask is."""
-    if not os.path.isdir(os.path.dirname(path)):
-        folder(os.path.dirname(path))
-    os.mkdir(path, 0o755)
-    os.chmod(path, 0o755)  # noqa: S103 (the guest is another user; the cache above is private)
-
-
-def _write(path: str, data: bytes | IO[bytes], like: os.stat_result | None) -> None:
-    mode = 0o755 if like is not None and like.st_mode & 0o111 else 0o644
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with open(fd, "wb") as file:
-        os.fchmod(fd, mode)  # whatever our umask is
-        if isinstance(data, bytes):
-            file.write(data)
-        else:
-            while chunk := data.read(_CHUNK):
-                file.write(chunk)
-    if like is not None:  # compiled files know their source by its time
-        os.utime(path, ns=(like.st_mtime_ns, like.st_mtime_ns))
+def _is_settings(name: str) -> bool:
+    return name.startswith("_sysconfigdata") or name in ("Makefile", "build-details.json")
 
 
 def _anew(old: bytes, text: bytes, title: str, stat: os.stat_result) -> bytes:
@@ -264,8 +221,11 @@ def _anew(old: bytes, text: bytes, title: str, stat: os.stat_result) -> bytes:
     import marshal
 
     name = title.rpartition("/")[2]
-    if old[:4] != importlib.util.MAGIC_NUMBER or not name.startswith("_sysconfigdata"):
+    if old[:4] != importlib.util.MAGIC_NUMBER or not _is_settings(name) or len(text) > _LONGEST:
         return b""
-    code = compile(text, title, "exec", dont_inherit=True, optimize=0)
+    try:
+        code = compile(text, title, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return b""  # the guest's affair
     head = int(stat.st_mtime).to_bytes(4, "little") + stat.st_size.to_bytes(4, "little")
     return old[:4] + bytes(4) + head + marshal.dumps(code)

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 
 from belljar.confine.image import HOME, MOST_SITES, Tree, current, hold
-from belljar.confine.image_build import Builder, folder
+from belljar.confine.image_build import Builder
+from belljar.confine.image_files import folder
 from belljar.confine.relocate import COMMON, Needles, configured
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _OLD = 30 * 86400  # seconds; a tree that no run has asked for since
 _FRESH = 3600
+_TICK = 0.02
 #: Parts of the standard library that nobody edits in place, too many to be asked at every start.
 _SELDOM = ("test", "tests", "idlelib", "turtledemo", "lib2to3", "config-")
 
@@ -29,16 +31,22 @@ def make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
     os.makedirs(tree.folder, mode=0o700, exist_ok=True)
     lock = os.open(f"{tree.text}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if tell is not None:
-                tell("another run makes the runtime image; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        progress = _Progress("another run makes the runtime image; waiting for it", tell)
+        while not _locked(lock):
+            progress(0)
+            time.sleep(_TICK)
         found, held = current(tree)
         return (found, held) if found else _make(tree, tell)
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
@@ -47,7 +55,8 @@ def _make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
     folder(path)
     _, held = hold(path)
     try:
-        states = _fill(tree, f"{path}/tree", _Progress(tree.source, tell))
+        progress = _Progress(f"making the runtime image of {tree.source}, once", tell)
+        states = _fill(tree, f"{path}/tree", progress)
         text = "".join(f"{time} {name}\n" for time, name in states if "\n" not in name)
         temporary = f"{tree.text}.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -74,13 +83,14 @@ def _fill(tree: Tree, target: str, progress: _Progress) -> list[tuple[int, str]]
     outside = runtime.dynload and os.path.dirname(runtime.dynload) != runtime.stdlib
     skip = ("site-packages", "dist-packages", *(("lib-dynload",) if outside else ()))
     guest = f"{HOME}/{library}"
-    builder = Builder(runtime.stdlib, f"{target}/{library}", guest, needles, tag, skip, progress)
+    inner = f"{target}/{library}"
+    builder = Builder(runtime.stdlib, inner, guest, needles, tag, skip, progress, settings=True)
     builder.make()
     states = [row for row in builder.states if not _seldom(row[1])]
     folder(f"{target}/{library}/site-packages")
     if outside:
-        inner = f"{target}/{library}/lib-dynload"
-        more = Builder(runtime.dynload, inner, f"{guest}/lib-dynload", needles, tag)
+        place = f"{inner}/lib-dynload"
+        more = Builder(runtime.dynload, place, f"{guest}/lib-dynload", needles, tag)
         more.make()
         states += [(time, f"{runtime.dynload}/{name}") for time, name in more.states]
     for number in range(1, MOST_SITES):  # other environments on this interpreter may have more
@@ -127,7 +137,7 @@ class _Progress:
     def __call__(self, count: int) -> None:
         if self._tell is not None and time.monotonic() > self._next:
             self._next = time.monotonic() + 1
-            self._tell(f"making the runtime image of {self._what}, once: {count} files")
+            self._tell(f"{self._what}: {count} files" if count else self._what)
 
 
 def prune(place: str) -> None:
@@ -136,7 +146,7 @@ def prune(place: str) -> None:
     named = set()
     for entry in os.listdir(place):
         path = f"{place}/{entry}"
-        if entry.startswith("tree-") or entry.endswith(".lock"):
+        if entry.startswith("tree-") or entry.endswith(".lock") or entry == "failed":
             continue
         with suppress(FileNotFoundError):
             if os.stat(path).st_atime < now - _OLD:

@@ -121,9 +121,9 @@ def configuration(data: bytes, base: bytes) -> bytes:
     """The build's settings (`_sysconfigdata`, `Makefile`) with `base` made neutral, and where the
     build itself lay. Of a common prefix, only what is Python's own."""
     for key in (rb"abs_srcdir", rb"abs_builddir", rb"srcdir", rb"projectbase", rb"BUILD_SOURCE"):
-        for line in re.finditer(rb"(?m)^ ?'?" + key + rb"'?[:=]\s*'?(/[^'\n]*)", data):
-            if line[1] != base:
-                data = data.replace(line[1], b"/build")
+        line = re.search(rb"(?m)^ ?'?" + key + rb"'?[:=]\s*'?(/[^'\n]*)", data)
+        if line and line[1] != base:
+            data = data.replace(line[1], b"/build")
     if base == b"/usr":
         own = rb"/usr(?=['\"\s:;]|/(?:lib\d*|include|share)/python3|/bin/python3)"
     else:

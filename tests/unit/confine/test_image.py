@@ -170,13 +170,89 @@ def test_a_builder_that_fails_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/x")
 
-    monkeypatch.setattr("belljar.confine.image_build._write", full)
+    monkeypatch.setattr("belljar.confine.image_build.write", full)
     with image.show(Policy(), runtime, "user", cache) as made:
         assert made.shown.inner == runtime
         assert made.shown.why.endswith("No space left on device (/x)")
     with pytest.raises(Unenforceable, match="No space left"):
         image.show(Policy(names="hidden"), runtime, "user", cache)
     assert not [name for name in os.listdir(f"{cache}/images") if name.startswith("tree-")]
+    monkeypatch.undo()
+    with image.show(Policy(), runtime, "user", cache) as made:  # not tried again at once
+        assert made.shown.why.endswith("No space left on device (/x)")
+    with image.show(Policy(names="hidden"), runtime, "user", cache) as made:
+        assert made.shown.why == ""
+    note = Path(cache, "images/failed")
+    os.utime(note, (1, 1))
+    image_make.prune(f"{cache}/images")
+    with image.show(Policy(), runtime, "user", cache) as made:
+        assert made.shown.trees
+
+
+def test_large_files_are_searched_in_parts(
+    runtime: Runtime, cache: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("belljar.confine.image_build", "belljar.confine.image_files"):
+        monkeypatch.setattr(f"{name}.CHUNK", 4096)
+    host = Path(runtime.site[0])
+    for place in range(4000, 4100, 7):  # about where two parts meet
+        (host / f"d{place}.bin").write_bytes(bytes(place) + runtime.site[0].encode() + bytes(9000))
+    (host / "plain.bin").write_bytes(bytes(20000))
+    site = site_of(runtime, cache)
+    for path in site.glob("d*.bin"):
+        data = path.read_bytes()
+        assert str(tmp_path).encode() not in data
+        assert len(data) == (host / path.name).stat().st_size
+    assert (site / "plain.bin").stat().st_ino == (host / "plain.bin").stat().st_ino
+
+
+def test_what_cannot_be_linked_is_copied_and_watched(
+    runtime: Runtime, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refused)
+    before = site_of(runtime, cache)
+    host = Path(runtime.site[0])
+    assert (before / "pkg/sub/m.py").read_text() == "y = 2\n"
+    assert (before / "pkg/sub/m.py").stat().st_mtime_ns == (
+        host / "pkg/sub/m.py"
+    ).stat().st_mtime_ns
+    (host / "pkg/sub/m.py").write_text("y = 3\n")
+    assert (site_of(runtime, cache) / "pkg/sub/m.py").read_text() == "y = 3\n"
+
+
+def test_the_guest_may_read_it_whatever_our_umask(runtime: Runtime, cache: str) -> None:
+    old = os.umask(0o077)
+    try:
+        found = trees(runtime, cache)
+    finally:
+        os.umask(old)
+    for top in found.values():
+        for path in (top, *top.rglob("*")):
+            assert path.is_symlink() or path.stat().st_mode & 0o004, path
+
+
+def test_environments_share_the_interpreter_s_tree(
+    runtime: Runtime, cache: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "two/lib" / SHORT / "site-packages"
+    more = tmp_path / "three/lib/python3/dist-packages"
+    for path in (other, more):
+        path.mkdir(parents=True)
+    one = trees(runtime, cache)
+    two = trees(runtime.replace(site=(str(other), str(more))), cache)
+    assert one["/python"] == two["/python"]
+    assert (one["/python"] / "1/dist-packages").is_dir()
+    assert set(two) == {"/python", f"/python/lib/{SHORT}/site-packages", "/python/1/dist-packages"}
+    assert trees(runtime, cache) == one
+
+
+def test_an_environment_too_deep_is_no_image(runtime: Runtime, cache: str) -> None:
+    Path(runtime.site[0], *["d"] * 70).mkdir(parents=True)
+    with image.show(Policy(), runtime, "user", cache) as made:
+        assert "too many files, or too deep" in made.shown.why
 
 
 def test_old_trees_are_removed_but_not_those_in_use(runtime: Runtime, cache: str) -> None:
