@@ -13,6 +13,8 @@ import struct
 import sys
 
 P = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+if P and not os.path.exists(P["python"]):  # in a runtime image: the guest's own name of it
+    P["python"] = sys.executable
 
 #: what a neighbour wrote down of itself, where a case has one
 neighbour = {}

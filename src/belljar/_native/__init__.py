@@ -19,6 +19,7 @@ from belljar._native._core import (
     reader_open,
     reader_take,
     scan_frames,
+    unchanged,
     unpack,
     unskipped,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "reader_open",
     "reader_take",
     "scan_frames",
+    "unchanged",
     "unpack",
     "unskipped",
 ]

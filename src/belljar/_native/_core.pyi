@@ -74,6 +74,14 @@ def scan_frames(
     raises `ValueError` when that stands at the very beginning; `last` is then as it was.
     """
 
+def unchanged(top: bytes, text: bytes) -> bool:
+    """Whether every file has the time that `text` tells: lines of nanoseconds since 1970, a space
+    and a path, relative ones from `top`.
+
+    >>> unchanged(b"/", b"0 no/such/file" + bytes((10,)))
+    False
+    """
+
 def unpack(
     data: bytes, extension: Callable[[int, bytes], object], depth: int, items: int, /
 ) -> object:

@@ -166,6 +166,7 @@ static PyMethodDef methods[] = {
      "What the recorder would write of `value` into `room` bytes, and whether something was cut."},
     {"scan_frames", bj_scan_frames, METH_VARARGS,
      "Check frames at the head of `data`; see `docs/protocol.md`."},
+    {"unchanged", bj_unchanged, METH_VARARGS, "Whether files have the times that a text tells."},
     {"unpack", bj_unpack, METH_VARARGS, "The one value in MessagePack bytes of the recorder."},
     {"unskipped", bj_unskipped, METH_VARARGS,
      "The places of the events in `data` whose name is not in `skip`."},

@@ -14,4 +14,5 @@ PyObject *bj_reader_open(PyObject *self, PyObject *args);
 PyObject *bj_reader_take(PyObject *self, PyObject *args);
 PyObject *bj_open_window(PyObject *self, PyObject *args);
 PyObject *bj_reader_close(PyObject *self, PyObject *args);
+PyObject *bj_unchanged(PyObject *self, PyObject *args);
 #endif

@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     name = _guest_name(options)
     program = Program(options.kind, options.target, options.args, cwd, protect, python, name)
     shown = _Shown(name, "quiet" in options.switches)
-    session = Session(policy, program, shown.tell)
+    session = Session(policy, program, shown.tell, progress=shown.progress)
     _on_signals(session.interrupt)
     place = _result_place(options.values.get("result"))
     result = session.run()
@@ -214,6 +214,13 @@ class _Shown:
         self._guest = guest
         self._quiet = quiet
         self._count = 0
+
+    def progress(self, line: str) -> None:
+        if not self._quiet:
+            from belljar.report.text import printable
+
+            sys.stderr.write(f"belljar: {printable(line, 1000)}\n")
+            sys.stderr.flush()
 
     def tell(self, denial: Denial, receipt: Status) -> None:
         self._count += 1

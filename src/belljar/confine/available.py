@@ -65,7 +65,6 @@ def _check_sinks(policy: Policy) -> None:
 
 def _unenforced(policy: Policy) -> tuple[tuple[str, bool, str], ...]:
     return (
-        ("files.names", policy.names == "hidden", "the runtime still shows its own paths"),
         (
             "network.accept-from",
             bool(policy.accept_from) and all(g.right != "bind" for g in policy.grants),

@@ -11,9 +11,11 @@ import resource
 
 from belljar.confine import sensitive
 from belljar.confine.held import memory
-from belljar.confine.plan import DEVICES, landmarks, system_libraries
+from belljar.confine.plan import DEVICES
 from belljar.confine.runtime import Runtime
+from belljar.confine.runtime_view import landmarks, system_libraries
 from belljar.confine.settings import limits
+from belljar.confine.shown import as_it_is
 from belljar.confine.view import View, add_grants
 from belljar.confine.words import encode
 from belljar.errors import PolicyError, Unenforceable
@@ -77,7 +79,7 @@ def make(policy: Policy, runtime: Runtime) -> Plan:
     view = View(isolated=False)
     for device, rights in DEVICES:
         view.allow(f"/dev/{device}", rights)
-    system_libraries(view)
+    system_libraries(view, as_it_is(runtime), None)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for path in landmarks(runtime):
         view.window[path] = "r"

@@ -11,6 +11,7 @@ import os
 import sys
 
 from belljar.confine.runtime import Runtime
+from belljar.confine.shown import Shown
 from belljar.confine.view import View
 from belljar.model import Policy, Value
 from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
@@ -38,7 +39,9 @@ def named_by(policy: Policy, runtime: Runtime) -> Named:
     return Named(tuple(native_parts(grants, runtime)), tuple(parts(grants, runtime)))
 
 
-def cover(view: View, policy: Policy, runtime: Runtime, named: Named, empty: str) -> None:
+def cover(
+    view: View, policy: Policy, runtime: Runtime, named: Named, shown: Shown, empty: str
+) -> None:
     """Lay something empty over what must not be loaded; `empty` is a file of the host without
     content. Nothing is done where there are no namespaces."""
     if not view.isolated:
@@ -50,10 +53,16 @@ def cover(view: View, policy: Policy, runtime: Runtime, named: Named, empty: str
 
         files, folders = blocked_places(policy.block, runtime)
         covered |= files
-    for path in sorted(covered):
+    for path in _there(shown, covered):
         view.mount(path, "bind", empty, path, "-", "0", "0")
-    for path in sorted(folders):
+    for path in _there(shown, folders):
         view.mount(path, "tmpfs", path, _EMPTY_FOLDER)
+
+
+def _there(shown: Shown, paths: set[str]) -> list[str]:
+    """The guest's names of those that it has: an image leaves some out."""
+    names = sorted(map(shown.guest, paths))
+    return [name for name in names if not shown.trees or os.path.lexists(shown.source(name))]
 
 
 def _unsafe_files(policy: Policy, runtime: Runtime, named: Named) -> set[str]:

@@ -13,7 +13,9 @@ from belljar.confine import interpreter, modules, netinfo, network, sensitive
 from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime
+from belljar.confine.runtime_view import add_runtime, system_libraries
 from belljar.confine.settings import environment, limits
+from belljar.confine.shown import Shown, as_it_is
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
@@ -63,16 +65,19 @@ def make(
     settings: str = "",
     overlays: Sequence[Overlay] = (),
     appended: Sequence[Pipe] = (),
+    shown: Shown | None = None,
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
     compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
     from which events that wait are answered. `overlays` and the pipes of what is `appended` are
-    made already.
+    made already, and so is what `shown` tells of.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
     view = View(isolated=tier != "landlock")
+    shown = shown or as_it_is(runtime)
+    inner = shown.inner
     uid = unused_uid()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
@@ -80,7 +85,8 @@ def make(
     _furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
     told = netinfo.show(view, policy, net)
-    named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
+    system_libraries(view, shown, cache)
+    named = add_runtime(view, policy, runtime, shown, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""
     guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
@@ -103,15 +109,16 @@ def make(
     if any(grant.right == "run" for grant in policy.grants):
         from belljar.confine.programs import add_programs
 
-        programs = add_programs(view, policy)
+        programs = add_programs(view, policy, shown)
     processes = ""
-    if policy.limits.processes > 1 and view.isolated and runtime.program not in programs:
+    if policy.limits.processes > 1 and view.isolated and inner.program not in programs:
         processes = "/belljar/processes.py"
         view.bind(os.path.join(here, "sandbox", "guest", "processes.py"), processes, "", "r")
-    start = bool(programs) and runtime.program not in programs
+    start = bool(programs) and inner.program not in programs
     if start:
-        view.bind(runtime.program, START, "x", "rx")
-        view.mount(runtime.program, "bind", runtime.program, runtime.program, "-", "0", "0")
+        source = shown.source(inner.program)
+        view.bind(source, START, "x", "rx")
+        view.mount(inner.program, "bind", source, inner.program, "-", "0", "0")
     found = add_grants(view, policy.grants)
     for one in net.sockets:  # to be seen; only the keeper connects to it
         view.bind(one.path, view.placed(one.name), "o", "r", one.stat)
@@ -151,17 +158,17 @@ def make(
         words += ("allow", "fork")
     if programs:
         words += ("allow", "exec")
-    words += ("cwd", cwd, "program", runtime.program)
+    words += ("cwd", cwd, "program", inner.program)
     words += ("wall", str(int((policy.limits.wall + 1) * 1000)))
     if start:
         words += ("start", START)
-    for argument in (runtime.program, "-I", "-S", "-B", "-X", "utf8", boot):
+    for argument in (inner.program, "-I", "-S", "-B", "-X", "utf8", boot):
         words += ("arg", argument)
     for name, value in environment(policy, temporary):
         words += ("env", f"{name}={value}")
     for name, value in (
         ("LD_PRELOAD", recorder),
-        ("LD_ORIGIN_PATH", os.path.dirname(runtime.program)),  # for $ORIGIN: there is no procfs
+        ("LD_ORIGIN_PATH", os.path.dirname(inner.program)),  # for $ORIGIN: there is no procfs
         ("BELLJAR_CHANNEL", events),
         ("BELLJAR_PAGE", pending),
         ("BELLJAR_WINDOW", table),
@@ -177,11 +184,11 @@ def make(
             "beside": {} if view.isolated else _modules(view, box),
             "target": target,
             "argv": list(program.args),
-            "path": [box if view.isolated else "", runtime.stdlib, runtime.dynload, *runtime.site],
-            "runtime": [runtime.stdlib, runtime.dynload, *runtime.site],
+            "path": [box if view.isolated else "", inner.stdlib, inner.dynload, *inner.site],
+            "runtime": [inner.stdlib, inner.dynload, *inner.site],
             "bytecode": policy.bytecode,
             "processes": processes,
-            "modules": modules.allowed(policy, runtime, named),
+            "modules": modules.allowed(policy, inner, named),
             **interpreter.settings(policy, named),
         },
         implicit=tuple(
@@ -196,7 +203,7 @@ def make(
         runtime=runtime,
         places=tuple(places),
         sealed=start,
-        mapped=_mapped(view, program, found),
+        mapped=_mapped(view, program, found, shown),
     )
 
 
@@ -246,61 +253,16 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.window["/box"] = "l."  # what is beside the script and not shown, does not exist
 
 
-def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
-    system_libraries(view)
-    view.bind(runtime.program, runtime.program, "x", "rx")
-    for path in landmarks(runtime):
-        view.window[path] = "r"
-    view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
-    if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
-        view.bind(runtime.dynload, runtime.dynload, "x", "rl")
-    for path in runtime.libraries:
-        view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
-    for path in runtime.hidden:
-        if path.startswith(runtime.stdlib + "/") and view.isolated:
-            view.mount(path, "tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
-    for path in runtime.site:
-        view.bind(path, path, "x" if policy.extensions == "all" else "", "rl")
-    named = modules.named_by(policy, runtime)
-    if policy.extensions != "all":
-        for path in named.native:
-            view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
-    modules.cover(view, policy, runtime, named, empty)
-    return named
-
-
-def landmarks(runtime: Runtime) -> list[str]:
-    """What CPython looks for beside itself at every start: absent here, and no denial."""
-    folder, name = os.path.split(runtime.program)
-    beside = ("pyvenv.cfg", f"{name}._pth", "python._pth", "pybuilddir.txt", "Modules/Setup.local")
-    return [os.path.join(os.path.dirname(folder), "pyvenv.cfg")] + [f"{folder}/{b}" for b in beside]
-
-
-def _mapped(view: View, program: Program, found: list[Grant]) -> tuple[tuple[str, str], ...]:
-    pairs = [(g.target, g.source) for g in found if g.source and g.source != g.target]
+def _mapped(
+    view: View, program: Program, found: list[Grant], shown: Shown
+) -> tuple[tuple[str, str], ...]:
+    pairs = [*shown.mapped]
+    pairs += [(g.target, g.source) for g in found if g.source and g.source != g.target]
     if view.isolated:
         script = program.target if program.kind == "script" else ""
         folder = os.path.dirname(os.path.realpath(os.path.join(program.cwd, script or "x")))
         pairs.append(("/box", folder))
     return tuple(sorted(pairs, reverse=True))
-
-
-def system_libraries(view: View) -> None:
-    """What every program is linked to, and its loader."""
-    machine = os.uname().machine
-    for name in ("/lib", "/lib64", "/bin", "/sbin"):
-        if os.path.islink(name):
-            view.link(name, os.readlink(name))
-    folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", f"/lib/{machine}-linux-gnu", "/lib64"]
-    for folder in folders:
-        if os.path.isdir(folder) and os.path.realpath(folder) == folder:
-            view.bind(folder, folder, "x", "rl")
-    if os.path.exists("/etc/ld.so.cache"):
-        view.bind("/etc/ld.so.cache", "/etc/ld.so.cache", "", "r")
-    loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
-    real = os.path.realpath(loader.get(machine, ""))
-    if os.path.isfile(real):
-        view.land[real] = "rx"
 
 
 def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from belljar.model import Grant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from belljar.confine.shown import Shown
     from belljar.confine.view import View
     from belljar.model import Policy
 
@@ -41,14 +42,21 @@ def locate(grant: Grant) -> tuple[str, str]:
     raise PolicyError(grant.origin, f"run = {name}: no such program")
 
 
-def add_programs(view: View, policy: Policy) -> list[str]:
+def add_programs(view: View, policy: Policy, shown: Shown) -> list[str]:
     """Put them into the view; where the guest finds them. Raises `PolicyError`."""
     programs = []
     for grant in policy.grants:
         if grant.right != "run":
             continue
         path, real = locate(grant)
-        view.bind(real, path, "x", "rx", os.stat(real))
+        inner = shown.guest(real)
+        if inner == shown.inner.program and inner != real:
+            # the guest's own interpreter finds its library beside where it lies
+            if path != inner:
+                view.link(path, inner)
+            programs.append(inner)
+        else:
+            view.bind(real, path, "x", "rx", os.stat(real))
         programs.append(path)
     if programs and not view.isolated:
         raise PolicyError(

@@ -19,14 +19,20 @@ NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk
          "overlay")  # fmt: skip
 
 
-def status(policy: Policy, facts: Facts, inside: tuple[str, ...] = (), grouped: str = "") -> Status:
+def status(
+    policy: Policy,
+    facts: Facts,
+    inside: tuple[str, ...] = (),
+    grouped: str = "",
+    shown: str = "",
+) -> Status:
     """Every protection with its level, its wall, and why it is not full. `inside` are unsafe
     modules that are built into the interpreter (`modules.inside`); `grouped` what `cgroup.join`
-    said."""
+    said; `shown` why the runtime keeps the host's paths, where it does."""
     isolated = facts.tier != "landlock"
     rows = [
         _files(facts, isolated),
-        _names(policy, facts, isolated),
+        _names(policy, facts, isolated, shown),
         _network(policy, facts, isolated),
         _processes(policy, facts),
         _syscalls(policy, facts),
@@ -82,10 +88,12 @@ def enforce(
     for row in receipt.protections:
         if row.level == "full" or row.name in policy.accept_partial:
             continue
-        if row.name in policy.require:
+        if row.name in policy.require or (row.name == "names" and policy.names == "hidden"):
+            named = row.name in policy.require
+            asked, place = ("required", "`require`") if named else ("to be hidden", "the policy")
             raise Unenforceable(
-                row.name, f"required, and only {row.level} here: {row.reason or row.by}",
-                "drop it from `require`, or use a machine that can",
+                row.name, f"{asked}, and only {row.level} here: {row.reason or row.by}",
+                f"drop it from {place}, or use a machine that can",
             )  # fmt: skip
         if row.name in must:
             raise Unenforceable(
@@ -148,15 +156,15 @@ def _files(facts: Facts, isolated: bool) -> Protection:
     return _row("files", held, by(facts.abi))
 
 
-def _names(policy: Policy, facts: Facts, isolated: bool) -> Protection:
+def _names(policy: Policy, facts: Facts, isolated: bool, shown: str) -> Protection:
     if policy.names == "visible":
         return Protection("names", "none", "", "granted by the policy")
-    if isolated and facts.refused("name"):
-        return Protection(
-            "names", "partial", "pivoted root, no procfs",
-            "the interpreter, its environment and the grants keep the host's paths",
-        )  # fmt: skip
-    return Protection("names", "none", "", "without a mount namespace, stat() sees what exists")
+    if not isolated or not facts.refused("name"):
+        return Protection("names", "none", "", "without a mount namespace, stat() sees what exists")
+    by = "pivoted root, no procfs"
+    if shown:
+        return Protection("names", "partial", by, f"the runtime keeps the host's paths: {shown}")
+    return Protection("names", "full", f"{by}, a runtime image at /python")
 
 
 def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:

@@ -12,6 +12,7 @@ from belljar.errors import GuestProtocolError
 from belljar.ledger.decisions import decision_row
 from belljar.model import Decision, Event, Policy
 from belljar.sandbox.asking import must_log
+from belljar.sandbox.by_host import advised, by_host, host_path, of_the_image
 from belljar.sandbox.result import Denial
 
 TYPE_CHECKING = False
@@ -61,6 +62,7 @@ class Judge:
         answer: Callable[[int, int, int], object] = lambda _slot, _seq, _verdict: None,
     ) -> None:
         self._mapped = mapped
+        self._image = of_the_image(mapped)
         self._rules = policy.rules
         self._must_log = must_log(policy)
         self._policy = policy.replace(rules=()) if policy.rules else policy
@@ -149,7 +151,7 @@ class Judge:
             if not attributions:
                 from belljar.watch.attribute import Attribution
 
-                attributions.append(Attribution(None))
+                attributions.append(Attribution(None, self._image))
             return attributions[0].of(event)
 
         return Arbiter(
@@ -208,6 +210,8 @@ class Judge:
     def _special(self, event: Event, decision: Decision) -> Decision:
         """`decision` with what only the sandbox knows: refusals of its own guard and window."""
         target = event.target or ""
+        if self._image and decision.verdict == "deny" and event.right != "import":
+            decision = advised(event, decision, self._image)
         if event.name == "belljar.denied" and decision.verdict != "deny":
             because = "its native code is not granted"
             return Decision("deny", because, None, f"--import {target}")
@@ -223,6 +227,8 @@ class Judge:
             found.append((event, why, right, target, "denial"))
 
     def _report(self, found: list[Found]) -> None:
+        if self._image:
+            found = [by_host(row, self._image) for row in found]
         numbers: list[int | None] = [None] * len(found)
         if found and self._record is not None:
             numbers = self._record.decisions([decision_row(*row) for row in found])
@@ -236,7 +242,7 @@ class Judge:
             return decision.replace(because=because, remedy="", grant=None)
         from belljar.policy.deciding import quote
 
-        host = _host_path(event.target or "", self._mapped)
+        host = host_path(event.target or "", self._mapped)
         return decision.replace(
             because="of the files beside the program only .py files are shown",
             remedy=f"--read {quote(host)}",
@@ -295,14 +301,7 @@ def _refused(
     return tuple(rows)
 
 
-def _host_path(target: str, mapped: tuple[tuple[str, str], ...]) -> str:
-    for guest, host in mapped:
-        if target == guest or target.startswith(guest + "/"):
-            return host + target[len(guest) :]
-    return target
-
-
 def _on_host(target: str, right: str, mapped: tuple[tuple[str, str], ...]) -> bool:
-    target = _host_path(target, mapped)
+    target = host_path(target, mapped)
     place = os.path.dirname(target) if right in ("write", "append") else target
     return "\0" not in target and os.path.lexists(place)

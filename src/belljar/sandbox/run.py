@@ -56,7 +56,8 @@ class Session:
     """One run. `run()` may be called once; `interrupt()` from a signal handler ends the guest.
 
     `tell` is called with each new denial or alert as it comes; `out` with (1 or 2, bytes) of
-    captured output, which otherwise goes to the host's own streams.
+    captured output, which otherwise goes to the host's own streams; `progress` with a line while
+    a runtime image is made that takes longer than a second.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Session:
         program: Program,
         tell: Callable[[Denial, Status], None],
         out: Callable[[int, bytes], None] | None = None,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
         self._policy = policy
         self._program = program
         self._tell = tell
         self._out = out
+        self._progress = progress
         self._cache = cache_directory()
         self._run_id = os.urandom(16)
         self._keeper: Keeper | None = None
@@ -131,8 +134,8 @@ class Session:
 
             self._group, self._grouped = cgroup.join(self._policy, keeper.pid)
         keeper.tier(tier_words(facts.tier))
+        from belljar.confine import image, sensitive
         from belljar.confine import plan as planner
-        from belljar.confine import sensitive
         from belljar.confine.distrust import remember, remember_roots
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
@@ -145,12 +148,13 @@ class Session:
             Scratch(facts.tier, collector) as scratch,
             apart.overlays(self._policy, facts.tier, self._run_id) as overlays,
             apart.appended(self._policy, facts.tier, collector.directory) as self._appended,
+            image.show(self._policy, runtime, facts.tier, self._cache, self._waited) as image_made,
         ):
             plan = planner.make(
                 self._policy, runtime, self._program, facts.tier,
                 collector.path, collector.page, scratch.path, self._cache,
                 collector.answers if told else "", told, overlays.made,
-                self._appended.pipes,
+                self._appended.pipes, image_made.shown,
             )  # fmt: skip
             since = time.time_ns()
             before = {place.host: sensitive.signature(place.host) for place in plan.places}
@@ -159,7 +163,7 @@ class Session:
                 remember_roots(self._cache, self._policy.grants, facts.tier != "landlock")
             self._unsealed = plan.sealed
             keeper.build(plan.words)
-            judge, receipt = self._prepare(plan, facts, collector)
+            judge, receipt = self._prepare(plan, facts, collector, image_made.shown.why)
             self._follow(keeper, collector, streams, judge, marshal.dumps(plan.boot, 2))
             keeper.close()
             judge.finish()
@@ -175,7 +179,15 @@ class Session:
             waiting=tuple(overlays.waiting)
         )
 
-    def _prepare(self, plan: Plan, facts: Facts, collector: Collector) -> tuple[Judge, Status]:
+    def _waited(self, line: str) -> None:
+        if self._ended_by:
+            raise KeyboardInterrupt  # nothing of the program ran
+        if self._progress is not None:
+            self._progress(line)
+
+    def _prepare(
+        self, plan: Plan, facts: Facts, collector: Collector, shown: str
+    ) -> tuple[Judge, Status]:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.modules import inside
@@ -184,7 +196,7 @@ class Session:
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
-        receipt = status(self._policy, facts, inside(plan.runtime), self._grouped)
+        receipt = status(self._policy, facts, inside(plan.runtime), self._grouped, shown)
         enforce(self._policy, receipt)
         directory = resolve(self._policy.ledger)
         record = None if directory is None else path_of(directory)

@@ -38,7 +38,8 @@ class Attribution:
     """Answers for many events; keeps what it learned, within bounds.
 
     `script` is the path of the watched program, if it is a file: its events are its own even
-    where it belongs to a distribution.
+    where it belongs to a distribution. `mapped` are directories as who ran knew them, and as we
+    do, the deepest first.
 
     >>> from belljar.model import Event, Frame
     >>> frame = Frame("/usr/lib/python3.11/json/__init__.py", 1, "load")
@@ -46,7 +47,8 @@ class Attribution:
     'standard library'
     """
 
-    def __init__(self, script: str | None = None) -> None:
+    def __init__(self, script: str | None = None, mapped: tuple[tuple[str, str], ...] = ()) -> None:
+        self._mapped = mapped
         self._script = os.path.abspath(script) if script else None
         self._known: dict[str, str] = {}
         self._sites: dict[str, Site] = {}
@@ -77,9 +79,15 @@ class Attribution:
             if len(self._known) >= _MOST_FILES:
                 self._known.clear()
             self._budget.begin()
-            found = self._known[path] = self._find(path)
+            found = self._known[path] = self._find(self._here(path))
             self._budget.end()
         return found
+
+    def _here(self, path: str) -> str:
+        for there, here in self._mapped:
+            if path == there or path.startswith(f"{there}/"):
+                return here + path[len(there) :]
+        return path
 
     def learn(self, executable: str | None, version: str) -> None:
         """An interpreter that was seen: where its distributions lie."""

@@ -43,7 +43,6 @@ def test_nothing_can_wait_for_a_record_that_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("files.names", {"names": "hidden"}),
         ("network.accept-from", {"accept_from": ("10.0.0.0/8",)}),
         ("protections", {"protections": ("x",)}),
     ],

@@ -10,6 +10,7 @@ import pytest
 from belljar.confine.blocked import blocked_places
 from belljar.confine.modules import Named, allowed, cover, inside
 from belljar.confine.runtime import Runtime
+from belljar.confine.shown import as_it_is
 from belljar.confine.view import View
 from belljar.model import Grant, Policy
 from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
@@ -33,7 +34,7 @@ def runtime(tmp_path: Path) -> Runtime:
 def names(policy: Policy, runtime: Runtime, named: Named, isolated: bool = True) -> set[str]:
     """What is covered, by the beginnings of the names."""
     view = View(isolated)
-    cover(view, policy, runtime, named, "/empty")
+    cover(view, policy, runtime, named, as_it_is(runtime), "/empty")
     return {Path(path).name.partition(".")[0] for path, _ in view.mounts}
 
 

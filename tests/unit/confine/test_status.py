@@ -30,9 +30,8 @@ def levels(policy: Policy, seen: Facts) -> dict[str, str]:
 @pytest.mark.parametrize("tier", ["root", "user"])
 def test_with_namespaces_these_are_full_and_no_others(tier: str) -> None:
     found = levels(Policy(), facts(tier))
-    more = {"threads", "extensions", "net-info"}
+    more = {"threads", "extensions", "net-info", "names"}
     assert {n for n, level in found.items() if level == "full"} == FULL | more
-    assert found["names"] == "partial"
 
 
 def test_without_namespaces_names_threads_and_extensions_are_open() -> None:
@@ -151,10 +150,27 @@ def test_accepting_one_protection_accepts_no_other() -> None:
 
 def test_require_makes_any_protection_full_or_nothing() -> None:
     receipt = status(Policy(), facts())
-    for name in ("memory", "names", "record"):
+    for name in ("memory", "disk", "record"):
         with pytest.raises(Unenforceable, match=rf"^cannot protect {name}: required, and only"):
             enforce(Policy(require=(name,)), receipt)
     enforce(Policy(require=("files", "threads")), receipt)
+
+
+def test_names_are_hidden_by_an_image_of_the_runtime_and_asked_for_refused_without() -> None:
+    seen = facts("user")
+    assert status(Policy(), seen).level("names") == "full"
+    kept = status(Policy(), seen, shown="there is no cache")
+    row = next(row for row in kept.protections if row.name == "names")
+    assert (row.level, row.reason) == (
+        "partial", "the runtime keeps the host's paths: there is no cache"
+    )  # fmt: skip
+    enforce(Policy(), kept)
+    assert status(Policy(names="visible"), seen).level("names") == "none"
+    for policy in (Policy(names="hidden"), Policy(require=("names",))):
+        enforce(policy, status(policy, seen))
+        for receipt in (kept, status(policy, facts("landlock"))):
+            with pytest.raises(Unenforceable, match=r"^cannot protect names: (required|to be hid)"):
+                enforce(policy, receipt)
 
 
 @pytest.mark.parametrize("key", ["require", "accept_partial"])

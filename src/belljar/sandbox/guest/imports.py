@@ -60,9 +60,13 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
     }
     blocked = frozenset(allowed["block"])
     library = tuple(place + "/" for place in allowed["library"])
+    outside = tuple(place + "/" for place in allowed["outside"])  # may lie beneath the library
     trusted = frozenset(allowed["trusted"])
     folders = tuple(place + "/" for place in allowed["trusted"])
     gates: "list[object]" = []
+
+    def ours(file: str) -> bool:
+        return file.startswith(library) and not file.startswith(outside)
 
     def check(name: str) -> bool:
         """Whether others than who asks now may not have what they are about to get."""
@@ -73,9 +77,9 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
             return False
         files = _importers()
         first = files[0] if files else ""
-        if first.endswith(internal.get(top, "\0")) and first.startswith(library):
+        if first.endswith(internal.get(top, "\0")) and ours(first):
             return True
-        outer = [file for file in files if not file.startswith((*library, "<frozen "))]
+        outer = [file for file in files if not (file.startswith("<frozen ") or ours(file))]
         if not outer or not (outer[0] in trusted or outer[0].startswith(folders)):
             _refuse(name, unsafe[top], "outside the safe set of the standard library")
         return True  # numpy, pandas and others use ctypes; the walls hold both

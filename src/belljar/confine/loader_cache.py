@@ -1,0 +1,72 @@
+"""The list of libraries that the dynamic loader reads, with only what the guest can see.
+
+Format: glibc's `cache.h`, "glibc-ld.so.cache1.1": a head of 48 bytes, entries of 24 (flags, key,
+value, OS version, hardware), then the strings; keys and values are offsets from the head's begin.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+_PLACE = "/etc/ld.so.cache"
+_MAGIC = b"glibc-ld.so.cache1.1"
+_HEAD, _ENTRY = 48, 24
+_MOST = 1 << 24
+
+
+def seen(folders: tuple[str, ...], moved: dict[str, str], cache: str) -> str:
+    """The host path of a list that tells of libraries in `folders`, and of those in `moved` by
+    their other names; kept in `cache`. Nothing where the host has none that we understand."""
+    try:
+        stat = os.stat(_PLACE)
+    except OSError:
+        return ""
+    what = f"{stat.st_mtime_ns}{stat.st_size}{stat.st_ino}{folders}{sorted(moved.items())}"
+    import zlib
+
+    path = f"{cache}/ld-{stat.st_mtime_ns:x}-{zlib.crc32(what.encode('utf-8', 'replace')):08x}"
+    if not os.path.exists(path):
+        with open(_PLACE, "rb") as file:
+            made = only(file.read(_MOST), folders, moved)
+        if not made:
+            return ""
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "wb") as out:
+            out.write(made)
+        os.chmod(temporary, 0o644)  # the guest is another user
+        os.replace(temporary, path)
+    return path
+
+
+def only(data: bytes, folders: tuple[str, ...], moved: dict[str, str]) -> bytes:
+    """`data` with what lies directly in `folders` or is `moved`; nothing if it is of another form.
+    The order stays: the loader searches by halves."""
+    begin = data.find(_MAGIC)  # an older form may come first
+    if begin < 0 or len(data) < begin + _HEAD:
+        return b""
+    data = data[begin:]
+    count = int.from_bytes(data[20:24], "little")
+    if len(data) < _HEAD + count * _ENTRY:
+        return b""
+    rows: list[tuple[int, bytes, bytes, int]] = []
+    for at in range(_HEAD, _HEAD + count * _ENTRY, _ENTRY):
+        flags, key, value, version, hardware = struct.unpack_from("<iIIIQ", data, at)
+        place = os.fsdecode(_string(data, value))
+        place = moved.get(place, place)
+        if hardware == 0 and (place in moved.values() or os.path.dirname(place) in folders):
+            rows.append((flags, _string(data, key), os.fsencode(place), version))
+    strings = bytearray()
+    entries = bytearray()
+    at = _HEAD + len(rows) * _ENTRY
+    for flags, name, place_, version in rows:
+        entries += struct.pack(
+            "<iIIIQ", flags, at + len(strings), at + len(strings) + len(name) + 1, version, 0
+        )
+        strings += name + b"\0" + place_ + b"\0"
+    head = _MAGIC + struct.pack("<II", len(rows), len(strings)) + data[28:32] + bytes(16)
+    return head + bytes(entries) + bytes(strings)
+
+
+def _string(data: bytes, at: int) -> bytes:
+    return data[at : max(data.find(b"\0", at), at)]

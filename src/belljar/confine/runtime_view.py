@@ -1,0 +1,83 @@
+"""The runtime in the guest's view: the interpreter, its libraries, and the environment."""
+
+from __future__ import annotations
+
+import os
+
+from belljar.confine import modules
+from belljar.confine.runtime import Runtime
+from belljar.confine.shown import Shown
+from belljar.confine.view import View
+from belljar.model import Policy
+
+
+def add_runtime(
+    view: View, policy: Policy, runtime: Runtime, shown: Shown, empty: str
+) -> modules.Named:
+    """Show it as `shown` says; `empty` is a file of the host without content. Returns what grants
+    of `import` bring, by the guest's names. Raises `PolicyError`."""
+    inner = shown.inner
+    if shown.trees:
+        view.bind(shown.trees[0][1], shown.trees[0][0], "x", "rl")
+        view.allow(inner.program, "rx")
+    else:
+        _as_it_is(view, runtime)
+    for path in landmarks(inner):
+        view.window[path] = "r"
+    for path in inner.site:
+        flags = "x" if policy.extensions == "all" else ""
+        view.bind(shown.source(path), path, flags, "rl")
+    named = modules.named_by(policy, runtime)
+    named = modules.Named(
+        tuple(map(shown.guest, named.native)), tuple(map(shown.guest, named.trusted))
+    )
+    if policy.extensions != "all":
+        for path in named.native:
+            source = shown.source(path)
+            view.bind(source, path, "x", "rl" if os.path.isdir(source) else "r")
+    modules.cover(view, policy, runtime, named, shown, empty)
+    return named
+
+
+def _as_it_is(view: View, runtime: Runtime) -> None:
+    view.bind(runtime.program, runtime.program, "x", "rx")
+    view.bind(runtime.stdlib, runtime.stdlib, "x", "rl")
+    if runtime.dynload and not runtime.dynload.startswith(runtime.stdlib + "/"):
+        view.bind(runtime.dynload, runtime.dynload, "x", "rl")
+    for path in runtime.libraries:
+        view.bind(path, path, "x", "rl" if os.path.isdir(path) else "r")
+    for path in runtime.hidden:
+        if path.startswith(runtime.stdlib + "/") and view.isolated:
+            view.mount(path, "tmpfs", path, "size=4k,nr_inodes=1,mode=0755")
+
+
+def landmarks(runtime: Runtime) -> list[str]:
+    """What CPython looks for beside itself at every start: absent here, and no denial."""
+    folder, name = os.path.split(runtime.program)
+    beside = ("pyvenv.cfg", f"{name}._pth", "python._pth", "pybuilddir.txt", "Modules/Setup.local")
+    return [os.path.join(os.path.dirname(folder), "pyvenv.cfg")] + [f"{folder}/{b}" for b in beside]
+
+
+def system_libraries(view: View, shown: Shown, cache: str | None) -> None:
+    """The host's own libraries, where the loader looks for them, and its list of them: a list of
+    those that are shown, where names are hidden."""
+    machine = os.uname().machine
+    for name in ("/lib", "/lib64", "/bin", "/sbin"):
+        if os.path.islink(name):
+            view.link(name, os.readlink(name))
+    folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", f"/lib/{machine}-linux-gnu", "/lib64"]
+    for folder in folders:
+        if os.path.isdir(folder) and os.path.realpath(folder) == folder:
+            view.bind(folder, folder, "x", "rl")
+    listed = "/etc/ld.so.cache" if os.path.exists("/etc/ld.so.cache") else ""
+    if shown.trees:
+        from belljar.confine.loader_cache import seen
+
+        moved = {shown_host: guest for guest, shown_host in shown.mapped if ".so" in guest}
+        listed = seen(tuple(folders), moved, cache) if cache else ""
+    if listed:
+        view.bind(listed, "/etc/ld.so.cache", "", "r")
+    loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
+    real = os.path.realpath(loader.get(machine, ""))
+    if os.path.isfile(real):
+        view.land[real] = "rx"
