@@ -261,6 +261,16 @@ int bj_hook_add(void)
     return added ? 0 : -1;
 }
 
+static int attach(void)
+{
+    static int handled;
+    if (bj_hook_add() < 0)
+        return -1;
+    if (!handled)
+        handled = pthread_atfork(before_fork, bj_starts_forked, in_child) == 0;
+    return handled ? 0 : -1;
+}
+
 int bj_record(const char *name, PyObject *args) { return hook(name, args, NULL); }
 
 int bj_begin(const char *channel)
@@ -288,7 +298,7 @@ int bj_begin(const char *channel)
             bj_answers_open(answers); /* without them whoever asks is refused */
         send_hello(0);
         bj_exec_env_init(surroundings);
-        ready = bj_hook_add() == 0 && pthread_atfork(before_fork, bj_starts_forked, in_child) == 0;
+        ready = attach() == 0;
     }
     if (!ready && strict)
         bj_refuse("the record's channel cannot be opened");
@@ -300,8 +310,25 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     word_count = argc;
     words = argv;
     surroundings = envp;
-    if (PySys_AddAuditHook != NULL && !Py_IsInitialized()) /* loaded later: belljar.watching() */
+    if (PySys_AddAuditHook == NULL || Py_IsInitialized())
+        return; /* loaded later: belljar.watching() */
+    if (getenv("BELLJAR_TEMPLATE") == NULL)
         bj_begin(getenv("BELLJAR_CHANNEL"));
+    else if (attach() < 0) /* silent until a guest is forked: belljar_reborn() */
+        bj_refuse("the recorder cannot be attached to the template");
+}
+
+/* Called by the zygote in a guest that it forked: from here on as if just started. Nothing was
+ * recorded before, so there are no numbers, names or pages to forget. */
+__attribute__((visibility("default"))) int belljar_reborn(int argc, char **argv, char **envp);
+int belljar_reborn(int argc, char **argv, char **envp)
+{
+    if (bj_channel_is_open())
+        return -1;
+    word_count = argc;
+    words = argv;
+    surroundings = envp;
+    return bj_begin(getenv("BELLJAR_CHANNEL"));
 }
 
 __attribute__((destructor)) static void stop(void)

@@ -75,10 +75,10 @@ def make(
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
     net = network.plan(policy, view.isolated)
-    _furniture(view, policy, temporary)
+    furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
     told = netinfo.show(view, policy, net)
-    named = _add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
+    named = add_runtime(view, policy, runtime, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""
     guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
@@ -225,7 +225,7 @@ def _temporary(policy: Policy) -> str:
     return "/belljar/tmp" if shared else "/tmp"
 
 
-def _furniture(view: View, policy: Policy, temporary: str) -> None:
+def furniture(view: View, policy: Policy, temporary: str) -> None:
     for device, rights in (
         ("null", "rw"),
         ("zero", "rw"),
@@ -250,7 +250,7 @@ def _furniture(view: View, policy: Policy, temporary: str) -> None:
     view.window["/box"] = "l."  # what is beside the script and not shown, does not exist
 
 
-def _add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
+def add_runtime(view: View, policy: Policy, runtime: Runtime, empty: str) -> modules.Named:
     _system_libraries(view)
     view.bind(runtime.program, runtime.program, "x", "rx")
     for path in _landmarks(runtime):
