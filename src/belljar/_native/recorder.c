@@ -177,12 +177,17 @@ static int hook(const char *name, PyObject *args, void *unused)
     return refused;
 }
 
+static int greeted;
+
+int bj_has_greeted(void) { return greeted; }
+
 static void send_hello(int flags)
 {
     unsigned char frame[BJ_FRAME];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
     bj_put_hello(&b, version, arguments, arguments_len, bj_channel_drops());
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_HELLO, flags | (b.cut ? BJ_TRUNCATED : 0));
+    greeted = 1;
 }
 
 void bj_send_bye(int flags)

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BOOT = "/belljar/template.py"
+_BOOT = "/belljar/boot.py"  # as in every guest: the record knows this name as ours
 _ZYGOTE = "/belljar/zygote.so"
 _RECORDER = "/belljar/recorder.so"
 _PIECE = 1 << 15
