@@ -55,8 +55,9 @@ class Template:
 
     It is started by the first `descriptors()`, or by `start()`; when it has ended, or this process
     is a fork of the one that started it, the next call starts another one. Safe to be used by
-    several threads. `modules` are imported, then `setup` (source) runs. `close()` ends it and every
-    guest that was forked from it.
+    several threads. `modules` are imported, then `setup` (source) runs. `first` are files of first
+    lines (`first_lines.boot_file`) that it reads beforehand, for guests that are given the very same
+    ones. `close()` ends it and every guest that was forked from it.
 
         template = Template(runtime, facts.tier, modules=("json", "numpy"))
         keeper = Keeper(streams, go, template)
@@ -66,12 +67,19 @@ class Template:
     """
 
     def __init__(
-        self, runtime: Runtime, tier: str, *, modules: Sequence[str] = (), setup: str = ""
+        self,
+        runtime: Runtime,
+        tier: str,
+        *,
+        modules: Sequence[str] = (),
+        setup: str = "",
+        first: Sequence[str] = (),
     ) -> None:
         self.runtime = runtime
         self.tier = tier
         self.modules = tuple(modules)
         self.setup = setup
+        self.first = tuple(first)
         self._lock = threading.Lock()
         self._owner = 0
         self._keeper: Keeper | None = None
@@ -119,7 +127,7 @@ class Template:
                 streams = (null.fileno(),) * 3
                 self._keeper = keeper = Keeper(streams, theirs.fileno())
             keeper.tier(tier_words(self.tier) + encode(["template", "serve"]))
-            keeper.build(_words(self.runtime))
+            keeper.build(_words(self.runtime, self.first))
             self._tell(ours)
             self._hear(ours, keeper)
             if self.tier == "user":
@@ -136,6 +144,7 @@ class Template:
                 "modules": list(self.modules),
                 "setup": self.setup,
                 "zygote": _ZYGOTE,
+                "first": [_shown(index, path).encode() for index, path in enumerate(self.first)],
             },
             2,
         )
@@ -204,7 +213,11 @@ def _hung_up(requests: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _words(runtime: Runtime) -> bytes:
+def _shown(index: int, path: str) -> str:
+    return f"/belljar/first{index}{os.path.splitext(path)[1]}"
+
+
+def _words(runtime: Runtime, first: Sequence[str]) -> bytes:
     """A view of the runtime alone; no rule, no limit but what guests have anyway."""
     view = View(isolated=True)
     policy = Policy(extensions="all")
@@ -213,6 +226,8 @@ def _words(runtime: Runtime) -> bytes:
     plan.add_runtime(view, policy, runtime, os.path.join(package, "py.typed"))
     guest = os.path.join(package, "sandbox", "guest", "template.py")
     view.bind(guest, _BOOT, "", "r")
+    for index, path in enumerate(first):
+        view.bind(path, _shown(index, path), "", "r")
     view.bind(RECORDER, _RECORDER, "x", "r")
     view.bind(ZYGOTE, _ZYGOTE, "x", "r")
     words = [*view.plan(), "limit", "core", "1", "1", "cwd", "/", "program", runtime.program]

@@ -42,9 +42,13 @@ def _zygote(path: str) -> "Any":
     return module
 
 
-def _warm(boot: "dict[str, Any]") -> None:
-    """Everything that guests find done. It is trusted like code of the host's."""
+def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
+    """Everything that guests find done. It is trusted like code of the host's. Returns the first
+    lines that guests may be given, by what their file is."""
     sys.path[:] = [p for p in boot["path"] if p]
+    import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
+
+    _borrow_streams()
     for name in boot["modules"]:
         __import__(name)
     if boot["setup"]:
@@ -53,18 +57,22 @@ def _warm(boot: "dict[str, Any]") -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    gc.collect()
-    gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
+    ready = {}
+    for path in boot["first"]:
+        ready[_identity(path)] = _read(path)
+    return ready
 
 
-def _serve() -> "tuple[list[bytes], list[bytes]]":
+def _serve(box: "list[Any]") -> "tuple[list[bytes], list[bytes]]":
     """Returns in guests."""
     boot = _receive()
     try:
         zygote = _zygote(boot["zygote"])
-        _warm(boot)
+        box.append(_warm(boot))
         serve = zygote.serve
         del zygote, boot
+        gc.collect()
+        gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
         return serve()
     except BaseException as error:  # whatever it is, the host is told
         import traceback
@@ -88,25 +96,41 @@ def _take_environment(environment: "list[bytes]") -> None:
         time.tzset()
 
 
-def _open_streams() -> None:
-    """The standard streams as the interpreter makes them (`create_stdio` in pylifecycle.c)."""
+def _open_stream(fd: int) -> None:
+    """A standard stream as the interpreter makes it (`create_stdio` in pylifecycle.c)."""
     import io
 
-    for fd, name, mode in ((0, "stdin", "rb"), (1, "stdout", "wb"), (2, "stderr", "wb")):
-        raw = io.open(fd, mode, -1, closefd=False)
-        plain = raw.raw
-        terminal = plain.isatty()
-        plain.name = f"<{name}>"
-        stream = io.TextIOWrapper(
-            raw,
-            "utf-8",
-            "backslashreplace" if fd == 2 else "surrogateescape",
-            "\n",
-            line_buffering=terminal or fd == 2,
-        )
-        stream.mode = "r" if fd == 0 else "w"
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    name = ("stdin", "stdout", "stderr")[fd]
+    raw = io.open(fd, "wb" if fd else "rb", -1, closefd=False)
+    plain = raw.raw
+    plain.name = f"<{name}>"
+    errors = "backslashreplace" if fd == 2 else "surrogateescape"
+    lines = plain.isatty() or fd == 2
+    stream = io.TextIOWrapper(raw, "utf-8", errors, "\n", line_buffering=lines)
+    stream.mode = "w" if fd else "r"
+    setattr(sys, name, stream)
+    setattr(sys, f"__{name}__", stream)
+
+
+def _borrow_streams() -> None:
+    """Guests mostly write to pipes: what is made for one here is good for them as well."""
+    read, write = posix.pipe()
+    for fd in (1, 2):
+        posix.dup2(write, fd)
+        _open_stream(fd)
+        posix.dup2(0, fd)  # the null device
+    posix.close(read)
+    posix.close(write)
+
+
+def _keep_streams() -> None:
+    """Those that are of another kind than here are made anew."""
+    null = posix.stat("/dev/null")
+    if posix.fstat(0).st_rdev != null.st_rdev:
+        _open_stream(0)
+    for fd in (1, 2):
+        if posix.fstat(fd).st_mode & 0o170000 != 0o010000:
+            _open_stream(fd)
 
 
 def _draw_anew() -> None:
@@ -129,7 +153,12 @@ def _draw_anew() -> None:
         )
 
 
-def _first_lines(path: bytes) -> "Any":
+def _identity(path: bytes) -> "tuple[int, ...]":
+    found = posix.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(path: bytes) -> "Any":
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     parts = []
     while True:
@@ -145,11 +174,14 @@ def _first_lines(path: bytes) -> "Any":
 
 
 def _begin() -> "tuple[Any, dict[str, Any]]":
-    environment, arguments = _serve()
+    box: "list[Any]" = []
+    environment, arguments = _serve(box)
     _take_environment(environment)
-    _open_streams()
+    _keep_streams()
     _draw_anew()
-    return _first_lines(arguments[-1]), {"__name__": "__main__", "__builtins__": builtins}
+    path = arguments[-1]
+    code = box[0].get(_identity(path)) or _read(path)
+    return code, {"__name__": "__main__", "__builtins__": builtins}
 
 
 exec(*_begin())
