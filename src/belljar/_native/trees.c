@@ -97,14 +97,15 @@ void receive_trees(int sync, const struct plan *plan, int *trees)
 
 /* To an init that shares no memory with the keeper the words go as they came. */
 enum { PIECE = 32 << 10 };
+struct announced { uint32_t size; int32_t outside; };
 
 void send_plan(int sync, const struct plan *plan)
 {
-    uint32_t size = (uint32_t)plan->used;
-    if (send(sync, &size, sizeof size, MSG_NOSIGNAL) != sizeof size)
+    struct announced first = {.size = (uint32_t)plan->used, .outside = (int32_t)plan->outside};
+    if (send(sync, &first, sizeof first, MSG_NOSIGNAL) != sizeof first)
         fail("template", errno, "init");
-    for (size_t at = 0; at < size;) {
-        size_t part = size - at < PIECE ? size - at : PIECE;
+    for (size_t at = 0; at < first.size;) {
+        size_t part = first.size - at < PIECE ? first.size - at : PIECE;
         if (send(sync, plan->text + at, part, MSG_NOSIGNAL) != (ssize_t)part)
             fail("template", errno, "init");
         at += part;
@@ -113,16 +114,17 @@ void send_plan(int sync, const struct plan *plan)
 
 void receive_plan(int sync, struct plan *plan)
 {
-    uint32_t size;
-    if (recv(sync, &size, sizeof size, 0) != sizeof size)
+    struct announced first;
+    if (recv(sync, &first, sizeof first, 0) != sizeof first)
         _exit(1); /* the keeper ended */
-    if (size > sizeof plan->text)
+    if (first.size > sizeof plan->text)
         fail("plan", E2BIG, "size");
-    for (size_t at = 0; at < size;) {
-        ssize_t n = recv(sync, plan->text + at, size - at, 0);
+    plan->outside = first.outside;
+    for (size_t at = 0; at < first.size;) {
+        ssize_t n = recv(sync, plan->text + at, first.size - at, 0);
         if (n <= 0)
             _exit(1);
         at += (size_t)n;
     }
-    plan_parse(plan, size);
+    plan_parse(plan, first.size);
 }

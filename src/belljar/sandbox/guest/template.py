@@ -144,6 +144,7 @@ def _draw_anew() -> None:
         numbers.seed()
     if "uuid" in loaded:
         loaded["uuid"]._node = loaded["uuid"]._last_timestamp = None
+        loaded["uuid"]._generate_time_safe = None  # libuuid keeps a number for the node, too
     if "tempfile" in loaded:
         loaded["tempfile"]._name_sequence = loaded["tempfile"].tempdir = None
     if "multiprocessing.process" in loaded:
