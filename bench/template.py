@@ -150,7 +150,11 @@ def left(bench: Bench) -> dict[str, int]:
             for line in file:
                 if line.startswith("VmRSS:"):
                     resident += int(line.split()[1])
-    return {"descriptors": len(os.listdir("/proc/self/fd")), "processes": len(tree), "KiB": resident}
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "processes": len(tree),
+        "KiB": resident,
+    }
 
 
 def family(pid: int) -> list[int]:

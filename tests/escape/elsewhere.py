@@ -19,7 +19,7 @@ from stage import Stage
 from belljar.confine.table import COLUMNS, rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
-from tiers import MAIN, NOBODY, Tier, places
+from tiers import NOBODY, Tier, places
 
 NAME = os.environ.get("BELLJAR_ESCAPE_TIER", "")
 

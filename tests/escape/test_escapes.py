@@ -30,9 +30,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from beside import neighbour
-from elsewhere import MAIN, NAME, Tier, move, open_by_design, tier
+from elsewhere import NAME, Tier, move, open_by_design, tier
 from needs import lacks
 from stage import Stage
+from tiers import MAIN
 
 from belljar.errors import LedgerError
 from belljar.ledger.reader import verify

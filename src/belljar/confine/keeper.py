@@ -51,7 +51,8 @@ class Keeper:
 
     It is started before the plan is known, so that it starts while the plan is made; it waits
     for `build()`. With a `template` its guest is forked from that one, by the same words; `tier()`
-    is then what makes the guest's init, so a keeper that was told its tier is a parked guest. `report` is the descriptor to poll for lines; `read()` returns those that came.
+    makes the guest's init then, so that a keeper that was told its tier is a parked guest. `report`
+    is the descriptor to poll for lines; `read()` returns those that came.
     """
 
     def __init__(

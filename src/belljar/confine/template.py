@@ -56,8 +56,8 @@ class Template:
     It is started by the first `descriptors()`, or by `start()`; when it has ended, or this process
     is a fork of the one that started it, the next call starts another one. Safe to be used by
     several threads. `modules` are imported, then `setup` (source) runs. `first` are files of first
-    lines (`first_lines.boot_file`) that it reads beforehand, for guests that are given the very same
-    ones. `close()` ends it and every guest that was forked from it.
+    lines (`first_lines.boot_file`) that it reads beforehand, for guests that are given the very
+    same ones. `close()` ends it and every guest that was forked from it.
 
         template = Template(runtime, facts.tier, modules=("json", "numpy"))
         keeper = Keeper(streams, go, template)

@@ -28,7 +28,8 @@ def _receive() -> "dict[str, Any]":
         if not chunk:
             posix._exit(0)  # the host went away
         data += chunk
-    return marshal.loads(data)
+    boot: "dict[str, Any]" = marshal.loads(data)
+    return boot
 
 
 def _zygote(path: str) -> "Any":
@@ -37,7 +38,8 @@ def _zygote(path: str) -> "Any":
     class Spec:
         name, origin = "belljar_zygote", path
 
-    module = _imp.create_dynamic(Spec)
+    spec: "Any" = Spec
+    module = _imp.create_dynamic(spec)
     _imp.exec_dynamic(module)
     return module
 
@@ -73,7 +75,8 @@ def _serve(box: "list[Any]") -> "tuple[list[bytes], list[bytes]]":
         del zygote, boot
         gc.collect()
         gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
-        return serve()
+        told: "tuple[list[bytes], list[bytes]]" = serve()
+        return told
     except BaseException as error:  # whatever it is, the host is told
         import traceback
 
@@ -101,12 +104,12 @@ def _open_stream(fd: int) -> None:
     import io
 
     name = ("stdin", "stdout", "stderr")[fd]
-    raw = io.open(fd, "wb" if fd else "rb", -1, closefd=False)
+    raw: "Any" = io.open(fd, "wb" if fd else "rb", -1, closefd=False)  # noqa: SIM115 (it stays)
     plain = raw.raw
     plain.name = f"<{name}>"
     errors = "backslashreplace" if fd == 2 else "surrogateescape"
     lines = plain.isatty() or fd == 2
-    stream = io.TextIOWrapper(raw, "utf-8", errors, "\n", line_buffering=lines)
+    stream: "Any" = io.TextIOWrapper(raw, "utf-8", errors, "\n", line_buffering=lines)
     stream.mode = "w" if fd else "r"
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)
@@ -136,7 +139,7 @@ def _keep_streams() -> None:
 def _draw_anew() -> None:
     """What would be the same in every guest of this template. `random` does it by itself (a
     handler for forks), `secrets` and hashes keep nothing, OpenSSL was given new randomness."""
-    loaded = sys.modules
+    loaded: "dict[str, Any]" = sys.modules
     if "random" in loaded:
         loaded["random"].seed()
     numbers = loaded.get("numpy.random")
@@ -149,9 +152,8 @@ def _draw_anew() -> None:
         loaded["tempfile"]._name_sequence = loaded["tempfile"].tempdir = None
     if "multiprocessing.process" in loaded:
         process = loaded["multiprocessing.process"]
-        process.current_process()._config["authkey"] = process.AuthenticationString(
-            posix.urandom(32) if hasattr(posix, "urandom") else __import__("os").urandom(32)
-        )
+        key = process.AuthenticationString(posix.urandom(32))
+        process.current_process()._config["authkey"] = key
 
 
 def _identity(path: bytes) -> "tuple[int, ...]":
