@@ -16,11 +16,6 @@ from tiers import Tier
 WAIT = "print('up', flush=True)\nimport time\nwhile True: time.sleep(60)"
 
 
-@pytest.fixture(scope="module", params=("root", "user") if os.geteuid() == 0 else ("user",))
-def where(request: pytest.FixtureRequest, kernel_base: Path) -> Tier:
-    return Tier(request.param, kernel_base)
-
-
 class Scene:
     """A host with a template and two guests of it, by their PIDs."""
 

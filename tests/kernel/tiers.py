@@ -53,7 +53,7 @@ class Tier:
         self.kind = "landlock" if name == "container" else name
         self.home = base / f"home-{name}"
         self.temporary = self.home / "tmp"
-        self.temporary.mkdir(parents=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         self.demoted = name not in ("root", "container") and os.geteuid() == 0
         self.python = sys.executable
         self.path = [p for p in sys.path if p]

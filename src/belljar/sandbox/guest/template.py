@@ -145,6 +145,8 @@ def _draw_anew() -> None:
     numbers = loaded.get("numpy.random")
     if numbers is not None:
         numbers.seed()
+    if "threading" in loaded:
+        loaded["threading"].main_thread()._set_native_id()  # that of the template, so far
     if "uuid" in loaded:
         loaded["uuid"]._node = loaded["uuid"]._last_timestamp = None
         loaded["uuid"]._generate_time_safe = None  # libuuid keeps a number for the node, too
