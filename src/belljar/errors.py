@@ -46,6 +46,14 @@ class ProgramNotExecutable(BelljarError):
     exit_code = 126
 
 
+class TemplateError(BelljarError):
+    """A template could not be made: what it imports or its `setup` failed, or keeps threads."""
+
+
+class TemplateEnded(BelljarError):
+    """A template ended before it forked the guest. Nothing of the guest ran; ask again."""
+
+
 class GuestProtocolError(BelljarError):
     """Bytes from the guest were not what the protocol allows."""
 

@@ -33,6 +33,7 @@ from beside import neighbour
 from elsewhere import NAME, Tier, move, open_by_design, tier
 from needs import lacks
 from stage import Stage
+from tiers import MAIN
 
 from belljar.errors import LedgerError
 from belljar.ledger.reader import verify
@@ -75,7 +76,7 @@ KEYS = {
     "neighbour",
     "row",
 }
-COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-c", MAIN]
 TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.argv[1], sys.argv[1:])"

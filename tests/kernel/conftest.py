@@ -20,3 +20,9 @@ def kernel_base() -> Iterator[Path]:
 @pytest.fixture(scope="session", params=NAMES)
 def tier(request: pytest.FixtureRequest, kernel_base: Path) -> Tier:
     return Tier(request.param, kernel_base)
+
+
+@pytest.fixture(scope="session", params=[n for n in NAMES if n in ("root", "user")])
+def where(request: pytest.FixtureRequest, kernel_base: Path) -> Tier:
+    """The tiers in which there are templates."""
+    return Tier(request.param, kernel_base)

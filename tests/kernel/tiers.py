@@ -24,6 +24,8 @@ import belljar
 NOBODY = 65534
 CONTAINER = Path(__file__).with_name("container.py")
 MAIN = "import sys; from belljar.cli import main; sys.exit(main())"
+if os.environ.get("BELLJAR_TEST_ENGINE") == "template":  # the same tests, of guests that are forked
+    from templated import MAIN
 # Every user namespace beneath this one is refused from here on, and exec drops the capabilities.
 WITHOUT_NAMESPACES = """
 import ctypes, os, sys
@@ -51,7 +53,7 @@ class Tier:
         self.kind = "landlock" if name == "container" else name
         self.home = base / f"home-{name}"
         self.temporary = self.home / "tmp"
-        self.temporary.mkdir(parents=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         self.demoted = name not in ("root", "container") and os.geteuid() == 0
         self.python = sys.executable
         self.path = [p for p in sys.path if p]

@@ -1,7 +1,8 @@
 """The C core: where its programs lie, and the few functions the extension exports.
 
 `KEEPER` is the program that builds the walls, `RECORDER` the shared object that is preloaded
-into every recorded process, `TRACER` the program that supervises a cross-checked one. They stand
+into every recorded process, `TRACER` the program that supervises a cross-checked one, `ZYGOTE` the
+extension that makes a template of an interpreter. They stand
 beside this file, in a wheel as in a development tree.
 """
 
@@ -28,12 +29,14 @@ HERE = __file__.rpartition("/")[0]
 KEEPER = HERE + "/belljar-keeper"
 RECORDER = HERE + "/libbelljar-recorder.so"
 TRACER = HERE + "/belljar-tracer"
+ZYGOTE = HERE + "/libbelljar-zygote.so"
 
 __all__ = [
     "HERE",
     "KEEPER",
     "RECORDER",
     "TRACER",
+    "ZYGOTE",
     "answer",
     "confine_apply",
     "confine_try",

@@ -86,6 +86,14 @@ bool has_socket(pid_t thread, uint64_t inode)
     return found;
 }
 
+/* The same for an init that has another program's memory: a page that nobody has is not there, or
+ * not ours to ask for. */
+bool can_look(pid_t init)
+{
+    char byte;
+    return read_guest(init, 0, &byte, 1) || errno == EFAULT || errno == EIO;
+}
+
 /* Init has the user and the memory layout that the guest will have (Yama, AppArmor, ptrace(2)). */
 bool can_mediate(pid_t init)
 {

@@ -6,48 +6,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
+#include <sched.h>
+#include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4
 #endif
-
-static void say(const char *line)
-{
-    while (send(sync_fd, line, strlen(line), MSG_NOSIGNAL) < 0)
-        if (errno != EINTR)
-            _exit(1);
-}
-
-static void send_descriptor(const char *what, int fd)
-{
-    char text[16], space[CMSG_SPACE(sizeof fd)] = {0};
-    struct iovec iov = {text, (size_t)snprintf(text, sizeof text, "%s", what)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    if (sendmsg(sync_fd, &msg, MSG_NOSIGNAL) < 0)
-        _exit(1);
-    close(fd);
-}
-
-static void give_datagrams(int fd) { send_descriptor("datagrams", fd); }
 
 /* The filter lets exactly one execve through: the one whose path pointer is this. It lies at
  * a random place in a random page that is gone once the program is replaced, so the guest
@@ -73,73 +46,6 @@ static const char *secret_copy(const char *program)
     fail("seccomp", ENOMEM, "no room for the program's name");
 }
 
-/* The mounts travel some at a time: the kernel takes up to 253 descriptors in a message (SCM_MAX_FD). */
-enum { AT_ONCE = 128 };
-
-static void one_message(struct msghdr *msg, struct iovec *iov, char *space, size_t room, char *byte)
-{
-    *iov = (struct iovec){byte, 1};
-    *msg = (struct msghdr){.msg_iov = iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = room};
-}
-
-/* By the keeper: the detached mounts, in the order of the views, then a message without any. */
-void send_trees(int sync, const struct plan *plan)
-{
-    char space[CMSG_SPACE(AT_ONCE * sizeof(int))] __attribute__((aligned(8)));
-    size_t n = 0;
-    int fds[AT_ONCE];
-    for (size_t i = 0; i <= plan->n_views; i++) {
-        bool last = i == plan->n_views;
-        if (!last && plan->views[i].fd >= 0)
-            fds[n++] = plan->views[i].fd;
-        if ((n == AT_ONCE || last) && n) {
-            char byte = 't';
-            struct iovec iov;
-            struct msghdr msg;
-            memset(space, 0, sizeof space);
-            one_message(&msg, &iov, space, CMSG_SPACE(n * sizeof(int)), &byte);
-            struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-            c->cmsg_level = SOL_SOCKET;
-            c->cmsg_type = SCM_RIGHTS;
-            c->cmsg_len = CMSG_LEN(n * sizeof(int));
-            memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-            if (sendmsg(sync, &msg, MSG_NOSIGNAL) != 1)
-                fail("keeper", errno, "trees");
-            while (n)
-                close(fds[--n]);
-        }
-    }
-    if (send(sync, "g", 1, MSG_NOSIGNAL) != 1)
-        fail("keeper", errno, "init");
-}
-
-static void receive_trees(int sync, const struct plan *plan, int *trees)
-{
-    char space[CMSG_SPACE(AT_ONCE * sizeof(int))] __attribute__((aligned(8)));
-    size_t n = 0;
-    for (;;) {
-        char byte = 0;
-        struct iovec iov;
-        struct msghdr msg;
-        one_message(&msg, &iov, space, sizeof space, &byte);
-        if (recvmsg(sync, &msg, MSG_CMSG_CLOEXEC) != 1)
-            _exit(1); /* the keeper ended */
-        if (byte == 'g')
-            break;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
-            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-                if (n == MAX_VIEWS)
-                    fail("mounts", E2BIG, "trees");
-                memcpy(&trees[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            }
-    }
-    size_t wanted = 0;
-    for (size_t i = 0; i < plan->n_views; i++)
-        wanted += plan->views[i].kind == VIEW_BIND;
-    if (plan->tier != TIER_LANDLOCK && n != wanted)
-        fail("mounts", EIO, "trees");
-}
-
 static void reset_signals(void)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};
@@ -151,26 +57,20 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-_Noreturn static void guest_main(struct plan *plan)
+_Noreturn static void guest_main(struct plan *plan, int mapper)
 {
     reset_signals();
-    if (setsid() < 0)
-        fail("session", errno, "setsid");
-    if (chdir(plan->cwd) < 0)
-        fail("cwd", errno, plan->cwd);
-    umask(022);
-    drop_privileges();
+    enter_session(plan);
     /* the boot parameters take the first free number; everything else closes at exec */
     if (dup2(FD_GO, GUEST_FD_GO) < 0)
         fail("descriptors", errno, "go");
-    if (syscall(SYS_close_range, GUEST_FD_GO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    int last = GUEST_FD_GO;
+    if (plan->engine == ENGINE_TEMPLATE && dup2(mapper, last = TEMPLATE_FD_MAPPER) < 0)
+        fail("descriptors", errno, "mapper");
+    if (syscall(SYS_close_range, last + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         fail("descriptors", errno, "close_range");
     const char *secret = secret_copy(plan->probe ? "/" : plan->start ? plan->start : plan->program);
-    apply_landlock(plan);
-    apply_limits(plan);
-    int listener = apply_seccomp(plan, secret);
-    if (listener >= 0)
-        send_descriptor("listener", listener);
+    confine(plan, secret);
     if (plan->probe) {
         run_probes(plan, true, say);
         say("inside done 0");
@@ -179,6 +79,17 @@ _Noreturn static void guest_main(struct plan *plan)
     }
     execve(secret, plan->argv, plan->envp);
     fail("exec", errno, plan->program);
+}
+
+/* A template gets a PID that none of its guests comes to: OpenSSL and others know by the PID that
+ * they were forked, and a guest is PID 2 of its own namespace. It is replaced by exec at once, so
+ * that it is no fork of glibc's making is no harm. */
+static pid_t fork_far(void)
+{
+    enum { FAR = 32700 }; /* below the kernel's least pid_max on machines of any size */
+    pid_t number = FAR;
+    struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uint64_t)(uintptr_t)&number, .set_tid_size = 1};
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 
 /* Where programs may be executed, the interpreter must not be one of them: it is executed once,
@@ -194,43 +105,34 @@ static void take_start_away(const struct plan *plan, int started)
     say("sealed");
 }
 
-static long long microseconds(struct timeval t) { return (long long)t.tv_sec * 1000000 + t.tv_usec; }
-
-_Noreturn void init_main(struct plan *plan, int sync)
+_Noreturn void init_main(struct plan *plan, int sync, int mapper)
 {
     sync_fd = sync;
-    /* the keeper has one thread, so the parent-death signal is the keeper's end and no less */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        fail("init", errno, "pdeathsig");
+    die_with_parent(); /* the keeper has one thread, so this is the keeper's end and no less */
     char go;
     if (read(sync, &go, 1) != 1)
         _exit(1); /* the keeper ended before the signal was armed */
     become_guest_user(plan);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) /* changing user cleared it */
-        fail("init", errno, "pdeathsig");
+    die_with_parent(); /* changing user cleared it */
     enter_new_root(plan);
-    static int trees[MAX_VIEWS];
-    receive_trees(sync, plan, trees);
-    const char *name = plan->host_name ? plan->host_name : "belljar";
-    if (plan->tier != TIER_LANDLOCK && sethostname(name, strlen(name)) < 0)
-        fail("namespaces", errno, "sethostname");
-    open_datagrams(plan, give_datagrams);
-    build_view(plan, trees);
+    raise_view(plan, sync);
     if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fail("init", errno, "subreaper");
     int started[2];
     if (pipe2(started, O_CLOEXEC) < 0)
         fail("init", errno, "pipe");
-    pid_t guest = fork();
+    pid_t guest = plan->engine == ENGINE_TEMPLATE ? fork_far() : fork();
     if (guest < 0)
         fail("init", errno, "fork");
     if (guest == 0) {
-        if (plan->tier == TIER_LANDLOCK && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-            fail("init", errno, "pdeathsig");
-        guest_main(plan);
+        if (plan->tier == TIER_LANDLOCK)
+            die_with_parent();
+        guest_main(plan, mapper);
     }
     prctl(PR_SET_NAME, "belljar-init");
     close(FD_GO);
+    if (mapper >= 0)
+        close(mapper);
     close(started[1]);
     if (plan->start)
         take_start_away(plan, started[0]);
@@ -245,10 +147,7 @@ _Noreturn void init_main(struct plan *plan, int sync)
             continue;
         if (pid != guest && pid > 0)
             continue;
-        char line[160];
-        snprintf(line, sizeof line, "exit %d %lld %lld %ld", status, microseconds(used.ru_utime),
-                 microseconds(used.ru_stime), used.ru_maxrss);
-        say(line);
+        tell_exit(status, &used);
         _exit(0);
     }
 }

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { FIXED = 6 }; /* descriptors that are always polled; the rest are pending connections */
 int sync_fd = -1;
 static struct plan *plan;
 
@@ -112,7 +113,16 @@ static void answer_guest(int listener, bool asked, bool pending)
     patience(0);
 }
 
-static void watch(int sync, int pidfd, pid_t init)
+/* Init of a sandbox that a template forked is no child of ours. */
+static void end_init(pid_t init, int pidfd)
+{
+    if (plan->engine == ENGINE_FORKED)
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    else
+        kill(init, SIGKILL);
+}
+
+static void watch(int sync, int pidfd, pid_t init, int mapper)
 {
     struct sigaction action = {.sa_handler = interrupt}; /* without SA_RESTART */
     sigaction(SIGALRM, &action, NULL);
@@ -120,13 +130,13 @@ static void watch(int sync, int pidfd, pid_t init)
     bool talking = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
-        struct pollfd fds[5 + MAX_PENDING] = {
+        struct pollfd fds[FIXED + MAX_PENDING] = {
             {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0},
-            {datagram_descriptor(), POLLIN, 0}};
-        int n = 5 + pending_descriptors(fds + 5, MAX_PENDING);
+            {datagram_descriptor(), POLLIN, 0}, {mapper, POLLIN, 0}};
+        int n = FIXED + pending_descriptors(fds + FIXED, MAX_PENDING);
         uint64_t now = end ? now_ms() : 0;
         if (end && now >= end) {
-            kill(init, SIGKILL);
+            end_init(init, pidfd);
             end = 0;
         }
         int wait = !end ? -1 : end - now > 3600000 ? 3600000 : (int)(end - now);
@@ -136,7 +146,7 @@ static void watch(int sync, int pidfd, pid_t init)
             break;
         }
         if (fds[0].revents) /* the host closed its end, or died */
-            kill(init, SIGKILL);
+            end_init(init, pidfd);
         if (fds[2].revents)
             talking = relay(sync, &listener) >= 0;
         bool asked = listener >= 0 && (fds[3].revents & POLLIN), pending = false;
@@ -144,21 +154,22 @@ static void watch(int sync, int pidfd, pid_t init)
             close(listener); /* the last task under the filter is gone */
             listener = -1;
         }
-        for (int i = 5; i < n; i++)
+        for (int i = FIXED; i < n; i++)
             pending |= fds[i].revents != 0;
         if (asked || pending)
             answer_guest(listener, asked, pending);
         if (fds[4].revents)
             pass_datagrams(plan);
+        if (fds[5].revents)
+            map_asked(mapper);
         if (fds[1].revents) {
             while (relay(sync, &listener) > 0) {
             }
             break;
         }
     }
-    int status = 0;
-    kill(init, SIGKILL);
-    waitpid(init, &status, __WALL);
+    end_init(init, pidfd);
+    waitpid(init, NULL, __WALL);
     report("end");
 }
 
@@ -178,40 +189,59 @@ int main(int argc, char **argv)
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    syscall(SYS_close_range, FD_FIRST_OTHER, ~0U, 0);
-    for (int fd = FD_CONTROL; fd < FD_FIRST_OTHER; fd++)
+    syscall(SYS_close_range, FD_USERS + 1, ~0U, 0);
+    for (int fd = FD_CONTROL; fd <= FD_USERS; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     plan = plan_new();
     plan->outside = getpid();
     plan_read(FD_CONTROL, plan); /* the tier */
-    enter_keeper_namespaces(plan);
-    int pair[2], pidfd = -1;
+    if (plan->engine != ENGINE_FORKED)
+        syscall(SYS_close_range, FD_FIRST_OTHER, ~0U, 0);
+    if (plan->engine == ENGINE_FORKED && plan->tier == TIER_USER)
+        enter_users(FD_USERS);
+    else
+        enter_keeper_namespaces(plan);
+    int pair[2], mapper[2] = {-1, -1}, pidfd = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         fail("keeper", errno, "socketpair");
-    pid_t init = clone_init(plan, &pidfd);
+    if (plan->engine == ENGINE_TEMPLATE &&
+        (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mapper) < 0 ||
+         setsockopt(mapper[0], SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)) < 0))
+        fail("keeper", errno, "mapper");
+    pid_t init = plan->engine == ENGINE_FORKED ? (ask_template(pair[1]), -1) : clone_init(plan, &pidfd);
     if (init == 0) {
         close(pair[0]);
+        close(mapper[0]);
         close(FD_CONTROL);
         close(FD_REPORT);
-        init_main(plan, pair[1]);
+        init_main(plan, pair[1], mapper[1]);
     }
     close(pair[1]);
+    close(mapper[1]);
     for (int fd = 0; fd <= 2; fd++)
         close(fd);
     close(FD_GO);
-    map_init(plan, init);
-    if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1)
-        fail("keeper", errno, "init");
+    if (plan->engine != ENGINE_FORKED) {
+        map_init(plan, init);
+        if (send(pair[0], "g", 1, MSG_NOSIGNAL) != 1)
+            fail("keeper", errno, "init");
+    }
     plan_read(FD_CONTROL, plan); /* the rest, made meanwhile */
     plan_check(plan);
-    if (mediates(plan) && !can_mediate(init))
+    if (plan->engine == ENGINE_FORKED) {
+        init = hear_template(plan, pair[0], &pidfd);
+        send_plan(pair[0], plan);
+    }
+    if (mediates(plan) && !(plan->engine == ENGINE_FORKED ? can_look(init) : can_mediate(init)))
         fail("mediation", EPERM, "reading the address of a connection");
     open_locals(plan);
     if (plan->probe)
         run_probes(plan, false, report);
     open_trees(plan);
     send_trees(pair[0], plan);
+    if (plan->engine == ENGINE_TEMPLATE)
+        become_mapper(init);
     fcntl(pair[0], F_SETFL, O_NONBLOCK);
-    watch(pair[0], pidfd, init);
+    watch(pair[0], pidfd, init, mapper[0]);
     return 0;
 }

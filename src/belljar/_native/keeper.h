@@ -15,14 +15,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* Descriptors the host hands over: 0-2 are the guest's own streams. */
 enum { FD_CONTROL = 3, FD_REPORT = 4, FD_GO = 5, FD_FIRST_OTHER = 6 };
+/* Only for a sandbox that a template forks: the template's socket, the template's keeper's users. */
+enum { FD_TEMPLATE = 6, FD_USERS = 7 };
 /* In the guest, after exec: the boot parameters arrive here. */
 enum { GUEST_FD_GO = 3 };
+/* In a template: requests, and who maps the users of new sandboxes. */
+enum { TEMPLATE_FD_REQUESTS = 3, TEMPLATE_FD_MAPPER = 4 };
 
 enum tier { TIER_ROOT, TIER_USER, TIER_LANDLOCK };
+
+/* A sandbox may be a template, or be forked from one (docs/template.md). */
+enum engine { ENGINE_COLD, ENGINE_TEMPLATE, ENGINE_FORKED };
 
 enum { BIND_WRITE = 1, BIND_EXEC = 2, BIND_DEVICE = 4, BIND_IDMAP = 8, BIND_OPTIONAL_IDMAP = 16 };
 
@@ -49,6 +57,7 @@ enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256,
 
 struct plan {
     enum tier tier;
+    enum engine engine;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
     bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
     /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
@@ -86,6 +95,7 @@ struct plan {
 struct plan *plan_new(void);
 void plan_read(int fd, struct plan *plan);
 void plan_words(struct plan *plan, char *text, size_t size); /* `text` stays, and is pointed into */
+void plan_parse(struct plan *plan, size_t size); /* the next `size` bytes of its text */
 void plan_check(const struct plan *plan);
 
 /* keeper.c: say what failed, end. `step` is a word the host knows, `detail` a path or "". */
@@ -99,7 +109,10 @@ void drop_privileges(void);
 /* namespaces.c */
 void enter_keeper_namespaces(const struct plan *plan);
 int idmap_namespace(uid_t from_uid, gid_t from_gid, uid_t to);
+enum { GUEST_ID = 1000 }; /* what the guest sees itself as, on every machine */
 pid_t clone_init(const struct plan *plan, int *pidfd);
+void write_map(pid_t pid, const char *file, unsigned inside, unsigned outside);
+void enter_users(int fd); /* those of a template's keeper */
 void map_init(const struct plan *plan, pid_t init);
 void become_guest_user(const struct plan *plan);
 
@@ -111,9 +124,29 @@ void build_view(const struct plan *plan, const int *trees);
 /* overlay.c */
 void mount_overlay(const struct view *v);
 
-/* init.c */
-_Noreturn void init_main(struct plan *plan, int sync);
+/* trees.c: what keeper and init tell each other */
+void say(const char *line); /* init, guest-to-be: to the keeper */
+void send_descriptor(int to, const char *what, int fd);
 void send_trees(int sync, const struct plan *plan);
+void receive_trees(int sync, const struct plan *plan, int *trees);
+void send_plan(int sync, const struct plan *plan);
+void receive_plan(int sync, struct plan *plan);
+
+/* init.c */
+_Noreturn void init_main(struct plan *plan, int sync, int mapper);
+
+/* guest_walls.c: what init and the guest-to-be do in both engines */
+void die_with_parent(void);
+void raise_view(const struct plan *plan, int sync);
+void enter_session(const struct plan *plan);
+void confine(const struct plan *plan, const void *secret);
+void tell_exit(int status, const struct rusage *used);
+
+/* template.c: the keeper's part. `ask_template` gives init's descriptor */
+void ask_template(int theirs);
+pid_t hear_template(const struct plan *plan, int ours, int *pidfd);
+void become_mapper(pid_t init);
+void map_asked(int fd);
 
 /* landlock.c */
 int landlock_abi_version(void);
@@ -121,6 +154,9 @@ int landlock_ruleset(const struct plan *plan);
 void landlock_enforce(int ruleset, bool all_threads); /* closes it */
 void apply_landlock(const struct plan *plan);
 uint64_t landlock_rights(const char *letters, bool *ok);
+
+/* seccomp_template.c */
+void apply_template_filter(void);
 
 /* seccomp.c: returns the listener when network calls are mediated, else -1 */
 int apply_seccomp(const struct plan *plan, const void *secret);
@@ -131,6 +167,7 @@ void apply_limits(const struct plan *plan);
 
 /* guest.c: may this keeper look at what it is asked about? */
 bool can_mediate(pid_t init);
+bool can_look(pid_t init);
 
 /* network.c */
 static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
@@ -148,6 +185,6 @@ int datagram_descriptor(void);
 void pass_datagrams(const struct plan *plan);
 
 /* probe.c: tries what must not work; one `NAME errno` line each through `say` */
-void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line));
+void run_probes(const struct plan *plan, bool confined, void (*tell)(const char *line));
 
 #endif

@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GUEST_ID = 1000 }; /* what the guest sees itself as, on every machine */
-
 static void write_file(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -25,12 +23,22 @@ static void write_file(const char *path, const char *text)
     close(fd);
 }
 
-static void write_map(pid_t pid, const char *file, unsigned inside, unsigned outside)
+void write_map(pid_t pid, const char *file, unsigned inside, unsigned outside)
 {
     char path[64], line[64];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
     snprintf(line, sizeof line, "%u %u 1\n", inside, outside);
     write_file(path, line);
+}
+
+/* Where the template was made by an ordinary user: what hangs in its namespaces is ours to look at,
+ * and to clone trees for, only from within those of its keeper. */
+void enter_users(int fd)
+{
+    if (setns(fd, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
+        fail("user-namespace", errno, "the template's");
+    prctl(PR_SET_DUMPABLE, 1); /* else /proc/self is not ours to read */
+    close(fd);
 }
 
 /* An ordinary user becomes the owner of a user and a mount namespace, because cloning the

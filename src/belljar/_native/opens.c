@@ -31,7 +31,7 @@ void bj_opens_tell(int at, const char *path, int flags)
     char here[PATH_TEXT];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
     /* Only while there is an interpreter: what it reads to begin is not the program's doing. */
-    if (path == NULL || bj_hook_entry == NULL || !Py_IsInitialized() || bj_select("belljar.open") == BJ_SKIP ||
+    if (path == NULL || bj_hook_entry == NULL || !bj_has_greeted() || !Py_IsInitialized() || bj_select("belljar.open") == BJ_SKIP ||
         is_housekeeping(path) || !bj_channel_can_send())
         return;
     bj_put_array(&b, 4);

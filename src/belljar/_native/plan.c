@@ -124,6 +124,11 @@ static void directive(struct plan *p, const char *name, struct words *w)
         else
             fail("plan", EINVAL, tier);
         p->guest_uid = (uid_t)number(w);
+    } else if (!strcmp(name, "template")) {
+        const char *part = word(w);
+        if (strcmp(part, "serve") && strcmp(part, "fork"))
+            fail("plan", EINVAL, part);
+        p->engine = part[0] == 's' ? ENGINE_TEMPLATE : ENGINE_FORKED;
     } else if (!strcmp(name, "dir")) {
         new_view(p, VIEW_DIR, word(w));
     } else if (!strcmp(name, "file")) {
@@ -253,8 +258,13 @@ void plan_read(int fd, struct plan *plan)
     read_all(fd, &size, sizeof size);
     if (size == 0 || size > sizeof plan->text - plan->used)
         fail("plan", E2BIG, "size");
+    read_all(fd, plan->text + plan->used, size);
+    plan_parse(plan, size);
+}
+
+void plan_parse(struct plan *plan, size_t size)
+{
     char *text = plan->text + plan->used;
-    read_all(fd, text, size);
     plan->used += size;
     plan_words(plan, text, size);
 }
@@ -263,4 +273,6 @@ void plan_check(const struct plan *plan)
 {
     if (!plan->cwd || (!plan->program && !plan->probe))
         fail("plan", EINVAL, "no program");
+    if (plan->engine != ENGINE_COLD && (plan->tier == TIER_LANDLOCK || (plan->probe && plan->engine == ENGINE_TEMPLATE)))
+        fail("template", EINVAL, "needs namespaces");
 }

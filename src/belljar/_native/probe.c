@@ -272,7 +272,7 @@ static const struct { const char *name; int (*attempt)(const struct plan *); } P
     {"cpu", try_cpu},         {"filesize", try_filesize}, {"disk", try_disk},
 };
 
-void run_probes(const struct plan *plan, bool confined, void (*say)(const char *line))
+void run_probes(const struct plan *plan, bool confined, void (*tell)(const char *line))
 {
     char line[96];
     for (size_t i = 0; i < sizeof PROBES / sizeof *PROBES; i++) {
@@ -288,6 +288,6 @@ void run_probes(const struct plan *plan, bool confined, void (*say)(const char *
                 error = WEXITSTATUS(status);
         }
         snprintf(line, sizeof line, "%s %s %d", confined ? "inside" : "outside", PROBES[i].name, error);
-        say(line);
+        tell(line);
     }
 }

@@ -178,12 +178,17 @@ static int hook(const char *name, PyObject *args, void *unused)
     return refused;
 }
 
+static int greeted;
+
+int bj_has_greeted(void) { return greeted; }
+
 static void send_hello(int flags)
 {
     unsigned char frame[BJ_FRAME];
     struct bj_buf b = {.data = frame, .len = BJ_HEADER, .cap = sizeof frame};
     bj_put_hello(&b, version, arguments, arguments_len, bj_channel_drops());
     bj_channel_send(frame, b.len - BJ_HEADER, BJ_HELLO, flags | (b.cut ? BJ_TRUNCATED : 0));
+    greeted = 1;
 }
 
 void bj_send_bye(int flags)
@@ -262,6 +267,16 @@ int bj_hook_add(void)
     return added ? 0 : -1;
 }
 
+static int attach(void)
+{
+    static int handled;
+    if (bj_hook_add() < 0)
+        return -1;
+    if (!handled)
+        handled = pthread_atfork(before_fork, bj_starts_forked, in_child) == 0;
+    return handled ? 0 : -1;
+}
+
 int bj_record(const char *name, PyObject *args) { return hook(name, args, NULL); }
 
 int bj_begin(const char *channel)
@@ -289,7 +304,7 @@ int bj_begin(const char *channel)
             bj_answers_open(answers); /* without them whoever asks is refused */
         send_hello(0);
         bj_exec_env_init(surroundings);
-        ready = bj_hook_add() == 0 && pthread_atfork(before_fork, bj_starts_forked, in_child) == 0;
+        ready = attach() == 0;
     }
     if (!ready && strict)
         bj_refuse("the record's channel cannot be opened");
@@ -301,8 +316,25 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     word_count = argc;
     words = argv;
     surroundings = envp;
-    if (PySys_AddAuditHook != NULL && !Py_IsInitialized()) /* loaded later: belljar.watching() */
+    if (PySys_AddAuditHook == NULL || Py_IsInitialized())
+        return; /* loaded later: belljar.watching() */
+    if (getenv("BELLJAR_TEMPLATE") == NULL)
         bj_begin(getenv("BELLJAR_CHANNEL"));
+    else if (attach() < 0) /* silent until a guest is forked: belljar_reborn() */
+        bj_refuse("the recorder cannot be attached to the template");
+}
+
+/* Called by the zygote in a guest that it forked: from here on as if just started. Nothing was
+ * recorded before, so there are no numbers, names or pages to forget. */
+__attribute__((visibility("default"))) int belljar_reborn(int argc, char **argv, char **envp);
+int belljar_reborn(int argc, char **argv, char **envp)
+{
+    if (bj_channel_is_open())
+        return -1;
+    word_count = argc;
+    words = argv;
+    surroundings = envp;
+    return bj_begin(getenv("BELLJAR_CHANNEL"));
 }
 
 __attribute__((destructor)) static void stop(void)

@@ -65,6 +65,7 @@ int bj_hook_is_there(void);
 void bj_hook_gone(void);           /* the interpreter ended and cleared its hooks */
 int bj_begin(const char *channel); /* -1: nothing is recorded; NULL: nowhere to write */
 void bj_send_bye(int flags);
+int bj_has_greeted(void); /* nothing comes before the hello */
 void bj_forked(void); /* this process is a new one, a copy */
 _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 

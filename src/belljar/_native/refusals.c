@@ -39,7 +39,7 @@ extern struct real __start_bj_reals[], __stop_bj_reals[];
  * elsewhere each at its first call. */
 __attribute__((constructor(102))) static void find_all(void)
 {
-    if (getenv("BELLJAR_WINDOW") != NULL)
+    if (getenv("BELLJAR_WINDOW") != NULL || getenv("BELLJAR_TEMPLATE") != NULL)
         for (struct real *real = __start_bj_reals; real < __stop_bj_reals; real++)
             real->call = dlsym(RTLD_NEXT, real->name);
 }

@@ -12,7 +12,7 @@ PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
-def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str) -> str:
+def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str | None) -> str:
     """The host path of one file made of the parts in `folder`: compiled where the interpreter's
     version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
     or lies in `private` where there is no cache; with neither, it is not made: a plan is asked for
@@ -22,7 +22,7 @@ def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str) ->
     paths = [os.path.join(folder, part) for part in PARTS]
     states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
     name = f"boot-{ours if same else 'text'}{states}.{'pyc' if same else 'py'}"
-    kept = os.path.join(cache or private, name)
+    kept = os.path.join(cache or private or "", name)
     if (cache or private) and not os.path.exists(kept):
         from contextlib import suppress
 

@@ -9,7 +9,12 @@ import time
 from errno import EBUSY
 
 from belljar._native import KEEPER
-from belljar.errors import BelljarError, InternalError, Unenforceable
+from belljar.confine.words import encode
+from belljar.errors import BelljarError, InternalError, TemplateEnded, Unenforceable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.template import Template
 
 #: How long a keeper that was told to end may take, in seconds.
 _GRACE = 5
@@ -51,15 +56,21 @@ class Keeper:
     """A running keeper. Closing it ends everything in its sandbox.
 
     It is started before the plan is known, so that it starts while the plan is made; it waits
-    for `build()`. `report` is the descriptor to poll for lines; `read()` returns those that came.
+    for `build()`. With a `template` its guest is forked from that one, by the same words; `tier()`
+    makes the guest's init then, so that a keeper that was told its tier is a parked guest. `report`
+    is the descriptor to poll for lines; `read()` returns those that came.
     """
 
-    def __init__(self, streams: tuple[int, int, int], go: int) -> None:
+    def __init__(
+        self, streams: tuple[int, int, int], go: int, template: Template | None = None
+    ) -> None:
+        more = template.descriptors() if template is not None else ()
+        self._words = encode(["template", "fork"]) if template is not None else b""
         control_out, control = os.pipe()
         report, report_in = os.pipe()
         actions: list[tuple[int, ...]] = []
         # high copies first: a source may be one of the numbers that the next line overwrites
-        wanted = (*streams, control_out, report_in, go)
+        wanted = (*streams, control_out, report_in, go, *more)
         spare = max(wanted) + 1
         for index, fd in enumerate(wanted):
             actions.append((os.POSIX_SPAWN_DUP2, fd, spare + index))
@@ -83,7 +94,7 @@ class Keeper:
 
     def tier(self, words: bytes) -> None:
         """Hand over the tier, with which the namespaces can be made."""
-        self._send(words)
+        self._send(words + self._words)
 
     def build(self, plan: bytes) -> None:
         """Hand over the plan: from here on the walls rise. `tier()` comes first."""
@@ -118,6 +129,15 @@ class Keeper:
         elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
             os.kill(self.pid, 9)
 
+    def abandon(self) -> None:
+        """In a fork of the process that started it: free our copies, end nothing."""
+        if self._control >= 0:
+            os.close(self._control)
+            self._control = -1
+        if self.pid:
+            self.pid = 0
+            os.close(self.report)
+
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
         self.kill()
@@ -146,6 +166,8 @@ def refusal(line: list[str]) -> BelljarError:
         if step == "seccomp" and number == EBUSY:
             remedy = _ONE_LISTENER
         return Unenforceable(protection, f"{step}: {cause}", remedy)
+    if step == "template":
+        return TemplateEnded(f"the template cannot be forked: {cause}")
     if step == "exec":
         return BelljarError(f"the interpreter does not start inside the sandbox: {cause}")
     return InternalError(f"keeper: {step}: {cause}")

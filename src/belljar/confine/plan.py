@@ -82,7 +82,7 @@ def make(
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     temporary = _temporary(policy) if view.isolated else scratch
     net = network.plan(policy, view.isolated)
-    _furniture(view, policy, temporary)
+    furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
     told = netinfo.show(view, policy, net)
     system_libraries(view, shown, cache)
@@ -234,7 +234,7 @@ def _temporary(policy: Policy) -> str:
     return "/belljar/tmp" if shared else "/tmp"
 
 
-def _furniture(view: View, policy: Policy, temporary: str) -> None:
+def furniture(view: View, policy: Policy, temporary: str) -> None:
     for device, rights in DEVICES:
         view.bind(f"/dev/{device}", f"/dev/{device}", "wd", rights)
     if not view.isolated:

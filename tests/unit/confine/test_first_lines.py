@@ -52,7 +52,7 @@ def test_another_version_compiles_them_itself_under_the_same_name(
 
 
 def test_the_parts_are_all_there_is_and_import_nothing_of_the_host() -> None:
-    assert {*PARTS, "__init__.py", "processes.py"} == {
+    assert {*PARTS, "__init__.py", "processes.py", "template.py"} == {
         p.name for p in Path(FOLDER).iterdir() if p.suffix == ".py"
     }
     for part in PARTS:

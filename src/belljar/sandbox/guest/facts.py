@@ -40,6 +40,10 @@ def neutral_machine(facts: "dict[str, Any]") -> None:
     posix.sched_getaffinity = sched_getaffinity
     posix.getloadavg = lambda: (0.0, 0.0, 0.0)
     posix.sysconf = sysconf
+    loaded = sys.modules.get("os")
+    if loaded is not None:  # a template imported it
+        for name in ("uname", "cpu_count", "sched_getaffinity", "getloadavg", "sysconf"):
+            setattr(loaded, name, getattr(posix, name))
 
 
 def no_programs() -> None:

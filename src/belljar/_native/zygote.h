@@ -1,0 +1,21 @@
+/* The two halves of the zygote: the loop that is called from Python, and what its children do. */
+#ifndef BELLJAR_ZYGOTE_H
+#define BELLJAR_ZYGOTE_H
+
+#include <signal.h>
+
+#include "keeper.h"
+
+enum { GIVEN = 5 }; /* with a request: the socket to the keeper, the streams, the boot parameters */
+
+/* What the guest would have been executed with; its own copies. */
+struct told { char **env, **args; };
+
+/* In a child that was cloned bare, as PID 1. Returns in the guest only, confined. `child` is what
+ * the interpreter had set for SIGCHLD. */
+struct told become_guest(const int fds[GIVEN], const struct sigaction *child);
+
+/* reseed.c: every copy of OpenSSL that is loaded */
+void reseed_openssl(void);
+
+#endif

@@ -1,0 +1,192 @@
+"""What a template runs: import what is asked, then be forked; each fork becomes a guest.
+
+Runs on any CPython from 3.8, isolated and without `site`, and uses nothing of belljar's but the
+zygote, a C extension whose `serve` returns in guests only, with all walls up. Nothing here is
+relied upon for safety. What it must see to is that guests of one template do not draw the same
+random numbers or names, and that each finds itself as one that was just started.
+"""
+
+import builtins
+import gc
+import marshal
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+REQUESTS = 3  # a socket that keeps messages apart: first the parameters, then requests
+_MOST = 1 << 16
+
+
+def _receive() -> "dict[str, Any]":
+    size = int.from_bytes(posix.read(REQUESTS, 8), "little")
+    data = b""
+    while len(data) < size:
+        chunk = posix.read(REQUESTS, _MOST)
+        if not chunk:
+            posix._exit(0)  # the host went away
+        data += chunk
+    boot: "dict[str, Any]" = marshal.loads(data)
+    return boot
+
+
+def _zygote(path: str) -> "Any":
+    import _imp
+
+    class Spec:
+        name, origin = "belljar_zygote", path
+
+    spec: "Any" = Spec
+    module = _imp.create_dynamic(spec)
+    _imp.exec_dynamic(module)
+    return module
+
+
+def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
+    """Everything that guests find done. It is trusted like code of the host's. Returns the first
+    lines that guests may be given, by what their file is."""
+    sys.path[:] = [p for p in boot["path"] if p]
+    import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
+
+    _borrow_streams()
+    for name in boot["modules"]:
+        __import__(name)
+    if boot["setup"]:
+        names = {"__name__": "__template__", "__builtins__": builtins}
+        exec(compile(boot["setup"], "<setup>", "exec", dont_inherit=True), names)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    ready = {}
+    for path in boot["first"]:
+        ready[_identity(path)] = _read(path)
+    return ready
+
+
+def _serve(box: "list[Any]") -> "tuple[list[bytes], list[bytes]]":
+    """Returns in guests."""
+    boot = _receive()
+    try:
+        zygote = _zygote(boot["zygote"])
+        box.append(_warm(boot))
+        serve = zygote.serve
+        del zygote, boot
+        gc.collect()
+        gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
+        told: "tuple[list[bytes], list[bytes]]" = serve()
+        return told
+    except BaseException as error:  # whatever it is, the host is told
+        import traceback
+
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        try:
+            posix.write(REQUESTS, b"failed " + text.encode("utf-8", "replace")[-30000:])
+        finally:
+            posix._exit(1)
+
+
+def _take_environment(environment: "list[bytes]") -> None:
+    mine = posix.environ
+    mine.clear()  # `os.environ` is made of this very dictionary
+    for entry in environment:
+        name, _, value = entry.partition(b"=")
+        mine[name] = value
+    if b"TZ" in mine:
+        import time
+
+        time.tzset()
+
+
+def _open_stream(fd: int) -> None:
+    """A standard stream as the interpreter makes it (`create_stdio` in pylifecycle.c)."""
+    import io
+
+    name = ("stdin", "stdout", "stderr")[fd]
+    raw: "Any" = io.open(fd, "wb" if fd else "rb", -1, closefd=False)  # noqa: SIM115 (it stays)
+    plain = raw.raw
+    plain.name = f"<{name}>"
+    errors = "backslashreplace" if fd == 2 else "surrogateescape"
+    lines = plain.isatty() or fd == 2
+    stream: "Any" = io.TextIOWrapper(raw, "utf-8", errors, "\n", line_buffering=lines)
+    stream.mode = "w" if fd else "r"
+    setattr(sys, name, stream)
+    setattr(sys, f"__{name}__", stream)
+
+
+def _borrow_streams() -> None:
+    """Guests mostly write to pipes: what is made for one here is good for them as well."""
+    read, write = posix.pipe()
+    for fd in (1, 2):
+        posix.dup2(write, fd)
+        _open_stream(fd)
+        posix.dup2(0, fd)  # the null device
+    posix.close(read)
+    posix.close(write)
+
+
+def _keep_streams() -> None:
+    """Those that are of another kind than here are made anew."""
+    null = posix.stat("/dev/null")
+    if posix.fstat(0).st_rdev != null.st_rdev:
+        _open_stream(0)
+    for fd in (1, 2):
+        if posix.fstat(fd).st_mode & 0o170000 != 0o010000:
+            _open_stream(fd)
+
+
+def _draw_anew() -> None:
+    """What would be the same in every guest of this template. `random` does it by itself (a
+    handler for forks), `secrets` and hashes keep nothing, OpenSSL was given new randomness."""
+    loaded: "dict[str, Any]" = sys.modules
+    if "random" in loaded:
+        loaded["random"].seed()
+    numbers = loaded.get("numpy.random")
+    if numbers is not None:
+        numbers.seed()
+    if "threading" in loaded:
+        loaded["threading"].main_thread()._set_native_id()  # that of the template, so far
+    if "uuid" in loaded:
+        loaded["uuid"]._node = loaded["uuid"]._last_timestamp = None
+        loaded["uuid"]._generate_time_safe = None  # libuuid keeps a number for the node, too
+    if "tempfile" in loaded:
+        loaded["tempfile"]._name_sequence = loaded["tempfile"].tempdir = None
+    if "multiprocessing.process" in loaded:
+        process = loaded["multiprocessing.process"]
+        key = process.AuthenticationString(posix.urandom(32))
+        process.current_process()._config["authkey"] = key
+
+
+def _identity(path: bytes) -> "tuple[int, ...]":
+    found = posix.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(path: bytes) -> "Any":
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    parts = []
+    while True:
+        part = posix.read(fd, 1 << 20)
+        if not part:
+            break
+        parts.append(part)
+    posix.close(fd)
+    data = b"".join(parts)
+    if path.endswith(b".pyc"):
+        return marshal.loads(memoryview(data)[16:])
+    return compile(data, "/belljar/boot.py", "exec", dont_inherit=True)
+
+
+def _begin() -> "tuple[Any, dict[str, Any]]":
+    box: "list[Any]" = []
+    environment, arguments = _serve(box)
+    _take_environment(environment)
+    _keep_streams()
+    _draw_anew()
+    path = arguments[-1]
+    code = box[0].get(_identity(path)) or _read(path)
+    return code, {"__name__": "__main__", "__builtins__": builtins}
+
+
+exec(*_begin())
