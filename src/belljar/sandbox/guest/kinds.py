@@ -9,7 +9,14 @@ from _struct import Struct
 if "TEXTS" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.records import EnumValue, Record
     from belljar.sandbox.guest.values import (
-        _BI, _FINDERS, _PUT, Unsendable, _deeper, _put_int, _put_other, _put_str,
+        _BI,
+        _FINDERS,
+        _PUT,
+        Unsendable,
+        _deeper,
+        _put_int,
+        _put_other,
+        _put_str,
     )  # fmt: skip
 
 TYPE_CHECKING = False

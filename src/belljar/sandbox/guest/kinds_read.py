@@ -9,7 +9,13 @@ if "TEXTS" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.keys import Malformed
     from belljar.sandbox.guest.kinds import _LEAVES, _PART, _PATHS, _STEP, _module, _plain_decimal
     from belljar.sandbox.guest.reading import (
-        _GET, _charge, _cut, _get_short_str, _get_str, _items, _u32,
+        _GET,
+        _charge,
+        _cut,
+        _get_short_str,
+        _get_str,
+        _items,
+        _u32,
     )  # fmt: skip
     from belljar.sandbox.guest.records import EnumValue, Record
     from belljar.sandbox.guest.values import DEPTH
