@@ -91,16 +91,6 @@ class SandboxEnded(BelljarError):
         return SandboxEnded, (str(self), self.ended_by, self.result)
 
 
-class GuestEnded(SandboxEnded):
-    """The guest's end of the bridge is gone: it ended, or was ended, before it answered."""
-
-    def __init__(self, message: str = "the guest has ended", ended_by: str = "ended") -> None:
-        super().__init__(message, ended_by)
-
-    def __reduce__(self) -> tuple[type[GuestEnded], tuple[str, str]]:  # type: ignore[override]
-        return GuestEnded, (str(self), self.ended_by)
-
-
 class LedgerError(BelljarError):
     """The ledger cannot be opened or appended to; nothing runs unrecorded."""
 

@@ -12,7 +12,13 @@ import select
 from _thread import allocate_lock, get_ident
 from collections import deque
 
-from belljar.errors import BelljarError, GuestEnded, GuestError, GuestProtocolError
+from belljar.errors import (
+    BelljarError,
+    GuestEnded,
+    GuestError,
+    GuestProtocolError,
+    LedgerError,
+)  # fmt: skip
 from belljar.sandbox.bridge.wire import HEAD, HEAD_OP, BridgeLimits, Wire, _left, _poll
 from belljar.sandbox.guest.ops import (
     ANY,
@@ -31,7 +37,7 @@ from belljar.sandbox.guest.ops import (
     REQUEST,
     TEXT_OF_ERROR,
 )  # fmt: skip
-from belljar.sandbox.guest.values import Malformed, dumps, loads
+from belljar.sandbox.guest.values import Malformed, Unsendable, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +96,7 @@ class Peer:
         resolve: Any = None,
     ) -> None:
         self.limits = limits or BridgeLimits()
-        self.over: BelljarError | None = None
+        self.over: GuestEnded | GuestProtocolError | LedgerError | None = None
         self._wire = Wire(sock, self.limits)
         self._serve = serve
         self._refer = refer
@@ -107,6 +113,11 @@ class Peer:
         self._sending = allocate_lock()
         self._reading = allocate_lock()
         self._counting = allocate_lock()
+
+    @property
+    def pending(self) -> bool:
+        """Whether frames have been received that nobody has dealt with: see `serve_waiting`."""
+        return self._wire.pending
 
     @property
     def busy(self) -> bool:
@@ -142,10 +153,30 @@ class Peer:
                 if kind == RAISED:
                     raise self._error(frame[3], frame[4])
                 self._answer(frame, deadline)
+        except GuestEnded:
+            raise self._why() from None
         finally:
             del self._waiters[number]
             if self._waiters:
                 self._hand_over()
+
+    def inside(self) -> tuple[int, int] | None:
+        """The guest's request that this thread serves, for another one that goes on with it."""
+        stack = self._serving.get(get_ident())
+        return stack[-1] if stack else None
+
+    def request_inside(
+        self, inside: tuple[int, int] | None, op: str, body: object, deadline: float | None = None
+    ) -> Any:
+        """`request` in a thread that does a part of what another one serves (its `inside()`)."""
+        thread = get_ident()
+        if inside is None or thread in self._serving:
+            return self.request(op, body, deadline)
+        self._serving[thread] = [inside]
+        try:
+            return self.request(op, body, deadline)
+        finally:
+            del self._serving[thread]
 
     def note(self, op: str, body: object) -> None:
         """Tell the guest; there is no answer. Raises GuestEnded and GuestProtocolError."""
@@ -181,7 +212,8 @@ class Peer:
             try:
                 frame = self._route(waiter, deadline) if self._wire.waiting() else None
             except BaseException as error:
-                raise self._end(error) from None
+                self._end(error)
+                raise
             finally:
                 self._reading.release()
                 if self._waiters:
@@ -195,7 +227,7 @@ class Peer:
     def close(self) -> None:
         """Close the bridge from any thread; those that wait get GuestEnded."""
         if self.over is None:
-            self.over = GuestEnded("the sandbox is closed", "closed")
+            self.over = GuestEnded("the sandbox is closed")
         self._wire.close()
         for waiter in list(self._waiters.values()):
             if waiter.blocked:
@@ -211,8 +243,9 @@ class Peer:
         if kind == NOTE:
             try:
                 self._serve(op, body, self.request)
-            except Exception as error:
-                raise self._end(error) from None
+            except BaseException as error:
+                self._end(error)
+                raise
             return
         waiter = self._waiters.get(parent)
         stack = self._serving.setdefault(get_ident(), [])
@@ -226,12 +259,16 @@ class Peer:
                 stack.pop()
                 if not stack:
                     del self._serving[get_ident()]
-        except Exception as error:
+        except (GuestProtocolError, LedgerError) as error:  # not a host function's: Objects tells
+            self._end(error)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a host's function raises
             if self.over is not None:
-                raise self.over from None
+                raise self._why() from None
             answer, how = dumps(_told(error)), RAISED
         except BaseException as error:
-            raise self._end(error) from None
+            self._end(error)
+            raise
         with self._counting:
             self._asked.discard(number)
             if waiter is not None:
@@ -244,20 +281,22 @@ class Peer:
         try:
             return loads(data, self._resolve, self.limits.room, at)
         except Malformed as error:
-            raise self._end(GuestProtocolError(f"from the guest: {error}")) from None
+            wrong = GuestProtocolError(f"from the guest: {error}")
+        self._end(wrong)
+        raise wrong
 
     def _error(self, data: bytes, at: int) -> GuestError:
         told = self._value(data, at)
         most = (NAME_OF_ERROR, MESSAGE_OF_ERROR, TEXT_OF_ERROR)
         if (
-            type(told) is not tuple
-            or len(told) != 3
-            or any(
-                type(text) is not str or len(text) > n for text, n in zip(told, most, strict=True)
-            )
+            type(told) is tuple
+            and len(told) == 3
+            and all(type(one) is str and len(one) <= n for one, n in zip(told, most, strict=True))
         ):
-            raise self._end(GuestProtocolError("from the guest: an exception that is none"))
-        return GuestError(*told)
+            return GuestError(*told)
+        wrong = GuestProtocolError("from the guest: an exception that is none")
+        self._end(wrong)
+        raise wrong
 
     # --- frames --------------------------------------------------------------------------
 
@@ -267,7 +306,7 @@ class Peer:
             if waiter.frames:
                 return waiter.frames.popleft()
             if self.over is not None:
-                raise self.over
+                raise self._why()
             try:
                 if self._reading.acquire(False):
                     try:
@@ -291,7 +330,8 @@ class Peer:
                     if not awake:
                         raise TimeoutError("the guest did not answer in time")
             except BaseException as error:
-                raise self._end(error) from None
+                self._end(error)
+                raise
 
     def _hand_over(self) -> None:
         """Wake one thread that could read."""
@@ -349,9 +389,9 @@ class Peer:
 
     def _send(self, frame: bytes, deadline: float | None, ancillary: Any = None) -> None:
         if self.over is not None:
-            raise self.over
+            raise self._why()
         if os.getpid() != self._pid:
-            raise GuestEnded("a forked process has no part in its parent's sandbox", "forked")
+            raise GuestEnded("a forked process has no part in its parent's sandbox")
         with self._sending:
             try:
                 if ancillary is not None:
@@ -361,7 +401,8 @@ class Peer:
                 if sent != len(frame):
                     self._send_rest(memoryview(frame)[sent:], deadline)
             except BaseException as error:
-                raise self._end(error) from None
+                self._end(error)
+                raise
             self._notes = min(self._notes + 16, self.limits.notes)
 
     def _send_rest(self, rest: memoryview, deadline: float | None) -> None:
@@ -389,22 +430,28 @@ class Peer:
                     if len(self._waiters) > 1:
                         self._hand_over()
 
-    def _end(self, error: BaseException) -> BaseException:
-        """Nothing more goes over this bridge; the error to raise."""
+    def _end(self, error: BaseException) -> None:
+        """Nothing more goes over this bridge."""
         if self.over is None:
-            if isinstance(error, BelljarError):
-                self.over = error
+            if isinstance(error, (GuestEnded, GuestProtocolError, LedgerError)):
+                self.over = type(error)(str(error))
             else:
-                self.over = GuestEnded(f"the call ended with {type(error).__name__}", "interrupted")
-        elif isinstance(error, GuestEnded):
-            error = self.over
+                self.over = GuestEnded(f"the call ended with {type(error).__name__}")
         self.close()
-        return error
+
+    def _why(self) -> BelljarError:
+        """What ended it, to be raised anew."""
+        over = self.over or GuestEnded("the guest has ended")
+        return type(over)(str(over))
 
 
 def _told(error: Exception) -> tuple[str, str, str]:
     """What the guest is told of an exception here: no message, for that may hold paths."""
     name, message = type(error).__name__, ""
+    if isinstance(error, Unsendable):
+        name, message = "TypeError", "the result is not data that crosses the bridge"
     if isinstance(error, (RaisedForGuest, GuestError)):
         name, message = error.type_name, error.message
+    elif isinstance(error, Unsendable):
+        name, message = "TypeError", str(error)
     return name[:NAME_OF_ERROR], message[:MESSAGE_OF_ERROR], ""

@@ -95,11 +95,13 @@ class Wire:
             self._at += size
         return frame
 
+    @property
+    def pending(self) -> bool:
+        return len(self._buffer) > self._at or bool(self._had)
+
     def waiting(self) -> bool:
-        """Whether something has come that is not read."""
-        if len(self._buffer) > self._at or self._had:
-            return True
-        return _poll(self.sock, select.POLLIN, 0)
+        """Whether something has come that is not read, or the end."""
+        return self.pending or _poll(self.sock, select.POLLIN, 0)
 
     def _fill(self, size: int, deadline: float | None) -> None:
         have = len(self._buffer) - self._at + self._had
@@ -124,7 +126,7 @@ class Wire:
         except OSError:
             piece = b""
         if not piece:
-            raise GuestEnded
+            raise GuestEnded("the guest has ended")
         if len(self._pieces) >= _PIECES:
             self._pieces = [b"".join(self._pieces)]
         self._pieces.append(piece)
@@ -147,7 +149,7 @@ class Wire:
         except BlockingIOError:
             return 0
         except OSError:
-            raise GuestEnded from None
+            raise GuestEnded("the guest has ended") from None
 
     def close(self) -> None:
         try:
@@ -166,7 +168,7 @@ def _poll(sock: socket.socket, what: int, seconds: float | None) -> bool:
     """Whether the socket is ready for `what`, or has ended, within that time."""
     fd = sock.fileno()
     if fd < 0:
-        raise GuestEnded
+        raise GuestEnded("the guest has ended")
     poll = select.poll()
     poll.register(fd, what)
     return bool(poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1)))

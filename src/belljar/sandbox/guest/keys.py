@@ -1,10 +1,11 @@
-"""Keys of dicts and items of sets that the other side chose, at a cost in proportion to their bytes.
+"""Keys of dicts and items of sets that the other side chose, at a cost like that of their bytes.
 
 Part of the live guest's first lines, and read by the host too; runs on any CPython from 3.8.
 """
 
 import posix
 import sys
+from _operator import eq
 from time import thread_time
 
 TYPE_CHECKING = False
@@ -37,8 +38,8 @@ def watched(r: "Any", keys: "list[Any]", frozen: bool) -> bool:
         return False
     hashes = sorted(map(hash, keys))
     if frozen:  # comparing sets of sets multiplies what equal hashes cost
-        r.same -= sum(1 for a, b in zip(hashes, hashes[1:]) if a == b)
-    if r.same < 0 or any(a == b for a, b in zip(hashes, hashes[SAME:])):
+        r.same -= sum(map(eq, hashes, hashes[1:]))
+    if r.same < 0 or any(map(eq, hashes, hashes[SAME:])):
         raise Malformed("too many keys have the same hash")
     return n >= _MANY
 
@@ -49,7 +50,7 @@ def put_in(made: "Any", keys: "list[Any]", values: "list[Any] | None" = None) ->
     for i in range(0, len(keys), _PIECE):
         piece = keys[i : i + _PIECE]
         start = thread_time()
-        made.update(piece if values is None else zip(piece, values[i : i + _PIECE]))
+        made.update(piece if values is None else zip(piece, values[i : i + _PIECE]))  # noqa: B905
         if thread_time() - start >= _SLOW and _meet(made, piece):
             raise Malformed("the keys are made to meet in the table")
     return made

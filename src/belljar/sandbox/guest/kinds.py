@@ -10,8 +10,12 @@ if "TEXTS" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.records import EnumValue, Record
     from belljar.sandbox.guest.values import (
         _BI,
+        _CONTAINER,
         _FINDERS,
+        _ITEM,
+        _PAIR,
         _PUT,
+        _RECORD,
         Unsendable,
         _deeper,
         _put_int,
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 _EXPONENT = 1_000_000  # of a Decimal, either way: the default context's
 _DIGITS = 65_000  # of a Decimal
 _PART = 4096  # bytes of a Fraction's numerator or denominator: their gcd is quadratic
+_LARGEST_KIND = 256  # bytes of memory that the reader counts for one of these at most, but its text
 _STEP = 32  # bytes of a part of a range or slice
 
 
@@ -129,7 +134,7 @@ def _put_record(w: "_Writing", name: str, fields: "dict[str, Any]", depth: int) 
         raise Unsendable("a dataclass's instance cannot be a key or in a set: it goes as data")
     w.put(_BI(82, len(fields)))
     _put_str(w, name, depth)
-    depth = _deeper(w, len(fields), depth)
+    depth = _deeper(w, _RECORD + _PAIR * len(fields), depth)
     for field, value in fields.items():
         _put_str(w, field, depth)
         _PUT.get(type(value), _put_other)(w, value, depth)
@@ -141,7 +146,7 @@ def _put_member(w: "_Writing", kind: str, name: "str | None", value: "Any", dept
     w.put(b"E")
     _put_str(w, kind, depth)
     _put_str(w, name or "", depth)
-    depth = _deeper(w, 1, depth)
+    depth = _deeper(w, 2 * _CONTAINER + _ITEM, depth)
     _PUT.get(type(value), _put_other)(w, value, depth)
 
 
@@ -159,11 +164,19 @@ def _find_type(w: "_Writing", v: "Any", depth: int) -> bool:
             except AttributeError:
                 continue  # it is being imported
             types.clear()
-            _PUT.update(known)
+            _PUT.update((kind, _charged(put)) for kind, put in known)
     put = _PUT.get(type(v))
     if put is not None:
         put(w, v, depth)
     return put is not None
+
+
+def _charged(put: "Any") -> "Any":
+    def write(w: "_Writing", v: "Any", depth: int) -> None:
+        _deeper(w, _LARGEST_KIND, 0)
+        put(w, v, depth)
+
+    return write
 
 
 def _find_class(w: "_Writing", v: "Any", depth: int) -> bool:

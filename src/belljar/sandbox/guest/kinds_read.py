@@ -1,6 +1,7 @@
 """The bridge's further kinds of data, from bytes: dates, decimals, paths, dataclasses and such.
 
-Their modules are imported when the first such value comes. Part of the live guest's first lines, and read by the host too; runs on any CPython from 3.8.
+Their modules are imported when the first such value comes. Part of the live guest's first lines,
+and read by the host too; runs on any CPython from 3.8.
 """
 
 from _struct import Struct
@@ -18,7 +19,7 @@ if "TEXTS" not in globals():  # in the guest, all parts are one file
         _u32,
     )  # fmt: skip
     from belljar.sandbox.guest.records import EnumValue, Record
-    from belljar.sandbox.guest.values import DEPTH
+    from belljar.sandbox.guest.values import _CONTAINER, _PAIR, _RECORD, DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,10 +139,10 @@ def _get_record(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, 
         raise Malformed("a record cannot be a key")
     n = _u32(data, at)[0]
     name, at = _text(r, data, at + 4, depth)
-    _charge(r, 192)
+    _charge(r, _RECORD)
     if len(name) > 256 or 2 * n > len(data) - at or n > 65536 or depth >= DEPTH:
         raise Malformed("a record that is none")
-    _charge(r, 160 * n)
+    _charge(r, _PAIR * n)
     fields = {}
     for _ in range(n):
         field, at = _text(r, data, at, depth)
@@ -156,7 +157,7 @@ def _get_record(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, 
 def _get_member(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, int]":
     kind, at = _text(r, data, at, depth)
     name, at = _text(r, data, at, depth)
-    _charge(r, 64)
+    _charge(r, _CONTAINER)
     (value,), at = _items(r, data, at, depth, 1)
     if r.keys and type(value) not in _LEAVES:
         raise Malformed("a value that cannot be a key")

@@ -14,6 +14,7 @@ from collections import deque
 if "FROM_HOST" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.ops import (
         DESCRIPTORS,
+        FRAME,
         FROM_HOST,
         GUEST_ASKS,
         GUEST_NOTES,
@@ -29,7 +30,7 @@ if "FROM_HOST" not in globals():  # in the guest, all parts are one file
         TEXT_OF_ERROR,
     )  # fmt: skip
     from belljar.sandbox.guest.reading import loads
-    from belljar.sandbox.guest.values import dumps
+    from belljar.sandbox.guest.values import ROOM, Unsendable, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Peer:
         self._lost = ""
         self.received: "deque[int]" = deque()  # descriptors, as `receive` finds them
         self.descriptors: "dict[int, int]" = {}  # number -> descriptor
+        self.longest, self.room = FRAME, ROOM  # what the host takes, if it told so
         self._fresh_locks()
         posix.set_inheritable(fd, False)
         posix.register_at_fork(after_in_child=self._forked)
@@ -129,7 +131,7 @@ class Peer:
         """What the host answers. Raises what the host raised, Unsendable, ConnectionError when
         the bridge is gone, and RecursionError from 32 requests in one another."""
         number = GUEST_ASKS[op]
-        data = dumps(body, self._refer)
+        data = self._fitting(body)
         thread = get_ident()
         stack = self._serving.get(thread)
         parent, depth = stack[-1] if stack else (0, 0)
@@ -174,10 +176,16 @@ class Peer:
 
     def note(self, op: str, body: object) -> None:
         """Tell the host; there is no answer."""
-        data = dumps(body, self._refer)
+        data = self._fitting(body)
         with self._sending:
             if not self._lost:
                 self._write(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data)
+
+    def _fitting(self, value: object) -> bytes:
+        data = dumps(value, self._refer, self.room)
+        if len(data) >= self.longest:
+            raise Unsendable("a value of %d bytes is longer than a frame" % len(data))
+        return data
 
     def loop(self) -> None:
         """Serve the host in this thread until it goes. In a forked child whose part of the program
@@ -217,7 +225,7 @@ class Peer:
         try:
             try:
                 body = loads(data, self._resolve, 1 << 62, at + 1)
-                answer, how = dumps(self._serve(asked[0], body, self.request), self._refer), REPLY
+                answer, how = self._fitting(self._serve(asked[0], body, self.request)), REPLY
             finally:
                 stack.pop()
         except BaseException as error:

@@ -5,11 +5,11 @@ Part of the live guest's first lines, and read by the host too; runs on any CPyt
 """
 
 from _struct import Struct
-from _struct import error as _struct_error
+from _struct import error as _struct_error  # type: ignore[attr-defined]
 
 if "TEXTS" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.keys import MOST_FROZEN, SAME, Malformed, put_in, watched
-    from belljar.sandbox.guest.values import DEPTH
+    from belljar.sandbox.guest.values import _CONTAINER, _ITEM, _MEMBER, _PAIR, _SET, DEPTH, ROOM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     Get = Callable[["_Reading", bytes, int, int], "tuple[Any, int]"]
 
-ROOM = 256 << 20  # bytes of memory that one value may take, as estimated
-_GROWTH = 64  # and in proportion to its bytes
+_GROWTH = 96  # bytes of memory that a value may take for each of its own, besides
 _SLACK = 1 << 16
 _u32 = Struct("<I").unpack_from
 _i64 = Struct("<q").unpack_from
@@ -42,7 +41,7 @@ def loads(data: bytes, resolve: "Any" = None, room: int = ROOM, start: int = 0) 
     `resolve(kind, number, data)`, gives; it raises LookupError for what is none.
 
     Raises Malformed for whatever is not exactly one value in this format, that takes at most
-    `room` bytes of memory as estimated here, and 64 times its bytes.
+    `room` bytes of memory as estimated here, and 96 times its bytes.
     """
     size = len(data) - start
     r = _Reading(resolve, min(room, _GROWTH * size + _SLACK))
@@ -119,13 +118,13 @@ def _get_complex(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[comp
 
 
 def _items(
-    r: "_Reading", data: bytes, at: int, depth: int, n: int, cost: int = 40
+    r: "_Reading", data: bytes, at: int, depth: int, n: int, cost: int = _ITEM
 ) -> "tuple[list[Any], int]":
     if depth >= DEPTH:
         raise Malformed("containers are more than %d deep" % DEPTH)
     if n > len(data) - at:
         raise Malformed("the value ends too early")
-    r.room -= 64 + cost * n
+    r.room -= _CONTAINER + cost * n
     if r.room < 0:
         raise Malformed("the value takes too much memory")
     depth += 1
@@ -156,7 +155,7 @@ def _packed(kind: "Callable[[Any], Any]", letter: str) -> "Get":
         n = _u32(data, at)[0]
         if depth >= DEPTH or 8 * n > len(data) - at - 4:
             raise Malformed("too deep, or the value ends too early")
-        _charge(r, 64 + 40 * n)
+        _charge(r, _CONTAINER + _ITEM * n)
         return kind(Struct("<%d%s" % (n, letter)).unpack_from(data, at + 4)), at + 4 + 8 * n
 
     return get
@@ -169,7 +168,7 @@ def _get_dict(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[dict[An
         raise Malformed("containers are more than %d deep" % DEPTH)
     if 2 * n > len(data) - at:
         raise Malformed("the value ends too early")
-    _charge(r, 64 + 160 * n)
+    _charge(r, _CONTAINER + _PAIR * n)
     depth += 1
     table = _GET
     keys = []
@@ -183,7 +182,7 @@ def _get_dict(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[dict[An
         keys.append(key)
         values.append(value)
     many = watched(r, keys, r.frozen != frozen)
-    made = put_in({}, keys, values) if many else dict(zip(keys, values))
+    made = put_in({}, keys, values) if many else dict(zip(keys, values))  # noqa: B905
     if len(made) != n:
         raise Malformed("a key occurs twice")
     return made, at
@@ -193,8 +192,8 @@ def _set(kind: "Callable[[Any], Any]") -> "Get":
     def get(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, int]":
         frozen = r.frozen
         r.keys += 1
-        _charge(r, 192)
-        out, at = _items(r, data, at + 4, depth, _u32(data, at)[0], 128)
+        _charge(r, _SET)
+        out, at = _items(r, data, at + 4, depth, _u32(data, at)[0], _MEMBER)
         r.keys -= 1
         many = watched(r, out, r.frozen != frozen)
         if kind is frozenset:

@@ -1,11 +1,11 @@
-"""The bridge's data: values as bytes (`dumps`), for both sides; `reading` has the way back (`loads`).
+"""The bridge's data: values as bytes (`dumps`), for both sides; `reading` has the way back.
 
 Takes exact types only and calls no method of a value's own. Format: docs/bridge.md. Part of the
 live guest's first lines, and read by the host too; runs on any CPython from 3.8.
 """
 
 from _struct import Struct
-from _struct import error as _struct_error
+from _struct import error as _struct_error  # type: ignore[attr-defined]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     Put = Callable[["_Writing", Any, int], None]
 
 if "TEXTS" not in globals():  # in the guest, all parts are one file
-    from belljar.sandbox.guest.keys import MOST_FROZEN, TEXTS
-    from belljar.sandbox.guest.keys import Malformed as Malformed
+    from belljar.sandbox.guest.keys import MOST_FROZEN, TEXTS, Malformed
 
 DEPTH = 64  # containers in one another
+ROOM = 256 << 20  # bytes of memory that one value may take, as estimated by:
+_CONTAINER, _SET, _RECORD = 64, 256, 192  # each one, and for each
+_ITEM, _PAIR, _MEMBER = 40, 160, 128  # item of a list or tuple, pair of a dict, item of a set
 LARGE = 1 << 20  # bytes and bytearrays from here on are offered to `refer`
 _PACKED = 8  # numbers alike from here on go as one piece
 
@@ -38,26 +40,25 @@ class Unsendable(TypeError):
 
 
 class _Writing:
-    __slots__ = ("items", "keys", "put", "refer")
+    __slots__ = ("keys", "put", "refer", "room")
 
-    def __init__(self, put: "Callable[[bytes], None]", refer: "Any", items: int) -> None:
+    def __init__(self, put: "Callable[[bytes], None]", refer: "Any", room: int) -> None:
         self.put = put
         self.refer = refer
-        self.items = items  # how many more
+        self.room = room  # bytes of memory that the other side has left for it
         self.keys = 0  # above 0: within a key, or an item of a set
 
 
-def dumps(value: object, refer: "Any" = None, items: int = 16 << 20) -> bytes:
+def dumps(value: object, refer: "Any" = None, room: int = ROOM) -> bytes:
     """`value` as bytes. `refer(obj)` gives `(kind, number)` or `(kind, number, data)` for what is
-    not data, or None. Raises Unsendable, also for more than `items` items in containers (a list
-    that holds one list twice sends it twice).
+    not data, or None. Raises Unsendable, also for what takes more than `room` bytes of memory as
+    the reader counts them (a list that holds one list twice sends it twice).
 
     >>> loads(dumps({"a": (1, 2.5)}))
     {'a': (1, 2.5)}
     """
     out: "list[bytes]" = []
-    f = _PUT.get(type(value), _put_other)
-    f(_Writing(out.append, refer, items), value, 0)
+    _PUT.get(type(value), _put_other)(_Writing(out.append, refer, room), value, 0)
     return b"".join(out) if len(out) != 1 else out[0]
 
 
@@ -75,7 +76,11 @@ def _put_int(w: "_Writing", v: int, depth: int) -> None:
 def _put_str(w: "_Writing", v: str, depth: int) -> None:
     body = v.encode("utf-8", "surrogatepass")
     n = len(body)
-    w.put((_BB(115, n) if n < 256 else _BI(83, _short(n))) + body)
+    if n < 256:
+        w.put(_BB(115, n) + body)
+    else:
+        _deeper(w, 4 * _short(n), 0)
+        w.put(_BI(83, n) + body)
 
 
 def _put_bytes(w: "_Writing", v: bytes, depth: int) -> None:
@@ -99,17 +104,17 @@ def _short(n: int) -> int:
     return n
 
 
-def _deeper(w: "_Writing", n: int, depth: int) -> int:
-    w.items -= n
-    if w.items < 0:
-        raise Unsendable("the value has too many items, or holds itself")
+def _deeper(w: "_Writing", cost: int, depth: int) -> int:
+    w.room -= cost
+    if w.room < 0:
+        raise Unsendable("the value takes too much memory, or holds itself")
     if depth >= DEPTH:
         raise Unsendable("the value is deeper than %d containers, or holds itself" % DEPTH)
     return depth + 1
 
 
 def _put_items(w: "_Writing", values: "tuple[Any, ...]", depth: int) -> None:
-    depth = _deeper(w, len(values), depth)
+    depth = _deeper(w, _CONTAINER + _ITEM * len(values), depth)
     table = _PUT
     for value in values:
         table.get(type(value), _put_other)(w, value, depth)
@@ -137,12 +142,11 @@ def _put_packed(w: "_Writing", values: "tuple[Any, ...]", kind: int, depth: int)
     first = type(values[0])
     if (first is not float and first is not int) or any(type(v) is not first for v in values):
         return False
-    _deeper(w, len(values), depth)
     try:
         body = Struct("<%d%s" % (len(values), "d" if first is float else "q")).pack(*values)
     except _struct_error:  # an int beyond 64 bits
-        w.items += len(values)
         return False
+    _deeper(w, _CONTAINER + _ITEM * len(values), depth)
     w.put(_BI((113 if first is float else 107) - 32 * kind, _short(len(values))))
     w.put(body)
     return True
@@ -151,7 +155,7 @@ def _put_packed(w: "_Writing", values: "tuple[Any, ...]", kind: int, depth: int)
 def _put_dict(w: "_Writing", v: "dict[Any, Any]", depth: int) -> None:
     pairs = tuple(v.items())
     w.put(_BI(100, _short(len(pairs))))
-    depth = _deeper(w, 2 * len(pairs), depth)
+    depth = _deeper(w, _CONTAINER + _PAIR * len(pairs), depth)
     table = _PUT
     for key, value in pairs:
         if type(key) is str:
@@ -168,6 +172,7 @@ def _put_set(w: "_Writing", v: "Any", depth: int) -> None:
     if type(v) is frozenset and len(v) > MOST_FROZEN and not TEXTS.issuperset(map(type, v)):
         raise Unsendable("a frozenset of more than %d items that are not texts" % MOST_FROZEN)
     w.put(_BI(101 if type(v) is set else 122, _short(len(values))))
+    w.room -= _SET + (_MEMBER - _ITEM) * len(values)
     w.keys += 1
     _put_items(w, values, depth)
     w.keys -= 1
@@ -183,7 +188,7 @@ def _put_reference(w: "_Writing", v: object, depth: int) -> bool:
         w.put(_REF.pack(64, *found))
     else:
         w.put(_REF.pack(38, *found[:2]))
-        depth = _deeper(w, 1, depth)
+        depth = _deeper(w, _CONTAINER + _ITEM, depth)
         _PUT.get(type(found[2]), _put_other)(w, found[2], depth)
     return True
 
@@ -214,8 +219,8 @@ _PUT: "dict[type, Put]" = {
 }
 
 if "loads" not in globals() and __name__ == "belljar.sandbox.guest.values":
-    from belljar.sandbox.guest import kinds as kinds
-    from belljar.sandbox.guest import kinds_read as kinds_read
-    from belljar.sandbox.guest.reading import loads as loads
-    from belljar.sandbox.guest.records import EnumValue as EnumValue
-    from belljar.sandbox.guest.records import Record as Record
+    from belljar.sandbox.guest import kinds, kinds_read  # noqa: F401
+    from belljar.sandbox.guest.reading import loads
+    from belljar.sandbox.guest.records import EnumValue, Record
+
+    __all__ = ["EnumValue", "Malformed", "Record", "Unsendable", "dumps", "loads"]
