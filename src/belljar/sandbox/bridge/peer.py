@@ -7,26 +7,16 @@ inside a request is served by the thread that waits for that, everything else by
 from __future__ import annotations
 
 import itertools
-import os
-import select
-from _thread import allocate_lock, get_ident
-from collections import deque
+from _thread import get_ident
 
-from belljar.errors import (
-    BelljarError,
-    GuestEnded,
-    GuestError,
-    GuestProtocolError,
-    LedgerError,
-)  # fmt: skip
-from belljar.sandbox.bridge.wire import HEAD, HEAD_OP, BridgeLimits, Wire, _left, _poll
+from belljar.errors import GuestEnded, GuestError, GuestProtocolError, LedgerError
+from belljar.sandbox.bridge.turns import Turns, Waiter
+from belljar.sandbox.bridge.wire import HEAD, HEAD_OP
 from belljar.sandbox.guest.ops import (
-    ANY,
     DESCRIPTORS,
     FROM_GUEST,
     HOST_ASKS,
     HOST_NOTES,
-    INSIDE,
     MESSAGE_OF_ERROR,
     NAME_OF_ERROR,
     NESTED,
@@ -45,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from belljar.sandbox.bridge.wire import Frame
+    from belljar.sandbox.bridge.wire import BridgeLimits, Frame
 
 
 class RaisedForGuest(Exception):
@@ -60,24 +50,7 @@ class RaisedForGuest(Exception):
         self.message = message
 
 
-class _Waiter:
-    __slots__ = ("blocked", "depth", "frames", "inside", "lock")
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.inside = False  # a request of the guest's inside this one has no answer yet
-        self.blocked = False
-        self.frames: deque[Frame] = deque()
-        self.lock: Any = None
-
-    def wake(self) -> None:
-        try:
-            self.lock.release()
-        except RuntimeError:  # it is awake
-            return
-
-
-class Peer:
+class Peer(Turns):
     """`serve(op, body, request)` answers the guest's requests and notes.
 
     `sock` is a blocking stream socket, the host's from now on. After GuestProtocolError,
@@ -95,34 +68,13 @@ class Peer:
         refer: Any = None,
         resolve: Any = None,
     ) -> None:
-        self.limits = limits or BridgeLimits()
-        self.over: GuestEnded | GuestProtocolError | LedgerError | None = None
-        self._wire = Wire(sock, self.limits)
+        super().__init__(sock, limits)
         self._serve = serve
         self._refer = refer
         self._resolve = resolve
-        self._pid = os.getpid()
         self._ids = itertools.count(1)
-        self._waiters: dict[int, _Waiter] = {}
         self._serving: dict[int, list[tuple[int, int]]] = {}
-        self._asked: set[int] = set()  # the guest's, without an answer
-        self._outside = 0  # of these, outside of any of ours
-        self._last = 0
-        self._notes = self.limits.notes
         self._descriptors = 0
-        self._sending = allocate_lock()
-        self._reading = allocate_lock()
-        self._counting = allocate_lock()
-
-    @property
-    def pending(self) -> bool:
-        """Whether frames have been received that nobody has dealt with: see `serve_waiting`."""
-        return self._wire.pending
-
-    @property
-    def busy(self) -> bool:
-        """Whether a thread waits for the guest, and so reads what it sends."""
-        return bool(self._waiters)
 
     # --- asking --------------------------------------------------------------------------
 
@@ -141,7 +93,7 @@ class Peer:
         if len(data) > self.limits.frame:
             raise ValueError(f"a value of {len(data)} bytes is longer than a frame")
         number = next(self._ids) & 0xFFFFFFFF
-        waiter = self._waiters[number] = _Waiter(depth + 1)
+        waiter = self._waiters[number] = Waiter(depth + 1)
         try:
             head = HEAD_OP.pack(1 + len(data), REQUEST, number, parent, HOST_ASKS[op])
             self._send(head + data, deadline)
@@ -205,7 +157,7 @@ class Peer:
         Returns at once when nothing has come, or another thread reads. Raises as `request`.
         """
         served = 0
-        waiter = _Waiter(0)
+        waiter = Waiter(0)
         while not self._waiters and self.over is None:
             if not self._reading.acquire(False):
                 break
@@ -223,15 +175,6 @@ class Peer:
             self._answer(frame, deadline)
             served += 1
         return served
-
-    def close(self) -> None:
-        """Close the bridge from any thread; those that wait get GuestEnded."""
-        if self.over is None:
-            self.over = GuestEnded("the sandbox is closed")
-        self._wire.close()
-        for waiter in list(self._waiters.values()):
-            if waiter.blocked:
-                waiter.wake()
 
     # --- serving -------------------------------------------------------------------------
 
@@ -270,7 +213,6 @@ class Peer:
             self._end(error)
             raise
         with self._counting:
-            self._asked.discard(number)
             if waiter is not None:
                 waiter.inside = False
             else:
@@ -297,152 +239,6 @@ class Peer:
         wrong = GuestProtocolError("from the guest: an exception that is none")
         self._end(wrong)
         raise wrong
-
-    # --- frames --------------------------------------------------------------------------
-
-    def _wait(self, waiter: _Waiter, deadline: float | None) -> Frame:
-        """The next frame for this thread to deal with."""
-        while True:
-            if waiter.frames:
-                return waiter.frames.popleft()
-            if self.over is not None:
-                raise self._why()
-            try:
-                if self._reading.acquire(False):
-                    try:
-                        frame = None if waiter.frames else self._route(waiter, deadline)
-                    finally:
-                        waiter.blocked = False
-                        self._reading.release()
-                        if len(self._waiters) > 1:
-                            self._hand_over()
-                    if frame is not None:
-                        return frame
-                elif not waiter.blocked:
-                    if waiter.lock is None:
-                        waiter.lock = allocate_lock()
-                        waiter.lock.acquire()
-                    waiter.blocked = True  # and try once more: whoever reads may just have left
-                else:
-                    left = -1 if deadline is None else _left(deadline)
-                    awake = waiter.lock.acquire(True, left)
-                    waiter.blocked = False
-                    if not awake:
-                        raise TimeoutError("the guest did not answer in time")
-            except BaseException as error:
-                self._end(error)
-                raise
-
-    def _hand_over(self) -> None:
-        """Wake one thread that could read."""
-        for waiter in list(self._waiters.values()):
-            if waiter.blocked:
-                waiter.wake()
-                return
-
-    def _route(self, mine: _Waiter, deadline: float | None) -> Frame | None:
-        """Read one frame: this thread's to deal with, or handed over (None)."""
-        frame = self._wire.read(deadline)
-        kind, number, parent, data, at = frame
-        if kind in (REPLY, RAISED):
-            waiter = self._waiters.get(number)
-            if waiter is None or waiter.inside or parent or waiter.depth < 0:
-                raise GuestProtocolError("an answer to what was not asked, or within its call")
-            waiter.depth = -1  # once
-        elif kind == NOTE:
-            self._notes -= 1
-            if number or parent or data[at] not in NOTES_FROM_GUEST or self._notes < 0:
-                raise GuestProtocolError("a note that may not be, or a flood of them")
-            return frame
-        else:
-            waiter = self._check(number, parent, data[at])
-            if waiter is None:
-                return frame
-        if waiter is mine:
-            return frame
-        waiter.frames.append(frame)
-        if waiter.blocked:
-            waiter.wake()
-        return None
-
-    def _check(self, number: int, parent: int, op: int) -> _Waiter | None:
-        """The request of ours that one of the guest's is inside, by the phase table."""
-        asked = FROM_GUEST.get(op)
-        if asked is None or (asked[1] != ANY and (asked[1] == INSIDE) != bool(parent)):
-            raise GuestProtocolError(f"operation {op} where it may not be")
-        if not 0 < (number - self._last) % (1 << 32) < 1 << 31 or not number:
-            raise GuestProtocolError("a request with a number that was used")
-        waiter = None
-        with self._counting:
-            if parent:
-                waiter = self._waiters.get(parent)
-                if waiter is None or waiter.inside or not 0 <= waiter.depth < NESTED:
-                    raise GuestProtocolError("a request inside one that does not wait for it")
-                waiter.inside = True
-            else:
-                self._outside += 1
-                if self._outside > self.limits.outstanding:
-                    raise GuestProtocolError("too many requests without an answer")
-            self._last = number
-            self._asked.add(number)
-        return waiter
-
-    def _send(self, frame: bytes, deadline: float | None, ancillary: Any = None) -> None:
-        if self.over is not None:
-            raise self._why()
-        if os.getpid() != self._pid:
-            raise GuestEnded("a forked process has no part in its parent's sandbox")
-        with self._sending:
-            try:
-                if ancillary is not None:
-                    sent = self._wire.sock.sendmsg([frame], ancillary)
-                else:
-                    sent = self._wire.write_some(frame)
-                if sent != len(frame):
-                    self._send_rest(memoryview(frame)[sent:], deadline)
-            except BaseException as error:
-                self._end(error)
-                raise
-            self._notes = min(self._notes + 16, self.limits.notes)
-
-    def _send_rest(self, rest: memoryview, deadline: float | None) -> None:
-        """What did not go at once. The guest may be writing too: then somebody has to read."""
-        while rest:
-            sent = self._wire.write_some(rest)
-            rest = rest[sent:]
-            if sent:
-                continue
-            what = select.POLLOUT
-            reading = self._reading.acquire(False)
-            try:
-                if reading:
-                    what |= select.POLLIN
-                tick = 0.05 if not reading else 3600.0
-                left = tick if deadline is None else min(tick, _left(deadline))
-                ready = _poll(self._wire.sock, what, left)
-                if reading and ready:
-                    self._wire.take_ahead()
-                if not ready and deadline is not None and not _left(deadline):
-                    raise TimeoutError("the guest did not read in time")
-            finally:
-                if reading:
-                    self._reading.release()
-                    if len(self._waiters) > 1:
-                        self._hand_over()
-
-    def _end(self, error: BaseException) -> None:
-        """Nothing more goes over this bridge."""
-        if self.over is None:
-            if isinstance(error, (GuestEnded, GuestProtocolError, LedgerError)):
-                self.over = type(error)(str(error))
-            else:
-                self.over = GuestEnded(f"the call ended with {type(error).__name__}")
-        self.close()
-
-    def _why(self) -> BelljarError:
-        """What ended it, to be raised anew."""
-        over = self.over or GuestEnded("the guest has ended")
-        return type(over)(str(over))
 
 
 def _told(error: Exception) -> tuple[str, str, str]:

@@ -101,13 +101,13 @@ class Wire:
 
     def waiting(self) -> bool:
         """Whether something has come that is not read, or the end."""
-        return self.pending or _poll(self.sock, select.POLLIN, 0)
+        return self.pending or ready(self.sock, select.POLLIN, 0)
 
     def _fill(self, size: int, deadline: float | None) -> None:
         have = len(self._buffer) - self._at + self._had
         while have < size:
             wanted = min(max(size - have, _PIECE), _LARGEST_PIECE)
-            if deadline is not None and not _poll(self.sock, select.POLLIN, _left(deadline)):
+            if deadline is not None and not ready(self.sock, select.POLLIN, left_until(deadline)):
                 raise TimeoutError("the guest did not answer in time")
             have += self._take(wanted, 0)
         if self._at == len(self._buffer) and len(self._pieces) == 1:
@@ -158,13 +158,14 @@ class Wire:
             return
 
 
-def _left(deadline: float) -> float:
+def left_until(deadline: float) -> float:
+    """Seconds until a time of `time.monotonic`."""
     import time
 
     return max(0.0, deadline - time.monotonic())
 
 
-def _poll(sock: socket.socket, what: int, seconds: float | None) -> bool:
+def ready(sock: socket.socket, what: int, seconds: float | None) -> bool:
     """Whether the socket is ready for `what`, or has ended, within that time."""
     fd = sock.fileno()
     if fd < 0:

@@ -30,6 +30,7 @@ OPERATIONS = (
     (67, "box", ASKED_BY_GUEST, ANY),
     (68, "narrow", ASKED_BY_GUEST, ANY),
     (69, "buffer", ASKED_BY_GUEST, ANY),
+    (70, "free", NOTED_BY_GUEST, OUTSIDE),
 )
 #: Each side's operations by name, and what the other side makes of their numbers:
 #: number -> (name, when).
