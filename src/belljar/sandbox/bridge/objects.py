@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
+from contextvars import ContextVar
 from time import monotonic
 
 from belljar.errors import GuestProtocolError
@@ -77,13 +78,14 @@ class Objects:
         self._last = 0
         self._lent: set[int] = set()
         self._dropped: deque[int] = deque()
-        self._peer: Peer | None = None
+        self.peer: Peer | None = None
+        self.inside: ContextVar[Any] = ContextVar("inside", default=None)
         self._closed = False
         self.loop: AbstractEventLoop | None = None
 
     def attach(self, peer: Peer) -> None:
         """The bridge by which wrappers of the guest's functions ask."""
-        self._peer = peer
+        self.peer = peer
 
     def share(
         self,
@@ -145,7 +147,7 @@ class Objects:
             self._names.clear()
             self._lent.clear()
             self._dropped.clear()
-            self._peer = None
+            self.peer = None
 
     # --- what the guest asks ---
 
@@ -186,7 +188,7 @@ class Objects:
         self._record(shared.name, name, _ALLOWED)
         shared.calls[name] = shared.calls.get(name, 0) + 1
         try:
-            result = perform(listed, args, kwargs, self.loop)
+            result = perform(listed, args, kwargs, self)
         except Exception as error:  # noqa: BLE001 - whatever a host's function raises
             raise told(error, messages=table.messages) from None
         if shared.life.over:
@@ -335,8 +337,8 @@ class Objects:
             numbers.append(self._dropped.popleft())
         with self._lock:
             self._lent.difference_update(numbers)
-        if self._peer is not None and numbers:
-            self._peer.note("drop", tuple(numbers))
+        if self.peer is not None and numbers:
+            self.peer.note("drop", tuple(numbers))
 
     # --- what the host asks of what it was lent ---
 
@@ -348,10 +350,10 @@ class Objects:
 
     def ask(self, op: str, body: object, deadline: float | None) -> Any:
         """One request about something lent. Raises `ReferenceError` when the guest has ended."""
-        peer = self._peer
+        peer = self.peer
         if peer is None:
             raise ReferenceError("the guest that lent it has ended")
         if len(self._dropped) >= _MANY:
             self._give_back()
         until = None if deadline is None else monotonic() + deadline
-        return peer.request(op, body, until)
+        return peer.request_inside(self.inside.get(), op, body, until)

@@ -5,43 +5,57 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any, Final
 
     from belljar.sandbox.bridge.exposure import Listed
+    from belljar.sandbox.bridge.objects import Objects
 
 #: How many calls of one method may go on after their time, before no more are begun.
 STUCK: Final = 4
 
 
 def perform(
-    listed: Listed,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    loop: AbstractEventLoop | None,
+    listed: Listed, args: tuple[Any, ...], kwargs: dict[str, Any], objects: Objects
 ) -> object:
     """The result of one call, awaited where it is a coroutine.
 
     Raises what the function raises, and `TimeoutError` after the seconds of its limit. A coroutine
-    runs on `loop` where that is running, else on a loop of its own.
+    runs on the `loop` of `objects` where that is running, else on a loop of its own.
     """
-    seconds = listed.seconds
+    seconds, loop = listed.seconds, objects.loop
+    if not listed.is_async and seconds is None:
+        result = listed.call(*args, **kwargs)
+        if not _is_awaitable(result):
+            return result
+        return _carried(objects, lambda: _awaited(result, None, loop))
+
+    def call() -> object:
+        result = listed.call(*args, **kwargs)
+        return _awaited(result, seconds, loop) if _is_awaitable(result) else result
+
     if listed.is_async or seconds is None:
-        result = listed.call(*args, **kwargs)
-        if _is_coroutine(result):
-            return _awaited(result, seconds, loop)
-        return result
-
-    def plain() -> object:
-        result = listed.call(*args, **kwargs)
-        return _awaited(result, seconds, loop) if _is_coroutine(result) else result
-
-    return _within(seconds, plain, listed.stuck)
+        return _carried(objects, call)
+    return _carried(objects, lambda: _within(seconds, call, listed.stuck))
 
 
-def _is_coroutine(result: object) -> bool:
-    kind = type(result)
-    return kind.__name__ == "coroutine" and kind.__module__ == "builtins"
+def _carried(objects: Objects, call: Callable[[], object]) -> object:
+    """`call()` in a context that says, in whatever thread or task it goes on, which of the guest's
+    requests it belongs to: a guest waits for its own calls alone."""
+    import contextvars
+
+    peer = objects.peer
+    inside = peer.inside() if peer is not None else None
+    return contextvars.copy_context().run(_with, objects, inside, call)
+
+
+def _with(objects: Objects, inside: object, call: Callable[[], object]) -> object:
+    objects.inside.set(inside)
+    return call()
+
+
+def _is_awaitable(result: object) -> bool:
+    return hasattr(type(result), "__await__")
 
 
 def _late(seconds: float) -> TimeoutError:
@@ -85,7 +99,7 @@ def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> obj
 
 
 def _awaited(
-    coroutine: Coroutine[Any, Any, object], seconds: float | None, loop: AbstractEventLoop | None
+    coroutine: Awaitable[object], seconds: float | None, loop: AbstractEventLoop | None
 ) -> object:
     import asyncio
 

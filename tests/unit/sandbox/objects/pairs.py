@@ -59,6 +59,12 @@ class Pair:
             raise GuestError(type(error).__name__, str(error)) from None
         return loads(answer, self.objects.resolve)
 
+    def inside(self) -> None:
+        return None
+
+    def request_inside(self, inside: object, *more: Any) -> Any:
+        return self.request(*more)
+
     def note(self, op: str, body: object) -> None:
         self.guest.operations[op](loads(dumps(body)))
 
