@@ -56,7 +56,7 @@ def loads(data: bytes, resolve: "Any" = None, room: int = ROOM, start: int = 0) 
     return value
 
 
-def _refuse(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, int]":
+def _no_value(r: "_Reading", data: bytes, at: int, depth: int) -> "tuple[Any, int]":
     raise Malformed("no type has the mark %d" % data[at - 1])
 
 
@@ -221,7 +221,7 @@ def _get_reference_and_data(r: "_Reading", data: bytes, at: int, depth: int) -> 
     return r.resolve(data[at], _u32(data, at + 1)[0], about), end
 
 
-_GET: "list[Get]" = [_refuse] * 256
+_GET: "list[Get]" = [_no_value] * 256
 for _mark, _get in (
     ("N", lambda r, data, at, depth: (None, at)),
     ("T", lambda r, data, at, depth: (True, at)),
