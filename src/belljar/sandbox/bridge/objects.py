@@ -15,11 +15,11 @@ from time import monotonic
 from belljar.errors import GuestProtocolError
 from belljar.model import Decision, Value
 from belljar.sandbox.bridge.exposure import Exposure, table_of, table_of_functions
-from belljar.sandbox.bridge.failures import Refusal, told
+from belljar.sandbox.bridge.failures import Refusal
 from belljar.sandbox.bridge.guests import GuestObject, wrapper_of
 from belljar.sandbox.bridge.handles import Exposed, Handle, Life, Shared, own_exposure
-from belljar.sandbox.bridge.performing import perform
-from belljar.sandbox.bridge.results import NotData, as_arguments, outgoing
+from belljar.sandbox.bridge.results import as_arguments
+from belljar.sandbox.bridge.serving import Serving
 from belljar.sandbox.guest import ops
 from belljar.sandbox.guest.values import Malformed
 
@@ -27,16 +27,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Final, NoReturn
+    from typing import Any, Final
 
-    from belljar.sandbox.bridge.exposure import Allow, Listed, Table
+    from belljar.sandbox.bridge.exposure import Allow, Table
     from belljar.sandbox.bridge.limits import Limit
     from belljar.sandbox.bridge.peer import Peer
 
-_ALLOWED: Final = Decision("allow", "the host shares it")
 _MANY: Final = 32  # references that are given back with one note
 _NUMBERS: Final = (1 << 32) - 1  # never used again, so they end some day
-_GONE: Final = "it is not shared, or no longer"
 
 
 class ObjectLimits(Value):
@@ -70,11 +68,11 @@ class Objects:
         record: Callable[[str, str, Decision], object] | None = None,
         limits: ObjectLimits | None = None,
     ) -> None:
-        self._record = record or (lambda _name, _method, _decision: None)
+        self._serving = Serving(self, record or (lambda _name, _method, _decision: None))
         self._limits = limits or ObjectLimits()
         self._lock = allocate_lock()
         self._names: dict[str, Shared] = {}
-        self._shared: dict[int, Shared] = {}
+        self.shared: dict[int, Shared] = {}  # by number
         self._last = 0
         self._lent: set[int] = set()
         self._dropped: deque[int] = deque()
@@ -128,9 +126,9 @@ class Objects:
             shared.life.over = True
             if self._names.get(shared.name) is shared:
                 del self._names[shared.name]
-            for number, one in list(self._shared.items()):
+            for number, one in list(self.shared.items()):
                 if one.life is shared.life and one.sent == 0:
-                    del self._shared[number]
+                    del self.shared[number]
 
     def narrow(self, shared: Shared, less: Callable[[Table], Table]) -> None:
         """Put a smaller table in the place of the one that `less` is given."""
@@ -141,9 +139,9 @@ class Objects:
         """The guest has ended: nothing is shared any more, and nothing was lent."""
         with self._lock:
             self._closed = True
-            for shared in self._shared.values():
+            for shared in self.shared.values():
                 shared.life.over = True
-            self._shared.clear()
+            self.shared.clear()
             self._names.clear()
             self._lent.clear()
             self._dropped.clear()
@@ -156,106 +154,16 @@ class Objects:
         if self._dropped and len(self._dropped) >= _MANY:
             self._give_back()
         if op == "call":
-            return self._call(body)
+            return self._serving.call(body)
         if op == "get":
-            return self._get(body)
+            return self._serving.get(body)
         if op == "drop":
             self._drop(body)
             return None
         raise GuestProtocolError("an operation that is not about objects")
 
-    def _call(self, body: object) -> object:
-        if type(body) is not tuple or len(body) != 4:
-            raise GuestProtocolError("a call is a number, a name, arguments and names of them")
-        number, name, args, kwargs = body
-        if type(number) is not int or type(name) is not str:
-            raise GuestProtocolError("a call has no number or no name")
-        if type(args) is not tuple or type(kwargs) is not dict:
-            raise GuestProtocolError("a call has no arguments")
-        shared = self._shared.get(number)
-        if shared is None or shared.life.over:
-            self._refuse(shared, name, "ReferenceError", _GONE)
-        table = shared.table
-        listed = table.methods.get(name)
-        if listed is None:
-            self._refuse(shared, name, "AttributeError", "no such method is shared")
-        for key in kwargs:
-            if type(key) is not str:
-                raise GuestProtocolError("the name of an argument is no text")
-            if key[:1] == "_":
-                self._refuse(shared, name, "TypeError", "the name of an argument is private")
-        self._permit(shared, name, listed, args, kwargs)
-        self._record(shared.name, name, _ALLOWED)
-        shared.calls[name] = shared.calls.get(name, 0) + 1
-        try:
-            result = perform(listed, args, kwargs, self)
-        except Exception as error:  # noqa: BLE001 - whatever a host's function raises
-            raise told(error, messages=table.messages) from None
-        if shared.life.over:
-            self._refuse(shared, name, "ReferenceError", "it was taken back during the call")
-        return self._outgoing(shared, name, listed.returns, result)
-
-    def _outgoing(
-        self, shared: Shared, name: str, returns: Exposure | None, result: object
-    ) -> object:
-        try:
-            return outgoing(self, shared, name, returns, result)
-        except NotData as error:
-            self._record(shared.name, name, Decision("deny", str(error)))
-            kind, why = "TypeError", "the share does not say how its result is passed"
-            raise Refusal(kind, f"host.{shared.name}.{name}: {why}") from None
-
-    def _permit(
-        self,
-        shared: Shared,
-        name: str,
-        listed: Listed,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        for meter in listed.meters:
-            why = meter.take()
-            if why is not None:
-                self._refuse(shared, name, "Limited", why)
-        for check in listed.checks:
-            try:
-                answer = check(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - a check that fails has not allowed
-                self._refuse(shared, name, "PermissionError", "its check failed")
-            if answer is not True:
-                why = "its check says no"
-                if answer is not False and answer is not None:
-                    why = "its check said neither True nor False"
-                self._refuse(shared, name, "PermissionError", why)
-
-    def _refuse(self, shared: Shared | None, name: str, kind: str, why: str) -> NoReturn:
-        what = shared.name if shared is not None else ""
-        self._record(what, name, Decision("deny", why))
-        raise Refusal(kind, f"host.{what}.{name}: {why}" if what else why)
-
-    def _get(self, body: object) -> object:
-        if type(body) is not tuple or len(body) != 2:
-            raise GuestProtocolError("an attribute is a number and a name")
-        number, name = body
-        if type(number) is not int or type(name) is not str:
-            raise GuestProtocolError("an attribute has no number or no name")
-        if number == 0:
-            return self._by_name(name)
-        shared = self._shared.get(number)
-        if shared is None or shared.life.over:
-            self._refuse(shared, name, "ReferenceError", _GONE)
-        own = shared.table.attributes.get(name)
-        if own is None:
-            self._refuse(shared, name, "AttributeError", "no such attribute is shared")
-        self._record(shared.name, name, _ALLOWED)
-        try:
-            value = getattr(shared.obj, own)
-        except Exception as error:  # noqa: BLE001 - a property is a host's function
-            raise told(error, messages=shared.table.messages) from None
-        return self._outgoing(shared, name, None, value)
-
-    def _by_name(self, name: str) -> object:
-        """`host.<name>`; with no name, all names."""
+    def named(self, name: str) -> object:
+        """`host.<name>` for the guest; with no name, all names."""
         if not name:
             return tuple(self._names)
         shared = self._names.get(name)
@@ -271,20 +179,20 @@ class Objects:
             for number, count in zip(body[::2], body[1::2], strict=True):
                 if type(number) is not int or type(count) is not int:
                     raise GuestProtocolError("a drop is pairs of numbers")
-                shared = self._shared.get(number)
+                shared = self.shared.get(number)
                 if shared is None or not 0 < count <= shared.sent:
                     raise GuestProtocolError("the guest drops what it does not have")
                 shared.sent -= count
                 if shared.sent == 0 and self._names.get(shared.name) is not shared:
-                    del self._shared[number]
+                    del self.shared[number]
 
     # --- references ---
 
     def _new(self, name: str, obj: Any, table: Table, life: Life) -> Shared:
-        if len(self._shared) >= self._limits.shared or self._last >= _NUMBERS:
+        if len(self.shared) >= self._limits.shared or self._last >= _NUMBERS:
             raise Refusal("MemoryError", "the guest holds as many host objects as it may")
         self._last += 1
-        shared = self._shared[self._last] = Shared(self._last, name, obj, table, life)
+        shared = self.shared[self._last] = Shared(self._last, name, obj, table, life)
         return shared
 
     def _derive(self, exposed: Exposed) -> Shared:
@@ -303,7 +211,7 @@ class Objects:
         else:
             return None
         with self._lock:
-            if self._shared.get(shared.number) is not shared:
+            if self.shared.get(shared.number) is not shared:
                 return None  # revoked, and forgotten by the guest
             shared.sent += 1
         table = shared.table
@@ -313,7 +221,7 @@ class Objects:
     def resolve(self, kind: int, number: int, data: object = None) -> object:
         """What a reference from the guest means here. Raises `Malformed`."""
         if kind == ops.HOST_OBJECT:
-            shared = self._shared.get(number)
+            shared = self.shared.get(number)
             if shared is None or shared.sent == 0:
                 raise Malformed("the guest refers to what it was not given")
             return Handle(self, shared)
@@ -356,4 +264,4 @@ class Objects:
         if len(self._dropped) >= _MANY:
             self._give_back()
         until = None if deadline is None else monotonic() + deadline
-        return peer.request_inside(self.inside.get(), op, body, until)
+        return peer.request_for(self.inside.get(), op, body, until)

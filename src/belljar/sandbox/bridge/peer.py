@@ -117,7 +117,7 @@ class Peer(Turns):
         stack = self._serving.get(get_ident())
         return stack[-1] if stack else None
 
-    def request_inside(
+    def request_for(
         self, inside: tuple[int, int] | None, op: str, body: object, deadline: float | None = None
     ) -> Any:
         """`request` in a thread that does a part of what another one serves (its `inside()`)."""

@@ -62,7 +62,7 @@ class Pair:
     def inside(self) -> None:
         return None
 
-    def request_inside(self, inside: object, *more: Any) -> Any:
+    def request_for(self, inside: object, *more: Any) -> Any:
         return self.request(*more)
 
     def note(self, op: str, body: object) -> None:

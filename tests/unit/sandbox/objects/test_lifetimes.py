@@ -43,15 +43,15 @@ def test_what_a_guest_was_sent_twice_lives_until_it_dropped_both() -> None:
     pair = Pair()
     cursor = Exposed(Cursor(), methods=["fetch"])
     pair.share("db", Cursor(), methods=["fetch"])
-    first, second = pair.objects._by_name("db"), pair.objects._by_name("db")
+    first, second = pair.objects.named("db"), pair.objects.named("db")
     number = first._shared.number
     for handle in (first, second):
         pair.objects.refer(handle)
     pair.objects.revoke(first._shared)
     pair.guest.note("drop", (number, 1))
-    assert number in pair.objects._shared
+    assert number in pair.objects.shared
     pair.guest.note("drop", (number, 1))
-    assert number not in pair.objects._shared
+    assert number not in pair.objects.shared
     assert cursor.object.fetch() == 1
 
 
@@ -124,7 +124,7 @@ def test_many_references_go_to_and_fro_over_a_real_bridge() -> None:
         box.share("db", functions=functions, returns={"open": ["fetch"]})
         source = "sum(host.db.open().fetch() + host.db.call(lambda: 1) for _ in range(500))"
         assert box.run(source) == 1000
-        assert len(box.objects._shared) < 100
+        assert len(box.objects.shared) < 100
         assert box.run("import gc; gc.collect(); len(side._lent)") < 100
 
 

@@ -214,7 +214,7 @@ def test_nothing_is_called_that_cannot_be_recorded() -> None:
     def record(*_args: object) -> None:
         raise OSError("the disk is full")
 
-    pair.objects._record = record
+    pair.objects._serving._record = record
     pair.share("db", functions={"get": called.append})
     with pytest.raises(OSError, match="the disk is full"):
         pair.host.db.get("a")
