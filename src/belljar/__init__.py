@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar._native import get_include as get_include
     from belljar.errors import BelljarError as BelljarError
+    from belljar.errors import GuestError as GuestError
+    from belljar.errors import SandboxEnded as SandboxEnded
     from belljar.errors import UsageError as UsageError
     from belljar.events import table as catalogue
     from belljar.model import Decision as Decision
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from belljar.model import Limits as Limits
     from belljar.model import Policy as Policy
     from belljar.model import Status as Status
+    from belljar.sandbox.live.answers import Opaque as Opaque
+    from belljar.sandbox.live.box import Sandbox as Sandbox
+    from belljar.sandbox.live.box import run as run
+    from belljar.sandbox.result import Denial as Denial
+    from belljar.sandbox.result import Result as Result
     from belljar.watch.here import Watching as Watching
     from belljar.watch.here import watching as watching
 
@@ -27,30 +34,44 @@ _MODULES = {"catalogue": "events.table"}
 _HOMES = {
     "BelljarError": "errors",
     "Decision": "model",
+    "Denial": "sandbox.result",
     "Event": "model",
     "Grant": "model",
+    "GuestError": "errors",
     "Limits": "model",
+    "Opaque": "sandbox.live.answers",
     "Policy": "model",
+    "Result": "sandbox.result",
+    "Sandbox": "sandbox.live.box",
+    "SandboxEnded": "errors",
     "Status": "model",
     "UsageError": "errors",
     "Watching": "watch.here",
     "get_include": "_native",
+    "run": "sandbox.live.box",
     "watching": "watch.here",
 }
 
 __all__ = [
     "BelljarError",
     "Decision",
+    "Denial",
     "Event",
     "Grant",
+    "GuestError",
     "Limits",
+    "Opaque",
     "Policy",
+    "Result",
+    "Sandbox",
+    "SandboxEnded",
     "Status",
     "UsageError",
     "Watching",
     "__version__",
     "catalogue",
     "get_include",
+    "run",
     "watching",
 ]
 

@@ -112,6 +112,13 @@ class Keeper:
         elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
             os.kill(self.pid, 9)
 
+    def abandon(self) -> None:
+        """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
+        for fd in (self._control, self.report):
+            if fd >= 0:
+                os.close(fd)
+        self._control, self.pid, self.ended = -1, 0, True
+
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
         self.kill()
@@ -126,7 +133,10 @@ class Keeper:
                 elif left <= 0:
                     os.kill(self.pid, 9)  # its children die of its end
                     break
-            os.waitpid(self.pid, 0)
+            try:
+                os.waitpid(self.pid, 0)
+            except ChildProcessError:
+                self.ended = True  # the program that we are part of waits for all children itself
             self.pid = 0
             os.close(self.report)
 

@@ -8,14 +8,13 @@ may begin. Until then no instruction of the program has run, so all that fails i
 from __future__ import annotations
 
 import gc
-import marshal
 import os
 import select
 import time
 
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper
-from belljar.sandbox.streams import Streams, pass_on
+from belljar.sandbox.streams import Streams, parameters, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class Session:
 
     def _follow(self, walls: Walls, streams: Streams) -> None:
         keeper, collector, appended = walls.keeper, walls.collector, walls.appended
-        boot = marshal.dumps(walls.plan.boot, 2)
+        boot = parameters(walls.plan.boot)
         poll = select.poll()
         for fd in (collector.fileno(), keeper.report, *streams.pipes, *appended.fds):
             poll.register(fd, select.POLLIN)

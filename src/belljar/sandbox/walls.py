@@ -211,6 +211,12 @@ class Walls:
             if self.record is not None:
                 self.record.close()
 
+    def abandon(self) -> None:
+        """In a child that the host forked: let go of all that would keep the parent's guest."""
+        self._standing.clear()
+        self.keeper.abandon()
+        self.collector.abandon()
+
     def end_record(self, ended: str, status: int, signal: int, usage: Usage) -> None:
         """The last entry of the record, where there is one."""
         if self.record is None:
