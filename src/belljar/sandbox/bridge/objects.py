@@ -12,10 +12,11 @@ from collections import deque
 from contextvars import ContextVar
 from time import monotonic
 
-from belljar.errors import GuestProtocolError
+from belljar.errors import BelljarError, GuestProtocolError
 from belljar.model import Decision, Value
 from belljar.sandbox.bridge.exposure import Exposure, table_of, table_of_functions
 from belljar.sandbox.bridge.failures import Refusal
+from belljar.sandbox.bridge.files import Descriptor, is_open
 from belljar.sandbox.bridge.guests import GuestObject, wrapper_of
 from belljar.sandbox.bridge.handles import Exposed, Handle, Life, Shared, own_exposure
 from belljar.sandbox.bridge.results import as_arguments
@@ -99,8 +100,11 @@ class Objects:
         messages: bool = False,
     ) -> Handle:
         """Let the guest use the listed methods and attributes of `obj`, or `functions` (a dict, a
-        module, one function), as `host.<name>`. It may be called at any time, also before the
-        guest runs. Raises `ValueError`, `TypeError` or `AttributeError` for what cannot be shared.
+        module, one function), as `host.<name>`. An open file or socket with nothing listed is
+        handed over itself, with its mode. It may be called at any time, also before the guest runs.
+
+        Raises `ValueError`, `TypeError` or `AttributeError` for what cannot be shared, and
+        `BelljarError` for what cannot be handed over.
         """
         if type(name) is not str or not name.isidentifier() or name[0] == "_":
             raise ValueError(f"{name!r} is not a name for the guest")
@@ -109,6 +113,9 @@ class Objects:
             if obj is not None or attributes:
                 raise TypeError("functions= stands alone: share the object under another name")
             obj, table = functions, table_of_functions(functions, given)
+        elif not given.methods and not given.attributes and is_open(obj):
+            held = obj = Descriptor(obj)
+            table = table_of_functions({"open": lambda: self._hand_over(held)}, given)
         else:
             table = table_of(obj, own_exposure(obj, given))
         with self._lock:
@@ -121,7 +128,7 @@ class Objects:
 
     def revoke(self, shared: Shared) -> None:
         """Take back a share and all that came of it. It keeps its number, which now finds nothing
-        that can be called."""
+        that can be called. Raises `BelljarError` for a descriptor that the guest has already."""
         with self._lock:
             shared.life.over = True
             if self._names.get(shared.name) is shared:
@@ -129,6 +136,18 @@ class Objects:
             for number, one in list(self.shared.items()):
                 if one.life is shared.life and one.sent == 0:
                     del self.shared[number]
+        if type(shared.obj) is Descriptor:
+            shared.obj.close()
+            if shared.obj.given:
+                raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
+
+    def _hand_over(self, held: Descriptor) -> object:
+        """Send a descriptor ahead of the answer, which is its place among those sent."""
+        peer = self.peer
+        if peer is None or held.fd < 0:
+            raise Refusal("ReferenceError", "it was taken back")
+        held.given = True
+        return peer.send_descriptors([held.fd])[0]
 
     def narrow(self, shared: Shared, less: Callable[[Table], Table]) -> None:
         """Put a smaller table in the place of the one that `less` is given."""
@@ -141,6 +160,8 @@ class Objects:
             self._closed = True
             for shared in self.shared.values():
                 shared.life.over = True
+                if type(shared.obj) is Descriptor:
+                    shared.obj.close()
             self.shared.clear()
             self._names.clear()
             self._lent.clear()
@@ -215,7 +236,8 @@ class Objects:
                 return None  # revoked, and forgotten by the guest
             shared.sent += 1
         table = shared.table
-        about = (shared.name, tuple(table.methods), tuple(table.attributes))
+        form = shared.obj.form if type(shared.obj) is Descriptor else ""
+        about = (shared.name, tuple(table.methods), tuple(table.attributes), form)
         return ops.HOST_OBJECT, shared.number, about
 
     def resolve(self, kind: int, number: int, data: object = None) -> object:

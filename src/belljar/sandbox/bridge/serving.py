@@ -1,4 +1,4 @@
-"""Every call and every look that a guest asks for: who may, how often, recorded before it happens."""
+"""Every call and look that a guest asks for: who may, how often, recorded before it happens."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ class HostObject:
     __slots__ = ("_count", "_host", "_number")
     _methods: "tuple[str, ...]" = ()
     _name = ""
+    _form = ""  # of something open: how it is opened here
 
     def __init__(self, host: "HostSide", number: int) -> None:
         self._host = host
@@ -144,9 +145,27 @@ def _host_told(about: "tuple[Any, ...]") -> "tuple[Any, ...]":
         return (about[0].__name__, "")
 
 
-def _host_class(name: str, methods: "tuple[str, ...]", attributes: "tuple[str, ...]") -> "Any":
+def _host_open(side: "HostSide", number: int, form: str) -> "Any":
+    """The file or socket of a descriptor that the host hands over."""
+    fd = side.descriptor(number)
+    if form == "socket":
+        import socket
+
+        return socket.socket(fileno=fd)
+    mode, _, encoding = form.partition(":")
+    if encoding:
+        return open(fd, mode.replace("b", ""), encoding=encoding)
+    return open(fd, mode)
+
+
+def _host_class(
+    name: str, methods: "tuple[str, ...]", attributes: "tuple[str, ...]", form: str
+) -> "Any":
     """A class with the listed names as its methods, and no others."""
-    body: "dict[str, Any]" = {"__slots__": (), "_methods": methods, "_name": name}
+    body: "dict[str, Any]" = {"__slots__": (), "_methods": methods, "_name": name, "_form": form}
+    if form:
+        body["open"] = lambda self: _host_open(self._host, self._number, form)
+        return type("HostObject", (HostObject,), body)
     for one in methods:
         body[one] = _host_awaited(one) if one[:3] == "__a" else _host_method(one)
     for one in attributes:
@@ -177,7 +196,8 @@ class HostNames:
         if found is None:
             if name[:1] == "_":
                 raise AttributeError(name)
-            found = self._side.names[name] = self._side.get(0, name)
+            found = self._side.get(0, name)
+            self._side.names[name] = found = found.open() if found._form else found
         return found
 
     def __dir__(self) -> "list[str]":
@@ -219,9 +239,20 @@ class HostSide:
             raise
         except Exception as error:
             if isinstance(error, ReferenceError):  # perhaps shared anew by now
-                for name in [n for n, one in self.names.items() if one._number == body[0]]:
+                for name in [
+                    name
+                    for name, one in self.names.items()
+                    if isinstance(one, HostObject) and one._number == body[0]
+                ]:
                     self.names.pop(name, None)
             raise _host_error(error) from None
+
+    def descriptor(self, number: int) -> int:
+        """Take a descriptor that the host hands over."""
+        self._peer.take_descriptors()
+        self._peer.request("buffer", 0)  # nothing is sent to who reads without room for it
+        fd: int = self._peer._claim_descriptor([self.call(number, "open", (), {})])
+        return fd
 
     def gone(self, number: int, count: int) -> None:
         """A host object is no longer used here. Called by the garbage collector: only noted."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from belljar.model import Decision
 from belljar.sandbox.bridge.objects import ObjectLimits, Objects
+from belljar.sandbox.live.buffers import Buffers
+from belljar.sandbox.live.crossing import LargePeer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bridge"))
 from plain import MAIN, Plain
@@ -30,16 +32,25 @@ _MAIN = MAIN.replace(
 class Bridged:
     """`with Bridged() as box: box.share(...); box.run("host.db.get(1)")`."""
 
-    def __init__(self, limits: ObjectLimits | None = None, python: str = sys.executable) -> None:
+    def __init__(
+        self, limits: ObjectLimits | None = None, python: str = sys.executable, large: bool = False
+    ) -> None:
         self.recorded: list[tuple[str, str, str]] = []
         self.objects = Objects(self._record, limits)
         self.share = self.objects.share
         objects = self.objects
+        parts, main = ("host.py",), _MAIN
+        if large:  # with descriptors
+            parts = ("forms.py", "buffers.py", "host.py")
+            main = main.replace("Peer(3, serve)", "LargePeer(3, serve)")
         self.plain = Plain(
-            objects.serve, "host.py", main=_MAIN, python=python,
+            objects.serve, *parts, main=main, python=python,
             refer=objects.refer, resolve=objects.resolve,
         )  # fmt: skip
-        self.peer = self.plain.peer
+        self.peer: Any = self.plain.peer
+        if large:
+            about = objects.serve, Buffers(1 << 20), None, objects.refer, objects.resolve
+            self.peer = self.plain.peer = LargePeer(self.plain.sock, *about)
         self.objects.attach(self.peer)
 
     def _record(self, name: str, method: str, decision: Decision) -> None:

@@ -83,7 +83,7 @@ class Naive:
             raise Refusal(type(error).__name__, str(error)) from None
 
     def refer(self, obj: object) -> tuple[int, int, object]:
-        return ops.HOST_OBJECT, self._number(obj), ("x", (), ())
+        return ops.HOST_OBJECT, self._number(obj), ("x", (), (), "")
 
     def resolve(self, kind: int, number: int, _data: object = None) -> object:
         return self.everything[number]
@@ -186,7 +186,7 @@ def object_passed_where_another_is_expected(it: Attacker) -> object:
     """A confused deputy: a method that shows its argument is given the vault itself."""
     root = it.root
     if type(it.objects) is Naive:
-        root = it.side.resolve(ops.HOST_OBJECT, root, ("x", (), ()))
+        root = it.side.resolve(ops.HOST_OBJECT, root, ("x", (), (), ""))
     return it.call(root, "describe", root)
 
 
