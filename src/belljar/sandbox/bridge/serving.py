@@ -5,6 +5,7 @@ from __future__ import annotations
 from belljar.errors import GuestProtocolError
 from belljar.model import Decision
 from belljar.sandbox.bridge.failures import Refusal, told
+from belljar.sandbox.bridge.peer import RaisedForGuest
 from belljar.sandbox.bridge.performing import perform
 from belljar.sandbox.bridge.results import NotData, outgoing
 
@@ -58,6 +59,8 @@ class Serving:
         try:
             result = perform(listed, args, kwargs, self._objects)
         except Exception as error:  # noqa: BLE001 - whatever a host's function raises
+            if isinstance(error, RaisedForGuest) and error.type_name == "PermissionError":
+                self._record(shared.name, name, Decision("deny", error.message))
             raise told(error, messages=table.messages) from None
         if shared.life.over:
             self._refuse(shared, name, "ReferenceError", "it was taken back during the call")
