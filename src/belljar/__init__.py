@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from belljar.model import Limits as Limits
     from belljar.model import Policy as Policy
     from belljar.model import Status as Status
+    from belljar.sandbox import caps as caps
+    from belljar.sandbox.bridge.exposure import Exposure as Exposure
+    from belljar.sandbox.bridge.handles import Exposed as Exposed
+    from belljar.sandbox.bridge.limits import Limit as Limit
     from belljar.sandbox.live.answers import Opaque as Opaque
     from belljar.sandbox.live.box import Sandbox as Sandbox
     from belljar.sandbox.live.box import run as run
@@ -30,14 +34,17 @@ if TYPE_CHECKING:
     from belljar.watch.here import watching as watching
 
 #: Names that are whole modules.
-_MODULES = {"catalogue": "events.table"}
+_MODULES = {"caps": "sandbox.caps", "catalogue": "events.table"}
 _HOMES = {
     "BelljarError": "errors",
     "Decision": "model",
     "Denial": "sandbox.result",
     "Event": "model",
+    "Exposed": "sandbox.bridge.handles",
+    "Exposure": "sandbox.bridge.exposure",
     "Grant": "model",
     "GuestError": "errors",
+    "Limit": "sandbox.bridge.limits",
     "Limits": "model",
     "Opaque": "sandbox.live.answers",
     "Policy": "model",
@@ -57,8 +64,11 @@ __all__ = [
     "Decision",
     "Denial",
     "Event",
+    "Exposed",
+    "Exposure",
     "Grant",
     "GuestError",
+    "Limit",
     "Limits",
     "Opaque",
     "Policy",
@@ -69,6 +79,7 @@ __all__ = [
     "UsageError",
     "Watching",
     "__version__",
+    "caps",
     "catalogue",
     "get_include",
     "run",
