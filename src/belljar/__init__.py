@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from belljar._native import get_include as get_include
     from belljar.confine.here import confine as confine
     from belljar.errors import BelljarError as BelljarError
+    from belljar.errors import GuestError as GuestError
+    from belljar.errors import SandboxEnded as SandboxEnded
     from belljar.errors import UsageError as UsageError
     from belljar.events import table as catalogue
     from belljar.model import Decision as Decision
@@ -20,39 +22,73 @@ if TYPE_CHECKING:
     from belljar.model import Limits as Limits
     from belljar.model import Policy as Policy
     from belljar.model import Status as Status
+    from belljar.sandbox import caps as caps
+    from belljar.sandbox.bridge.exposure import Exposure as Exposure
+    from belljar.sandbox.bridge.handles import Exposed as Exposed
+    from belljar.sandbox.bridge.limits import Limit as Limit
+    from belljar.sandbox.live.answers import Opaque as Opaque
+    from belljar.sandbox.live.box import Sandbox as Sandbox
+    from belljar.sandbox.live.box import run as run
+    from belljar.sandbox.result import Denial as Denial
+    from belljar.sandbox.result import Result as Result
     from belljar.watch.here import Watching as Watching
     from belljar.watch.here import watching as watching
 
 #: Names that are whole modules.
-_MODULES = {"catalogue": "events.table", "confine": "confine"}  # this one can be called
+_MODULES = {
+    "caps": "sandbox.caps",
+    "catalogue": "events.table",
+    "confine": "confine",  # this one can be called
+}
 _HOMES = {
     "BelljarError": "errors",
     "Decision": "model",
+    "Denial": "sandbox.result",
     "Event": "model",
+    "Exposed": "sandbox.bridge.handles",
+    "Exposure": "sandbox.bridge.exposure",
     "Grant": "model",
+    "GuestError": "errors",
+    "Limit": "sandbox.bridge.limits",
     "Limits": "model",
+    "Opaque": "sandbox.live.answers",
     "Policy": "model",
+    "Result": "sandbox.result",
+    "Sandbox": "sandbox.live.box",
+    "SandboxEnded": "errors",
     "Status": "model",
     "UsageError": "errors",
     "Watching": "watch.here",
     "get_include": "_native",
+    "run": "sandbox.live.box",
     "watching": "watch.here",
 }
 
 __all__ = [
     "BelljarError",
     "Decision",
+    "Denial",
     "Event",
+    "Exposed",
+    "Exposure",
     "Grant",
+    "GuestError",
+    "Limit",
     "Limits",
+    "Opaque",
     "Policy",
+    "Result",
+    "Sandbox",
+    "SandboxEnded",
     "Status",
     "UsageError",
     "Watching",
     "__version__",
+    "caps",
     "catalogue",
     "confine",
     "get_include",
+    "run",
     "watching",
 ]
 

@@ -58,6 +58,47 @@ class GuestProtocolError(BelljarError):
     """Bytes from the guest were not what the protocol allows."""
 
 
+class GuestEnded(BelljarError):
+    """The guest at the other end of a bridge has gone; how it ended is not known yet."""
+
+
+class GuestError(BelljarError):
+    """Code in a sandbox raised an exception: what is told of it, never the exception itself.
+
+    `type_name` is the name of its type (`ValueError`, `pkg.mod.Error`), `message` its text,
+    `traceback` the guest's own traceback as text. All three were written by the guest: escape
+    them before a terminal, and decide nothing by them that matters.
+
+    >>> raise GuestError("ValueError", "no such row")
+    Traceback (most recent call last):
+    belljar.errors.GuestError: ValueError: no such row
+    """
+
+    exit_code = 1
+
+    def __init__(self, type_name: str, message: str = "", traceback: str = "") -> None:
+        super().__init__(f"{type_name}: {message}" if message else type_name)
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[type[GuestError], tuple[str, str, str]]:
+        return GuestError, (self.type_name, self.message, self.traceback)
+
+
+class SandboxEnded(BelljarError):
+    """The sandbox has ended, so nothing more can be asked of it. `ended_by` says what ended it,
+    `result` how, where that is known: a `belljar.Result`."""
+
+    def __init__(self, message: str, ended_by: str = "closed", result: object = None) -> None:
+        super().__init__(message)
+        self.ended_by = ended_by
+        self.result = result
+
+    def __reduce__(self) -> tuple[type[SandboxEnded], tuple[str, str, object]]:
+        return SandboxEnded, (str(self), self.ended_by, self.result)
+
+
 class LedgerError(BelljarError):
     """The ledger cannot be opened or appended to; nothing runs unrecorded."""
 

@@ -170,7 +170,13 @@ class Rule(Value):
 class Policy(Value):
     """Everything a guest may do, as written: paths made absolute, nothing looked up yet.
 
-    `given` maps a dotted key (`limits.cpu`) that someone wrote to where it was written.
+    Made of its fields, or of the keys of a policy file as keywords (`-` is `_`, and `import` is
+    `import_`): then values are lists, numbers and texts as such a file has them, and relative
+    paths are relative to the working directory. Raises `PolicyError` for what a file could not say
+    either. `given` maps a dotted key (`limits.cpu`) that someone wrote to where it was written.
+
+    >>> Policy(read=["data/"], memory="256M").limits.memory  # doctest: +SKIP
+    268435456
     """
 
     grants: tuple[Grant, ...] = ()
@@ -199,9 +205,41 @@ class Policy(Value):
     accept_partial: tuple[str, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        fields = self.__fields__
+        for name, value in kwargs.items():
+            if name not in fields or type(value) in (list, dict):
+                made = _policy_room("keywords").from_keywords(type(self)(*args), kwargs)
+                self.__dict__.update(made.__dict__)
+                return
+        super().__init__(*args, **kwargs)
+
+    @staticmethod
+    def load(path: object) -> Policy:
+        """The policy in a TOML file, or in the `[tool.belljar]` of a `pyproject.toml`. Raises
+        `PolicyError` with the place of what is wrong.
+
+        >>> Policy.load("policy.toml")  # doctest: +SKIP
+        Policy(grants=(...), ...)
+        """
+        loaded: Policy = _policy_room("file").load(path)
+        return loaded
+
+    def with_programs(self) -> Policy:
+        """The same, with room for a granted program's process where nobody gave a number: one that
+        may be executed and cannot be started would be no grant."""
+        runs = any(grant.right == "run" for grant in self.grants)
+        if runs and self.origin("limits.processes") == "default":
+            return self.replace(limits=self.limits.replace(processes=16))
+        return self
+
     def origin(self, key: str) -> str:
         """Where `key` (dotted) was written, or `default`."""
         return dict(self.given).get(key, "default")
+
+
+def _policy_room(name: str) -> Any:
+    return __import__(f"belljar.policy.{name}", fromlist=[name])  # what makes policies is there
 
 
 class Decision(Value):

@@ -145,11 +145,7 @@ def _policy(path: str | None, options: Options, cwd: str) -> Policy:
         from belljar.policy import from_flags
 
         policy = from_flags(policy, options.flags, cwd)
-    runs = any(g.right == "run" for g in policy.grants)
-    if runs and policy.origin("limits.processes") == "default":
-        # a program that may be executed and cannot be started would be no grant
-        policy = policy.replace(limits=policy.limits.replace(processes=16))
-    return policy
+    return policy.with_programs()
 
 
 def _project_policy(cwd: str) -> str | None:

@@ -9,18 +9,35 @@ from belljar.confine.runtime import Runtime
 
 #: In this order, behind one another; the last one begins.
 PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
+#: The same for a guest that stays and is asked, again and again.
+LIVE_PARTS = (
+    *PARTS[:-1],
+    "keys.py", "records.py", "values.py", "kinds.py", "reading.py", "kinds_read.py",
+    "ops.py", "peer.py", "session.py",
+    PARTS[-1],
+)  # fmt: skip
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
-def boot_file(folder: str, runtime: Runtime, cache: str | None, private: str | None) -> str:
-    """The host path of one file made of the parts in `folder`: compiled where the interpreter's
+def boot_file(
+    folder: str,
+    runtime: Runtime,
+    cache: str | None,
+    private: str | None,
+    parts: tuple[str, ...] = PARTS,
+) -> str:
+    """The host path of one file made of the `parts` in `folder`: compiled where the interpreter's
     version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
     or lies in `private` where there is no cache; with neither, it is not made: a plan is asked for
     that nobody starts."""
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
-    paths = [os.path.join(folder, part) for part in PARTS]
+    paths = [os.path.join(folder, part) for part in parts]
     states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
+    if parts != PARTS:  # too many for the name of a file
+        from _blake2 import blake2b
+
+        states = "-live-" + blake2b(states.encode(), digest_size=20).hexdigest()
     name = f"boot-{ours if same else 'text'}{states}.{'pyc' if same else 'py'}"
     kept = os.path.join(cache or private or "", name)
     if (cache or private) and not os.path.exists(kept):

@@ -130,13 +130,11 @@ class Keeper:
             os.kill(self.pid, 9)
 
     def abandon(self) -> None:
-        """In a fork of the process that started it: free our copies, end nothing."""
-        if self._control >= 0:
-            os.close(self._control)
-            self._control = -1
-        if self.pid:
-            self.pid = 0
-            os.close(self.report)
+        """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
+        for fd in (self._control, self.report):
+            if fd >= 0:
+                os.close(fd)
+        self._control, self.pid, self.ended = -1, 0, True
 
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
@@ -152,7 +150,10 @@ class Keeper:
                 elif left <= 0:
                     os.kill(self.pid, 9)  # its children die of its end
                     break
-            os.waitpid(self.pid, 0)
+            try:
+                os.waitpid(self.pid, 0)
+            except ChildProcessError:
+                self.ended = True  # the program that we are part of waits for all children itself
             self.pid = 0
             os.close(self.report)
 

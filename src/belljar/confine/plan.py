@@ -10,7 +10,7 @@ import os
 
 from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, netinfo, network, sensitive
-from belljar.confine.first_lines import boot_file
+from belljar.confine.first_lines import LIVE_PARTS, PARTS, boot_file
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime
 from belljar.confine.runtime_view import add_runtime, system_libraries
@@ -89,7 +89,11 @@ def make(
     named = add_runtime(view, policy, runtime, shown, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""
-    guest = boot_file(os.path.join(here, "sandbox", "guest"), runtime, cache, private)
+    live = program.kind == "live"
+    guest = boot_file(
+        os.path.join(here, "sandbox", "guest"), runtime, cache, private,
+        LIVE_PARTS if live else PARTS,
+    )  # fmt: skip
     boot = "/belljar/boot" + guest[guest.rindex(".") :] if view.isolated else guest
     recorder = (view.isolated and "/belljar/recorder.so") or RECORDER
     events = (view.isolated and "/belljar/channel") or channel
@@ -150,7 +154,7 @@ def make(
 
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules() + requests
-    words += limits(policy, tier)
+    words += limits(policy, tier, live=live)
     words += (*net.words, *told)
     if view.isolated:
         words += ("allow", "metadata")
@@ -159,7 +163,8 @@ def make(
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", inner.program)
-    words += ("wall", str(int((policy.limits.wall + 1) * 1000)))
+    if not live:  # one that waits for its next call is not stuck
+        words += ("wall", str(int((policy.limits.wall + 1) * 1000)))
     if start:
         words += ("start", START)
     for argument in (inner.program, "-I", "-S", "-B", "-X", "utf8", boot):
@@ -267,7 +272,7 @@ def _mapped(
 
 def _add_program(view: View, program: Program, scratch: str) -> tuple[str, str]:
     """Show the script and the `.py` files beside it; returns (box, target in the guest)."""
-    if program.kind == "code":
+    if program.kind in ("code", "live"):
         return ("/box" if view.isolated else scratch), program.target
     if program.kind == "module":
         top = program.target.partition(".")[0]

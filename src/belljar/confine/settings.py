@@ -8,16 +8,24 @@ from belljar.errors import PolicyError
 from belljar.model import Policy
 
 _GIB = 1 << 30
+_NO_LIMIT = (1 << 64) - 1
 
 
-def limits(policy: Policy, tier: str) -> list[str]:
+def cpu_fence(cpu: float) -> int:
+    """Seconds of processor time of a live guest after which the kernel signals it (SIGXCPU), where
+    the host should be stuck and have counted for long. The host raises it as calls go by."""
+    return 3 * int(cpu) + 3
+
+
+def limits(policy: Policy, tier: str, *, live: bool = False) -> list[str]:
     given = policy.limits
     cpu = max(1, int(given.cpu) + (given.cpu > int(given.cpu)))
     rows: list[tuple[str, int, int]] = [
         ("data", given.memory, given.memory),
         # shared mappings are not data: this is the second fence
         ("as", 4 * given.memory + _GIB, 4 * given.memory + _GIB),
-        ("cpu", cpu, cpu + 1),
+        # a limit of each call is counted by the host: nobody could raise a hard one again
+        ("cpu", cpu_fence(given.cpu), _NO_LIMIT) if live else ("cpu", cpu, cpu + 1),
         ("nofile", given.open_files, given.open_files),
         ("fsize", given.disk, given.disk),
         ("core", 1, 1),  # 0 would still feed a core_pattern pipe (core(5))

@@ -1,10 +1,14 @@
-"""Keywords of the Python API on top of a policy: `read=["data/"]`, `memory="256M"`.
-
-Each key of the policy is a keyword of the same name with `_` for `-`; `import_` is `import`.
-Lists append, single values replace. The place of a complaint is the keyword.
+"""Keywords of `Policy(...)`, `Sandbox(...)` and `run(...)` on top of a policy: the keys of a policy
+file with `_` for `-`. Lists append, single values replace, as flags do.
 """
 
 from __future__ import annotations
+
+import os
+
+from belljar.errors import PolicyError
+from belljar.policy.build import Draft, complaint
+from belljar.policy.keys import BY_NAME, LISTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,31 +18,27 @@ if TYPE_CHECKING:
     from belljar.policy.keys import Key
 
 
-def from_keywords(base: Policy, keywords: Mapping[str, object], cwd: str) -> Policy:
-    """`base` with the keywords applied in order; relative paths are relative to `cwd`.
-
-    A list may be a list or a tuple, or one text for a list of one; values are what a policy file
-    may hold, and paths may be path-like. Raises `PolicyError`.
+def from_keywords(base: Policy, keywords: Mapping[str, object], folder: str | None = None) -> Policy:
+    """`base` with the keywords applied in order; relative paths are relative to `folder`, else to
+    the working directory. Raises `PolicyError` (its place is the keyword), and `TypeError` for a
+    keyword that is no key.
 
     >>> from belljar.model import Policy
-    >>> from_keywords(Policy(), {"read": "data", "open_files": 32}, "/srv").grants[0].target
+    >>> from_keywords(Policy(), {"read": ["data"], "cpu": 2}, "/srv").grants[0].target
     '/srv/data'
     """
     if not keywords:
         return base
-    from belljar.errors import PolicyError
-    from belljar.policy.build import Draft, complaint
-    from belljar.policy.keys import BY_NAME
-
-    draft = Draft(base, cwd)
-    for word, value in keywords.items():
-        name = word.removesuffix("_").replace("_", "-")
+    draft = Draft(base, os.getcwd() if folder is None else folder)
+    for keyword, value in keywords.items():
+        name = keyword.removesuffix("_").replace("_", "-")
         key = BY_NAME.get(name)
         if key is None:
             from belljar.policy.file import nearest
 
-            raise complaint(f"{word}=", f"is not a key of the policy{nearest(name, list(BY_NAME))}")
-        place = f"{word}="
+            hint = nearest(name, list(BY_NAME))
+            raise TypeError(f"{keyword}= is not a key of the policy{hint}")
+        place = f"{keyword}="
 
         def here(*_rest: str | int, place: str = place) -> str:
             return place
@@ -46,26 +46,29 @@ def from_keywords(base: Policy, keywords: Mapping[str, object], cwd: str) -> Pol
         try:
             draft.take(key, _value(key, value), here, add=True)
         except PolicyError as error:  # the keyword says which key it is
-            raise PolicyError(place, error.message.removeprefix(f"{key.dotted}: ")) from None
+            raise complaint(place, error.message.removeprefix(f"{key.dotted}: ")) from None
     return draft.policy()
 
 
 def _value(key: Key, value: object) -> object:
-    from belljar.policy.keys import LISTS
-
-    if isinstance(value, (str, bytes)) or hasattr(value, "__fspath__"):
-        text = _text(value)
-        return [text] if key.kind in LISTS else text
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_text(item) for item in value]
+    """The value as TOML would have it."""
     if isinstance(value, dict):
         return {_text(name): _text(item) for name, item in value.items()}
-    return value
+    if isinstance(value, tuple | set | frozenset | list):
+        items = [_text(item) for item in value]
+        return dict.fromkeys(items, True) if key.kind == "env" else items
+    text = _text(value)
+    if type(text) is str:
+        if key.kind == "env":
+            name, equals, rest = text.partition("=")
+            return {name: rest if equals else True}
+        if key.kind in LISTS or key.kind in ("builtins",) and text not in key.choices:
+            return [text]
+    return text
 
 
 def _text(value: object) -> object:
-    import os
-
-    if isinstance(value, (str, bytes, os.PathLike)):
+    """Paths as text; everything else as it is."""
+    if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     return value

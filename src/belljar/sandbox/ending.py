@@ -1,4 +1,4 @@
-"""The first entry of a run's record, and words for what never began."""
+"""The first entry of a run's record, words for what never began, and how a run ended."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from belljar.errors import BelljarError, InternalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from belljar.confine.cgroup import Group
     from belljar.confine.plan import Plan
     from belljar.confine.program import Program
-    from belljar.model import Policy, Status
+    from belljar.model import Limits, Policy, Status
+
+_SIGXCPU, _SIGKILL = 24, 9
 
 
 def did_not_start(ended: tuple[int, float, float, int] | None) -> BelljarError:
@@ -49,3 +52,31 @@ def opening(
         "uid": os.geteuid(),
         "pid": os.getpid(),
     }
+
+
+def how(
+    ended_by: str,
+    wait: tuple[int, float, float, int] | None,
+    limits: Limits,
+    wall: float,
+    group: Group | None,
+) -> tuple[str, int, int]:
+    """Why a guest ended, as what status, by which signal: `ended_by` is our own reason or empty,
+    `wait` what init reported, `wall` how long it ran."""
+    code, user, system, _ = wait or (_SIGKILL, 0.0, 0.0, 0)
+    signal = code & 0x7F
+    if wait is None and not ended_by and wall > limits.wall:
+        ended_by = "wall"  # the keeper's clock was first
+    lost = wait is None and not ended_by
+    ended = ended_by or ("lost" if lost else "signal" if signal else "exit")
+    used_up = user + system >= limits.cpu - 0.05
+    if not ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
+        ended = "cpu"
+    if group is not None and ended == "signal" and group.killed():
+        ended = "memory"
+    status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
+        ended, 128 + signal if signal else code >> 8
+    )
+    if ended in ("output", "disk"):
+        status = 128 + _SIGKILL
+    return ended, status, signal

@@ -5,6 +5,13 @@ from __future__ import annotations
 from belljar.model import Decision, Event, Status, Value
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from belljar.errors import GuestError
+
+
 class Denial(Value):
     """One thing the guest tried and had no grant for. `number` is its ledger entry, or None.
 
@@ -28,13 +35,18 @@ class Usage(Value):
     peak_memory: int = 0
     output: int = 0
     events: int = 0
+    cpu: float = 0.0  # user and system together: of one call, that is all that is known
 
 
 class Result(Value):
-    """The end of a run.
+    """The end of a run, whether of a whole program or of one in a live sandbox.
 
-    `ended_by` is `exit`, `signal`, `wall`, `cpu`, `output`, `interrupt` or `refused`; `status`
-    is the exit status of `belljar run` (the program's own, 128+n, or 124).
+    `ended_by` is `exit`, `signal`, `wall`, `cpu`, `memory`, `output`, `disk`, `interrupt`,
+    `closed`, `lost` or `refused`; `status` is the exit status of `belljar run` (the program's own,
+    128+n, or 124); 1 where `error` says which exception it ended with.
+
+    `value` is that of the last expression, `output` what was written, in order: pieces of
+    (1 or 2, bytes). Everything in them was made by the guest: compare and show it with care.
     """
 
     status: int
@@ -51,5 +63,47 @@ class Result(Value):
     unkept: int = 0  # events beyond what a record may hold
     planted: tuple[str, ...] = ()  # written by the guest, and obeyed or executed elsewhere
     waiting: tuple[tuple[str, str], ...] = ()  # overlays with changes: directory, name
-    stdout: bytes = b""
-    stderr: bytes = b""
+    output: tuple[tuple[int, bytes], ...] = ()
+    value: Any = None
+    error: GuestError | None = None
+    frames: tuple[bytes, ...] = ()  # of events, undecoded
+
+    @property
+    def stdout(self) -> bytes:
+        """What it wrote to standard output."""
+        return b"".join(data for number, data in self.output if number == 1)
+
+    @property
+    def stderr(self) -> bytes:
+        """What it wrote to standard error."""
+        return b"".join(data for number, data in self.output if number == 2)
+
+    @property
+    def text(self) -> str:
+        """Both, in the order in which they were written, as text. Escape it before a terminal."""
+        return b"".join(data for _, data in self.output).decode("utf-8", "backslashreplace")
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What the guest did meanwhile, decoded; up to a megabyte of it (all is in the ledger)."""
+        from belljar.sandbox.frames import decoded
+
+        return decoded(self.frames)
+
+    def check(self) -> Result:
+        """This result, if all went well. Raises `GuestError` for an exception of the guest's or an
+        exit status that is not 0, `SandboxEnded` where the guest was ended.
+
+        >>> belljar.run("1 / 0").check()  # doctest: +SKIP
+        Traceback (most recent call last):
+        belljar.errors.GuestError: ZeroDivisionError: division by zero
+        """
+        from belljar.errors import GuestError, SandboxEnded
+
+        if self.error is not None:
+            raise self.error
+        if self.ended_by != "exit":
+            raise SandboxEnded(f"the sandbox was ended by {self.ended_by}", self.ended_by, self)
+        if self.status:
+            raise GuestError("SystemExit", str(self.status))
+        return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import marshal
 import os
 import select
 import time
@@ -74,6 +75,12 @@ class Streams:
         for fd in self.pipes:
             os.close(fd)
         self.pipes.clear()
+
+
+def parameters(boot: dict[str, object]) -> bytes:
+    """What the guest's first lines read from descriptor 3: their length, and marshalled data."""
+    data = marshal.dumps(boot, 2)
+    return len(data).to_bytes(4, "little") + data
 
 
 def pass_on(fd: int, data: bytes, deadline: float) -> bool:

@@ -216,6 +216,13 @@ class Collector:
             found.append(Finding("flood", 0, self._more_findings, 0, text))
         return found
 
+    def abandon(self) -> None:
+        """In a forked child: close what was inherited. The channel is the parent's."""
+        for descriptor in (self._fd, self._writer, self._beside):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._fd = self._writer = self._beside = -1
+
     def close(self) -> None:
         """Remove the FIFO, all beside it and the directory, and what killed collectors left behind.
         Processes that still run go on unrecorded. Closing again does nothing.

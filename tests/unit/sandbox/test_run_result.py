@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from belljar.confine.keeper import Keeper
 from belljar.confine.program import Program
 from belljar.errors import BelljarError, InternalError, Unenforceable
 from belljar.model import Limits, Policy, Status
+from belljar.sandbox.apart import Nothing
 from belljar.sandbox.judge import Judge
 from belljar.sandbox.result import Result
 from belljar.sandbox.run import Session
+from belljar.sandbox.walls import Walls
 
 KILL, SEGV, XCPU = 9, 11, 24
 RECEIPT = Status("user", ())
@@ -31,14 +35,20 @@ class Ended(Session):
     ) -> None:
         policy = Policy(limits=Limits(cpu=2.0, wall=5.0))
         super().__init__(policy, Program("code", "", (), "/"), lambda denial, receipt: None)
-        self._exit = None if code is None else (code, cpu, 0.0, 4096)
+        keeper = cast(Keeper, None)  # it is not asked any more
+        walls = self.walls = Walls(
+            policy, self._program, keeper, None, lambda denial, receipt: None
+        )
+        walls.exit = None if code is None else (code, cpu, 0.0, 4096)
+        walls.receipt, walls.missed, walls.planted = RECEIPT, 2, ("/planted",)
+        walls.overlays = Nothing()
         self._ended_by = ended_by
         self._started = time.monotonic() - wall
-        self.judge = Judge(policy, None, lambda denial: None)
+        walls.judge = self.judge = Judge(policy, None, lambda denial: None)
         self.judge.greeted = greeted
 
     def result(self) -> Result:
-        return self._result(self.judge, RECEIPT, 2, ("/planted",))
+        return self._result(self.walls)
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +122,7 @@ def test_a_start_that_failed_is_no_result() -> None:
 
 def test_a_refusal_of_the_keeper_is_what_is_raised() -> None:
     session = Ended(None, greeted=False)
-    session._refusal = Unenforceable("files", "no", "remedy")
+    session.walls.refusal = Unenforceable("files", "no", "remedy")
     with pytest.raises(Unenforceable):
         session.result()
 

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
+    from belljar.sandbox.guest.session import serve_session
 
 
 def _parameters() -> "dict[str, Any]":
     # The host answers only once the recorder has said hello: no guest code runs unrecorded.
+    boot = marshal.loads(_read(int.from_bytes(_read(4), "little")))
+    if boot["kind"] != "live":
+        posix.close(3)
+    return boot
+
+
+def _read(size: int) -> bytes:
     data = b""
-    while True:
-        chunk = posix.read(3, 65536)
+    while len(data) < size:
+        chunk = posix.read(3, size - len(data))
         if not chunk:
-            break
+            posix._exit(1)  # the host went away before it said what to do
         data += chunk
-    posix.close(3)
-    return marshal.loads(data)
+    return data
 
 
 def _find_beside(modules: "dict[str, str]") -> None:
@@ -124,4 +131,12 @@ def _run(boot: "dict[str, Any]") -> None:
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
 
 
-_run(_begin())
+def _start(boot: "dict[str, Any]") -> None:
+    if boot["kind"] == "live":
+        sys.argv[:] = boot["argv"] or [""]
+        serve_session(_main_module(boot, None))
+    else:
+        _run(boot)
+
+
+_start(_begin())

@@ -1,0 +1,156 @@
+"""Calling a host's function for a guest: at once, with a deadline, or as a coroutine."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any, Final
+
+    from belljar.sandbox.bridge.exposure import Listed
+    from belljar.sandbox.bridge.objects import Objects
+
+#: How many calls of one method may go on after their time, before no more are begun.
+STUCK: Final = 4
+
+
+def perform(
+    listed: Listed, args: tuple[Any, ...], kwargs: dict[str, Any], objects: Objects
+) -> object:
+    """The result of one call, awaited where it is a coroutine.
+
+    Raises what the function raises, and `TimeoutError` after the seconds of its limit. A coroutine
+    runs on the `loop` of `objects` where that is running, else on a loop of its own.
+    """
+    seconds, loop = listed.seconds, objects.loop
+    if not listed.is_async and seconds is None:
+        result = listed.call(*args, **kwargs)
+        if not _is_awaitable(result):
+            return result
+        return _carried(objects, lambda: _awaited(result, None, loop))
+
+    def call() -> object:
+        result = listed.call(*args, **kwargs)
+        return _awaited(result, seconds, loop) if _is_awaitable(result) else result
+
+    if listed.is_async or seconds is None:
+        return _carried(objects, call)
+    return _carried(objects, lambda: _within(seconds, call, listed.stuck))
+
+
+def _carried(objects: Objects, call: Callable[[], object]) -> object:
+    """`call()` in a context that says, in whatever thread or task it goes on, which of the guest's
+    requests it belongs to: a guest waits for its own calls alone."""
+    import contextvars
+
+    peer = objects.peer
+    inside = peer.inside() if peer is not None else None
+    return contextvars.copy_context().run(_with, objects, inside, call)
+
+
+def _with(objects: Objects, inside: object, call: Callable[[], object]) -> object:
+    objects.inside.set(inside)
+    return call()
+
+
+def _is_awaitable(result: object) -> bool:
+    return hasattr(type(result), "__await__")
+
+
+def _late(seconds: float) -> TimeoutError:
+    return TimeoutError(f"the call took longer than {seconds:g} seconds")
+
+
+def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> object:
+    """`call()` in a thread of its own, which is left to itself when the time is over."""
+    if stuck[0] >= STUCK:
+        raise TimeoutError("earlier calls have not ended yet")
+    import contextvars
+    import threading
+
+    context = contextvars.copy_context()
+    lock = threading.Lock()
+    done = threading.Event()
+    outcome: list[tuple[object, BaseException | None]] = []
+    late = False
+
+    def work() -> None:
+        try:
+            outcome.append((context.run(call), None))
+        except BaseException as error:  # noqa: BLE001 - handed over to who waits
+            outcome.append((None, error))
+        with lock:
+            if late:
+                stuck[0] -= 1
+            done.set()
+
+    threading.Thread(target=work, name="belljar-call", daemon=True).start()
+    if not done.wait(seconds):
+        with lock:
+            late = not done.is_set()
+            stuck[0] += late
+        if late:
+            raise _late(seconds)
+    result, error = outcome.pop()
+    if error is not None:
+        raise error
+    return result
+
+
+def _awaited(
+    coroutine: Awaitable[object], seconds: float | None, loop: AbstractEventLoop | None
+) -> object:
+    import asyncio
+
+    async def timed() -> object:
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                return await coroutine
+        except TimeoutError:
+            if clock.expired() and seconds is not None:
+                raise _late(seconds) from None
+            raise
+
+    try:
+        here: AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if loop is not None and loop.is_running() and here is not loop:
+        return _on(loop, timed)
+    if here is None:
+        return asyncio.run(timed())
+    # this thread's loop waits for us: the coroutine needs another thread
+    return _within(1e9, lambda: asyncio.run(timed()), [0])
+
+
+def _on(loop: AbstractEventLoop, timed: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    """The result of a task on a loop that runs in another thread, with this thread's context."""
+    import asyncio
+    import concurrent.futures
+    import contextvars
+
+    future: concurrent.futures.Future[object] = concurrent.futures.Future()
+    context = contextvars.copy_context()
+    tasks: list[asyncio.Task[object]] = []
+
+    def ended(task: asyncio.Task[object]) -> None:
+        if task.cancelled():
+            future.set_exception(TimeoutError("the host has ended the call"))
+        elif (error := task.exception()) is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(task.result())
+
+    def begin() -> None:
+        task = loop.create_task(timed(), context=context)
+        tasks.append(task)
+        task.add_done_callback(ended)
+
+    loop.call_soon_threadsafe(begin)
+    try:
+        return future.result()
+    except BaseException:
+        if not future.done():
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+        raise

@@ -1,0 +1,263 @@
+"""The program of a live guest: does what the host asks, one request after the other, in `__main__`.
+
+Part of the live guest's first lines. It answers each of the host's operations with a value, or with
+what is to be told of an exception. Nothing here is a wall: the guest's code can change all of it.
+"""
+
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
+    from belljar.sandbox.guest.peer import Peer
+    from belljar.sandbox.guest.values import Unsendable, dumps
+
+_OURS = "/belljar/boot.py"
+_ONLY_AST = 0x400  # ast.PyCF_ONLY_AST, without the module
+_MOST_TURNS = 4096  # changes between the two streams that are told of one request
+_KEPT_SOURCES = 256
+
+#: How a request ended; the first item of its answer.
+VALUE, EXIT, ERROR, OPAQUE = 0, 1, 2, 3
+
+
+class _Turns:
+    """Which stream wrote how much, in order: the kernel keeps no order between two pipes."""
+
+    def __init__(self) -> None:
+        self.turns: "list[list[int]]" = []
+
+    def note(self, number: int, size: int) -> None:
+        turns = self.turns
+        if turns and turns[-1][0] == number:
+            turns[-1][1] += size
+        elif len(turns) < _MOST_TURNS:
+            turns.append([number, size])
+        else:
+            turns[-1][1] = -1 << 60  # too many: the sum fits nothing, and the host goes by arrival
+
+    def take(self) -> "tuple[Any, ...]":
+        turns, self.turns = self.turns, []
+        return tuple(map(tuple, turns)) if len(turns) > 1 else ()
+
+
+_turns = _Turns()
+
+
+def _streams() -> None:
+    """Standard streams that note their turns. What is written to standard error comes behind what
+    was written to standard output before, as on a terminal."""
+    import io
+
+    class Stream(io.FileIO):
+        def __init__(self, number, first):
+            io.FileIO.__init__(self, number, "wb", closefd=False)
+            self.first = first
+
+        def write(self, data):
+            if self.first is not None:
+                try:
+                    self.first.flush()
+                except ValueError:
+                    self.first = None  # the program closed it
+            written = io.FileIO.write(self, data)
+            if written:
+                _turns.note(self.fileno(), written)
+            return written
+
+    def text(number, first, errors):
+        buffer = io.BufferedWriter(Stream(number, first))
+        name = "<stdout>" if number == 1 else "<stderr>"
+        buffer.raw.name = name
+        stream = io.TextIOWrapper(buffer, "utf-8", errors, "\n", number == 2)
+        stream.mode = "w"
+        return stream
+
+    sys.stdout = sys.__stdout__ = text(1, None, "surrogateescape")
+    sys.stderr = sys.__stderr__ = text(2, sys.stdout, "backslashreplace")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue  # the program closed or replaced it
+
+
+def _last_value(source: "Any", filename: str, mode: str, names: "dict[str, Any]") -> "Any":
+    """Run `source`; the value of its last statement, if that is an expression."""
+    if mode == "eval":
+        return eval(compile(source, filename, "eval", 0, True), names)
+    tree: "Any" = compile(source, filename, "exec", _ONLY_AST, True)
+    body = tree.body
+    if not body or type(body[-1]).__name__ != "Expr":
+        exec(compile(tree, filename, "exec", 0, True), names)
+        return None
+    import _ast
+
+    last = _ast.Expression(body.pop().value)
+    if body:
+        exec(compile(tree, filename, "exec", 0, True), names)
+    return eval(compile(last, filename, "eval", 0, True), names)
+
+
+def _remember(source: "Any", filename: str) -> None:
+    """So that a traceback shows the lines of what was run."""
+    if type(source) is not str:
+        return
+    import linecache
+
+    cache = linecache.cache
+    cache.pop(filename, None)
+    if len(cache) > _KEPT_SOURCES:
+        for name in [name for name in cache if name[:1] == "<"][:_KEPT_SOURCES // 2]:
+            del cache[name]
+    cache[filename] = (len(source), None, [line + "\n" for line in source.split("\n")], filename)
+
+
+def _type_name(kind: type) -> str:
+    name = type.__getattribute__(kind, "__qualname__")
+    module = type.__dict__["__module__"].__get__(kind)
+    if type(module) is not str or module in ("builtins", "__main__"):
+        return str(name)
+    return module + "." + str(name)
+
+
+def tell_error(error: BaseException) -> "tuple[str, str, str]":
+    """Type name, message and traceback text of an exception, without frames of ours."""
+    name, message, text = _type_name(type(error)), "", ""
+    try:
+        message = str(error)
+        import traceback
+
+        for one in _chain(error):
+            one.__traceback__ = _without_ours(one.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:  # its own methods fail: what is known is told
+        text = text or name
+    cut = TEXT_OF_ERROR // 2
+    if len(text) > TEXT_OF_ERROR:
+        text = text[: cut - 16] + "\n  ... cut ...\n" + text[-cut + 16 :]
+    return name[:NAME_OF_ERROR], message[:MESSAGE_OF_ERROR], text[:TEXT_OF_ERROR]
+
+
+def _chain(error: "Any") -> "list[Any]":
+    found: "list[Any]" = []
+    rest = [error]
+    while rest and len(found) < 64:
+        one = rest.pop()
+        if one is not None and all(one is not known for known in found):
+            found.append(one)
+            rest += [one.__cause__, one.__context__]
+    return found
+
+
+def _without_ours(trace: "Any") -> "Any":
+    while trace is not None and trace.tb_frame.f_code.co_filename == _OURS:
+        trace = trace.tb_next
+    return trace
+
+
+def _status(end: SystemExit) -> int:
+    """The exit status that the interpreter would make of it; what it would print, is printed."""
+    code = end.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return int(code) & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+class Session:
+    """Serves the host's requests; `more` holds further operations by name (other parts add them)."""
+
+    def __init__(self, names: "dict[str, Any]") -> None:
+        self.names = names
+        self.clean = dict(names)
+        self.more: "dict[str, Callable[[Any], Any]]" = {}
+
+    def serve(self, op: str, body: "Any", request: "Any") -> "Any":
+        """The answer to one operation: `(how, value, turns)` for what runs the guest's code."""
+        if op == "run":
+            source, filename, mode = body
+            return self._answer(self._run, source, filename, mode)
+        if op == "call":
+            target, args, kwargs = body
+            return self._answer(self._call, target, args, kwargs)
+        if op == "put":
+            self.names.update(body)
+            return None
+        if op == "get":
+            return self._answer(self._get, body)
+        if op == "reset":
+            return self._reset()
+        return self.more[op](body)
+
+    def _answer(self, work: "Callable[..., Any]", *args: "Any") -> "Any":
+        try:
+            value = work(*args)
+            how = VALUE
+        except SystemExit as end:
+            how, value = EXIT, _status(end)
+        except BaseException as error:  # told, not passed on: the session goes on
+            how, value = ERROR, tell_error(error)
+        if sys.stdout is not None or sys.stderr is not None:
+            _flush()
+        return how, value, _turns.take()
+
+    def _run(self, source: "Any", filename: str, mode: str) -> "Any":
+        try:
+            return _last_value(source, filename, mode, self.names)
+        except BaseException:
+            _remember(source, filename)
+            raise
+
+    def _call(self, target: "Any", args: "Any", kwargs: "Any") -> "Any":
+        if type(target) is not str:
+            return target(*args, **kwargs)
+        module, mark, path = target.rpartition(":")
+        if mark:
+            __import__(module)
+            found = sys.modules[module]
+            for name in path.split("."):
+                found = getattr(found, name)
+            return found(*args, **kwargs)  # type: ignore[operator]
+        return self._get(path)(*args, **kwargs)
+
+    def _get(self, path: str) -> "Any":
+        first, *rest = path.split(".")
+        if first in self.names:
+            found = self.names[first]
+        else:
+            import builtins
+
+            if not hasattr(builtins, first):
+                raise NameError("name %r is not defined" % first)
+            found = getattr(builtins, first)
+        for name in rest:
+            found = getattr(found, name)
+        return found
+
+    def _reset(self) -> None:
+        self.names.clear()
+        self.names.update(self.clean)
+        import gc
+
+        gc.collect()
+
+
+def serve_session(names: "dict[str, Any]") -> None:
+    """Be a live guest until the host closes the bridge."""
+    _streams()
+    session = Session(names)
+    peer = Peer(3, session.serve, tell_error)
+    sys.audit("belljar.begin")
+    posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
+    peer.loop()
+    _flush()

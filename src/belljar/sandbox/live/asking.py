@@ -1,0 +1,161 @@
+"""One guest asked by the host's threads: whose turn it is, how long it may take, what came of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from belljar.errors import BelljarError, GuestEnded, GuestError, GuestProtocolError, SandboxEnded
+from belljar.sandbox.bridge.peer import Peer
+from belljar.sandbox.live.answers import Answer, Opaque, read_answer
+from belljar.sandbox.result import Result, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from belljar.sandbox.live.guest import Guest
+
+#: Seconds in which an ended guest is put away, on a machine that does much else.
+_PATIENCE = 30.0
+#: And in which one ends that has closed its bridge.
+_GRACE = 1.0
+
+
+class Asking:
+    """The calls into one guest. The calling thread does the bridge itself."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self.peer = Peer(guest.bridge, _nothing_shared)
+        self._turn = threading.RLock()
+        self._depth = 0
+        self._calls = 0
+
+    def result(self, op: str, body: Any, timeout: float | None) -> Result:
+        """What came of one request, whatever it was."""
+        with self._turn:
+            self._check_alive()
+            return self._asked(op, body, timeout)
+
+    def value(self, op: str, body: Any, timeout: float | None) -> Any:
+        """The value that it had. Raises what it raised, and `SandboxEnded` when the guest ended."""
+        result = self.result(op, body, timeout)
+        if result.error is not None or result.ended_by != "exit" or result.status:
+            result.check()
+        if type(result.value) is Opaque:
+            name = result.value.type_name
+            raise GuestError("TypeError", f"a {name} is no data and stays in the sandbox")
+        return result.value
+
+    def call(self, function: object, args: Any, kwargs: Any, timeout: float | None) -> Any:
+        """Call one of the guest's functions."""
+        return self.value("call", (function, args, kwargs), timeout)
+
+    def close(self) -> None:
+        """Let go of the bridge."""
+        self.peer.close()
+
+    def _check_alive(self) -> None:
+        guest = self.guest
+        if os.getpid() != guest.owner:
+            raise SandboxEnded("this sandbox belongs to the process that forked this one", "forked")
+        if guest.over.is_set():
+            raise guest.failure or ended(guest)
+
+    def _asked(self, op: str, body: Any, timeout: float | None) -> Result:
+        guest = self.guest
+        started = time.monotonic()
+        wall = guest.policy.limits.wall
+        deadline = started + (wall if timeout is None else min(wall, timeout))
+        self._depth += 1
+        if self._depth == 1:
+            self._calls += 1
+            guest.clocks.begin(deadline)
+        cpu = guest.clocks.used()
+        if op == "run" and not body[1]:
+            body = (body[0], f"<run {self._calls}>", body[2])
+        answer = None
+        try:
+            answer = self._request(op, body, deadline)
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                guest.clocks.end()
+            cpu = guest.clocks.used() - cpu
+        guest.settle()
+        if answer is None or not guest.alive:
+            return self._end(started, cpu)
+        return self._made(answer, started, cpu)
+
+    def _request(self, op: str, body: Any, deadline: float) -> Answer | None:
+        """The answer; None where the guest has ended, or is to."""
+        guest = self.guest
+        try:
+            answer = self.peer.request(op, body, deadline)
+            return read_answer(answer) if op in _ANSWERS else Answer(answer)
+        except GuestEnded:
+            return None
+        except TimeoutError:
+            guest.end("wall")
+            return None
+        except GuestProtocolError as error:
+            guest.failure = guest.failure or error
+            guest.end("protocol")
+            return None
+        except GuestError as error:
+            return Answer(status=1, error=error)
+        except BaseException as error:
+            if self.peer.over is not None:  # nothing more can be asked: it ends
+                guest.end("interrupt" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+
+    def _made(self, answer: Answer, started: float, cpu: float) -> Result:
+        guest = self.guest
+        with guest.lock:
+            output = guest.output.take(answer.turns)
+            denials, alerts, repeated, events, frames = guest.since()
+        size = sum(len(data) for _, data in output)
+        usage = Usage(time.monotonic() - started, 0.0, 0.0, 0, size, events, cpu)
+        record = guest.walls.record
+        return Result(
+            answer.status, "exit", guest.walls.receipt, usage, 0, denials, alerts, repeated, 0,
+            record.directory if record is not None else None, guest.walls.run_id.hex(), 0, (), (),
+            output, answer.value, answer.error, frames,
+        )  # fmt: skip
+
+    def _end(self, started: float, cpu: float) -> Result:
+        """The guest has ended during the call: how, as the result of the call."""
+        guest = self.guest
+        if not guest.over.wait(_GRACE):
+            guest.end("lost")  # it closed the bridge, and runs on
+        if not guest.over.wait(_PATIENCE):
+            raise BelljarError("the sandbox does not end; its keeper does not answer")
+        if guest.result is None:
+            raise guest.failure or ended(guest)
+        if guest.failure is not None:
+            raise guest.failure
+        with guest.lock:
+            output = guest.output.take()
+            denials, alerts, repeated, events, frames = guest.since()
+        size = sum(len(data) for _, data in output)
+        usage = Usage(time.monotonic() - started, 0.0, 0.0, 0, size, events, cpu)
+        whole: Result = guest.result.replace(
+            usage=usage, denials=denials, alerts=alerts, repeated=repeated, output=output,
+            frames=frames,
+        )  # fmt: skip
+        return whole
+
+
+#: Operations whose answers are `(how, value, turns)`.
+_ANSWERS = frozenset(("run", "call", "get"))
+
+
+def ended(guest: Guest) -> SandboxEnded:
+    """The error for a question to a guest that has ended."""
+    return SandboxEnded(f"the sandbox has ended ({guest.ended_by})", guest.ended_by, guest.result)
+
+
+def _nothing_shared(op: str, _body: object, *_rest: object) -> object:
+    raise GuestProtocolError(f"the guest asks for {op}, and nothing is shared with it")

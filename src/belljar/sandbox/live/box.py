@@ -1,0 +1,215 @@
+"""`Sandbox`: a live guest that is asked to run code, again and again, and keeps its variables."""
+
+from __future__ import annotations
+
+import os
+import weakref
+
+from belljar.confine import available
+from belljar.confine.program import Program
+from belljar.errors import GuestError, SandboxEnded
+from belljar.model import Policy
+from belljar.policy.keywords import from_keywords
+from belljar.sandbox.live.asking import Asking
+from belljar.sandbox.live.engine import start
+from belljar.sandbox.live.supervisor import supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Self
+
+    from belljar.model import Status
+    from belljar.sandbox.live.guest import Guest
+    from belljar.sandbox.result import Denial, Result, Usage
+
+
+class Sandbox:
+    """A guest of its own, under a policy, until it is closed, lost or ended by a limit.
+
+    `policy` is a `belljar.Policy`; further keywords are keys of a policy file (`read=["data/"]`,
+    `memory="256M"`), added to it. `python` names an interpreter or virtual environment, `name` is
+    what denials and the record call the guest, `argv` its `sys.argv`. `on_denial` is called with
+    each `Denial` as it comes, in a thread of Belljar's.
+
+    `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
+    `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
+    the next result. Any number of threads may use one sandbox: their calls queue, while calls made
+    from inside a host function of this sandbox run at once. After a fork, sandboxes are the
+    parent's; the child gets `SandboxEnded`.
+
+    Raises `PolicyError`, `Unenforceable` and other `BelljarError` where it cannot be had.
+
+    >>> with belljar.Sandbox(read=["data/"]) as box:  # doctest: +SKIP
+    ...     box.run("x = len(open('data/x.csv').read())")
+    ...     box.eval("x * 2")
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        python: str | os.PathLike[str] | None = None,
+        name: str = "",
+        argv: Iterable[str] = (),
+        on_denial: Callable[[Denial], None] | None = None,
+        engine: str | None = None,
+        **grants: Any,
+    ) -> None:
+        policy = from_keywords(policy or Policy(), grants).with_programs()
+        available.check(policy)
+        interpreter = None if python is None else os.fspath(python)
+        program = Program(
+            "live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name
+        )
+        told = on_denial or _nobody
+        guest = start(policy, program, lambda denial, _receipt: told(denial), engine)
+        self.policy = policy
+        self.name = name
+        self._guest = guest
+        self._asking = Asking(guest)
+        self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
+        self._finalizer.atexit = False  # the supervisor ends all at once
+        supervisor().add(guest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # --- asking ---------------------------------------------------------------------------
+
+    def run(
+        self,
+        source: str,
+        *,
+        filename: str = "",
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> Result:
+        """Run `source` in the guest's `__main__`; the result's `value` is that of a last
+        expression, `belljar.Opaque` where it is no data. `timeout` (seconds) is a wall clock for
+        this run where it is less than the policy's; it ends the guest, as every limit does.
+
+        An exception is in the result (`error`), `sys.exit()` its `status`; with `check`, or by
+        `result.check()`, they are raised. Raises `SandboxEnded` where the guest has ended before.
+
+        >>> box.run("import math; math.pi").value  # doctest: +SKIP
+        3.141592653589793
+        """
+        result = self._asking.result("run", (_source(source), filename, "exec"), timeout)
+        return result.check() if check else result
+
+    def eval(self, expression: str, *, timeout: float | None = None) -> Any:
+        """The value of an expression. Raises `GuestError` for what it raises, and where the value
+        is no data; `SandboxEnded` where the guest ends.
+
+        >>> box.eval("6 * 7")  # doctest: +SKIP
+        42
+        """
+        return self._asking.value("run", (_source(expression), "", "eval"), timeout)
+
+    def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call `module:function` of the guest, or a name of its `__main__` (`function`, `obj.method`)
+        with data. Raises as `eval`.
+
+        >>> box.call("math:gcd", 12, 18)  # doctest: +SKIP
+        6
+        """
+        return self._asking.call(function, args, kwargs, None)
+
+    def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
+        """Set variables of the guest's `__main__`: `put("x", 1)` or `put(x=1, y=2)`."""
+        if name is not None:
+            names[_name(name)] = value
+        self._asking.value("put", names, None)
+
+    def get(self, name: str) -> Any:
+        """The value of a variable, or of an attribute (`a.b`). Raises as `eval`."""
+        return self._asking.value("get", _source(name), None)
+
+    def reset(self) -> None:
+        """Forget the variables of `__main__`. Imported modules stay imported and changed: what is
+        to be as new is a new sandbox."""
+        self._asking.value("reset", None, None)
+
+    # --- the end --------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """End the guest at once, from any thread: a call that waits gets `ended_by="interrupt"`."""
+        self._guest.end("interrupt")
+
+    def close(self) -> None:
+        """End the guest and free all that it had. Closing again does nothing."""
+        self._guest.end("closed")
+        if not supervisor().is_this_thread():
+            self._guest.over.wait()
+        self._finalizer()
+
+    @property
+    def ended_by(self) -> str:
+        """What ended the guest, as in `Result.ended_by`; empty while it lives."""
+        return self._guest.ended_by if self._guest.over.is_set() else ""
+
+    @property
+    def result(self) -> Result | None:
+        """How the whole session ended, once it has: its last word in the record."""
+        return self._guest.result
+
+    @property
+    def status(self) -> Status:
+        """The receipt: every protection, as probed here for this sandbox."""
+        return self._guest.walls.receipt
+
+    @property
+    def usage(self) -> Usage:
+        """What the guest has used so far."""
+        return self._guest.usage()
+
+    def __repr__(self) -> str:
+        state = self.ended_by or "live"
+        return f"<Sandbox {self.name!a} {state}>" if self.name else f"<Sandbox {state}>"
+
+
+def run(
+    source: str,
+    *,
+    policy: Policy | None = None,
+    check: bool = False,
+    timeout: float | None = None,
+    **grants: Any,
+) -> Result:
+    """Run `source` once, in a guest of its own: `Sandbox(policy, **grants).run(source)`, closed
+    again. The result's `usage` is the guest's whole. Raises as `Sandbox` does, and with `check` as
+    `Result.check`.
+
+    >>> belljar.run("print(6 * 7)").stdout  # doctest: +SKIP
+    b'42\\n'
+    """
+    with Sandbox(policy, **grants) as box:
+        result = box.run(source, timeout=timeout)
+    return result.check() if check else result
+
+
+def _source(source: object) -> str:
+    if type(source) is not str:
+        raise TypeError(f"source is text, not {type(source).__name__}")
+    return source
+
+
+def _name(name: object) -> str:
+    if type(name) is not str or not name.isidentifier():
+        raise ValueError(f"{name!a} is not the name of a variable")
+    return name
+
+
+def _nobody(_denial: Denial) -> None:
+    return
+
+
+def _let_go(guest: Guest, asking: Asking, owner: int) -> None:
+    """The sandbox was closed or lost. May run in any thread, in the middle of anything."""
+    if os.getpid() == owner:
+        guest.end("closed")
+        asking.close()

@@ -1,0 +1,92 @@
+"""Wall clock and processor time of a live guest, for each call by itself.
+
+Both are measured from outside and end the guest; nothing inside is asked. A process's CPU clock is
+the kernel's (clock_getcpuclockid(3)), read without any right to the process.
+"""
+
+from __future__ import annotations
+
+import time
+
+from belljar.confine.settings import cpu_fence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from belljar.confine.cgroup import Group
+    from belljar.model import Limits
+
+_PROCESS_CLOCK = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3)
+_SIZE = 1 << 12
+
+
+class Clocks:
+    """`begin` and `end` frame a call; what is used between two calls has the same limit of
+    processor time, and none by the clock."""
+
+    def __init__(self, pid: int, limits: Limits, group: Group | None) -> None:
+        self._pid = pid
+        self._clock = (~pid << 3) | _PROCESS_CLOCK
+        self._limits = limits
+        self._group = group
+        self._deadline = 0.0  # 0: no call
+        self._used = 0.0  # at the end, when the process is gone
+        self._from = self.used()
+        self._fence = float(cpu_fence(limits.cpu))
+
+    def used(self) -> float:
+        """Seconds of processor time of the guest's whole life."""
+        if self._group is not None:
+            return self._group.seconds()
+        try:
+            self._used = time.clock_gettime(self._clock)
+        except OSError:
+            pass  # it has ended: what was last read stands
+        return self._used
+
+    def begin(self, deadline: float) -> float:
+        """A call begins that is to end by `deadline` (monotonic); the processor time used before."""
+        self._from = self.used()
+        self._deadline = deadline
+        return self._from
+
+    def end(self) -> float:
+        """The call has ended; the processor time that it used."""
+        self._deadline = 0.0
+        before, self._from = self._from, self.used()
+        return self._from - before
+
+    def over(self, now: float) -> str:
+        """`wall` or `cpu`, where that limit is used up; else nothing."""
+        if self._deadline and now > self._deadline:
+            return "wall"
+        used = self.used()
+        if used - self._from > self._limits.cpu:
+            return "cpu"
+        if used > self._fence / 2:
+            self._raise_fence(used)
+        return ""
+
+    def _raise_fence(self, used: float) -> None:
+        import resource
+
+        self._fence = 2 * used + cpu_fence(self._limits.cpu)
+        try:
+            _, hard = resource.prlimit(self._pid, resource.RLIMIT_CPU)
+            soft = int(self._fence)
+            if hard != resource.RLIM_INFINITY:
+                soft = min(soft, hard)
+            resource.prlimit(self._pid, resource.RLIMIT_CPU, (soft, hard))
+        except (OSError, ValueError):
+            return  # it has ended, or we may not: the fence signals it then, and that is told
+
+    def peak_memory(self) -> int:
+        """The most memory in bytes that the guest had so far; 0 where that cannot be read."""
+        if self._group is not None and self._group.peak():
+            return self._group.peak()
+        try:
+            with open(f"/proc/{self._pid}/status", "rb") as file:
+                text = file.read(_SIZE)
+        except OSError:
+            return 0
+        number = text.partition(b"VmHWM:")[2].split()[:1]
+        return int(number[0]) * 1024 if number and number[0].isdigit() else 0

@@ -1,0 +1,121 @@
+"""The cold engine: a live guest by keeper and exec, as every one-shot run has it. Works on each tier.
+
+Its descriptor 3 is one end of a socket pair: first come the boot parameters, then the bridge.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import struct
+import time
+
+from belljar.confine.cache import cache_directory
+from belljar.confine.keeper import Keeper
+from belljar.errors import BelljarError, InternalError
+from belljar.sandbox.ending import did_not_start
+from belljar.sandbox.live.guest import Guest
+from belljar.sandbox.result import Usage
+from belljar.sandbox.streams import Streams, parameters
+from belljar.sandbox.walls import Walls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from belljar.confine.program import Program
+    from belljar.model import Policy, Status
+    from belljar.sandbox.result import Denial
+
+#: Seconds that a start may take, on a machine that does much else.
+PATIENCE: Final = 30.0
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7)
+_SO_PASSCRED: Final = 16
+_SCM_CREDENTIALS: Final = 2
+_READY: Final = b"\x01"
+
+
+def start(
+    policy: Policy,
+    program: Program,
+    tell: Callable[[Denial, Status], None],
+    make_keeper: Callable[[tuple[int, int, int], int], Keeper] = Keeper,
+) -> Guest:
+    """A guest that waits for its first request. `program.kind` is `live`.
+
+    `make_keeper` is given the guest's streams and its end of the bridge. Raises `BelljarError`:
+    then nothing ran, and nothing is left.
+    """
+    ours, theirs = _socket.socketpair()
+    streams = None
+    walls = None
+    keeper = None
+    try:
+        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
+        streams = Streams(policy)
+        keeper = make_keeper(streams.given, theirs.fileno())
+        streams.handed_over()
+        theirs.close()
+        walls = Walls(policy, program, keeper, cache_directory(), tell)
+        walls.rise()
+        pid = _begin(walls, ours)
+        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
+        for fd in streams.pipes:
+            os.set_blocking(fd, False)
+        return Guest(walls, ours, streams, pid)
+    except BaseException:
+        theirs.close()
+        ours.close()
+        if walls is not None:
+            walls.close()
+        elif keeper is not None:
+            keeper.close()
+        if streams is not None:
+            streams.close()
+        raise
+
+
+def _begin(walls: Walls, bridge: _socket.socket) -> int:
+    """Follow the start until the guest says that it listens; its number among our processes."""
+    keeper = walls.keeper
+    poll = select.poll()
+    for fd in (keeper.report, walls.collector.fileno(), bridge.fileno()):
+        poll.register(fd, select.POLLIN)
+    until = time.monotonic() + PATIENCE + walls.policy.limits.wall
+    begun = False
+    while True:
+        ready = {fd for fd, _ in poll.poll(max(0.0, until - time.monotonic()) * 1000)}
+        if not ready:
+            walls.keeper.kill()
+            raise BelljarError(f"the sandbox did not start in {PATIENCE:.0f} s; nothing ran")
+        if keeper.report in ready:
+            walls.hear()
+        walls.collect(idle=False)
+        if keeper.ended:
+            walls.lower()
+            walls.end_record("refused", 125, 0, Usage())
+            raise walls.refusal or did_not_start(walls.exit)
+        if not begun and walls.ready:
+            bridge.sendall(parameters(walls.plan.boot))
+            begun = True
+        if begun and bridge.fileno() in ready:
+            pid = _greeting(bridge)
+            if pid:
+                return pid
+            poll.unregister(bridge.fileno())  # its end; the keeper will tell
+
+
+def _greeting(bridge: _socket.socket) -> int:
+    """The first byte that the guest writes, before any code that is not ours: the kernel says
+    whose it is. 0 where it ended instead."""
+    data, control, _, _ = bridge.recvmsg(1, 64)
+    if data != _READY:
+        return 0
+    for level, kind, said in control:
+        if level == _socket.SOL_SOCKET and kind == _SCM_CREDENTIALS:
+            pid: int = _CREDENTIALS.unpack(said[: _CREDENTIALS.size])[0]
+            if pid > 0:
+                return pid
+    raise InternalError("the kernel does not say which process the guest is")

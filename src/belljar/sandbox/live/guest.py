@@ -1,0 +1,198 @@
+"""One live guest as the host sees it: its output, its record, its clocks and its end.
+
+The supervisor's thread and the threads that call into the guest share it under its lock. The
+bridge itself is not here: the calling thread alone speaks over it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from belljar.sandbox.ending import how
+from belljar.sandbox.live.clocks import Clocks
+from belljar.sandbox.live.output import Output
+from belljar.sandbox.result import Result, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Iterator
+
+    from belljar.model import Policy
+    from belljar.sandbox.result import Denial
+    from belljar.sandbox.streams import Streams
+    from belljar.sandbox.walls import Walls
+
+_INFINITE = float("inf")
+#: Bytes of events that are kept for the result of one call; all of them are in the ledger.
+_MOST_FRAMES = 1 << 20
+
+
+class Guest:
+    """Made by an engine, watched by the supervisor, asked by a box. `end()` may be called from
+    anywhere, any number of times; `over` is set when the guest has ended and all is put away."""
+
+    def __init__(self, walls: Walls, bridge: _socket.socket, streams: Streams, pid: int) -> None:
+        self.walls = walls
+        self.bridge = bridge
+        self.pid = pid
+        self.policy: Policy = walls.policy
+        self.owner = os.getpid()
+        self.lock = threading.RLock()
+        self.over = threading.Event()
+        self.output = Output(streams, self.policy.limits.output)
+        self.clocks = Clocks(pid, self.policy.limits, walls.group)
+        self.ended_by = ""
+        self.failure: BaseException | None = None
+        self.result: Result | None = None
+        self._alive = [True]  # popped by who ends it: an atomic test and set
+        self._started = time.monotonic()
+        self._frames: list[bytes] = []
+        self._framed = 0
+        self._told = 0, 0, 0, 0  # denials, alerts, repeated, events of results so far
+
+    def descriptors(self) -> Iterator[int]:
+        """What the supervisor has to poll."""
+        walls = self.walls
+        yield from (walls.collector.fileno(), walls.keeper.report)
+        yield from self.output.pipes
+        yield from walls.appended.fds
+
+    @property
+    def alive(self) -> bool:
+        """Has nobody ended it so far?"""
+        return bool(self._alive)
+
+    def end(self, why: str) -> None:
+        """Let it end, because of `why`. Waits for nothing: the supervisor puts away what is left."""
+        try:
+            self._alive.pop()
+        except IndexError:
+            return
+        self.ended_by = why
+        self.clocks.used()  # for the last word: nobody reports what a killed one used
+        self.walls.keeper.kill()
+
+    def attend(self, fd: int) -> bool:
+        """Take what is ready at one of the descriptors; False where it is to be polled no more."""
+        walls = self.walls
+        with self.lock:
+            if fd == walls.keeper.report:
+                walls.hear()
+                return not walls.keeper.ended
+            if fd in walls.appended.fds:
+                if not walls.appended.take(fd):
+                    self.end("disk")
+                return True
+            if fd in self.output.pipes:
+                open_still = self.output.read(fd)
+                if self.output.over:
+                    self.end("output")
+                return open_still
+            self.collect(idle=False)
+            return True
+
+    def collect(self, *, idle: bool) -> bool:
+        """Judge, record and keep what came from the recorder. The caller holds the lock."""
+        chunks = self.walls.collector.drain(idle=idle)
+        for chunk in chunks:
+            self.walls.judge.take(chunk.data, chunk.count, chunk.flagged)
+            if self._framed < _MOST_FRAMES:
+                self._frames.append(chunk.data)
+                self._framed += len(chunk.data)
+        return bool(chunks)
+
+    def check(self, now: float) -> None:
+        """Look at the clocks."""
+        why = self.clocks.over(now)
+        if why:
+            self.end(why)
+        elif not self._alive and not self.walls.keeper.ended:
+            self.walls.keeper.kill()  # one that does not end is told again, and then ended itself
+
+    def settle(self) -> None:
+        """Take all that is there now: a reply has come, and what the guest did before it is done."""
+        with self.lock:
+            if not self.over.is_set():
+                while self.collect(idle=True):
+                    pass
+                self.output.read_all()
+                if self.output.over:
+                    self.end("output")
+
+    def since(self) -> tuple[tuple[Denial, ...], tuple[Denial, ...], int, int, tuple[bytes, ...]]:
+        """Denials, alerts, repeated attempts, number and frames of the events since it was last
+        asked. The caller holds the lock."""
+        judge = self.walls.judge
+        denials, alerts, repeated, events = self._told
+        self._told = len(judge.denials), len(judge.alerts), judge.repeated, judge.events
+        frames, self._frames, self._framed = tuple(self._frames), [], 0
+        return (
+            tuple(judge.denials[denials:]), tuple(judge.alerts[alerts:]),
+            judge.repeated - repeated, judge.events - events, frames,
+        )  # fmt: skip
+
+    def usage(self) -> Usage:
+        """What the guest used so far, its whole life long."""
+        with self.lock:
+            if self.result is not None:
+                return self.result.usage
+            peak = self.clocks.peak_memory()
+            wall = time.monotonic() - self._started
+            cpu = self.clocks.used()
+            return Usage(wall, 0.0, 0.0, peak, self.output.total, self.walls.judge.events, cpu)
+
+    def put_away(self) -> None:
+        """The keeper has ended: the last of the output and the record, then nothing is left."""
+        with self.lock:
+            if self.over.is_set():
+                return
+            try:
+                self._put_away()
+            except BaseException as error:
+                self.failure = self.failure or error
+                raise
+            finally:
+                try:
+                    self.walls.close()
+                finally:
+                    self.output.close()
+                    self.bridge.close()
+                    self._alive.clear()
+                    self.over.set()
+
+    def _put_away(self) -> None:
+        walls = self.walls
+        while self.collect(idle=True):
+            pass
+        self.output.read_all()
+        walls.appended.finish()
+        walls.lower()
+        wall = time.monotonic() - self._started
+        limits = self.policy.limits.replace(cpu=_INFINITE, wall=_INFINITE)  # of calls, not of all
+        ended, status, signal = how(self.ended_by, walls.exit, limits, wall, walls.group)
+        self.ended_by = ended
+        _, user, system, peak = walls.exit or (0, 0.0, 0.0, 0)
+        cpu = user + system if walls.exit is not None else self.clocks.used()
+        judge, record = walls.judge, walls.record
+        usage = Usage(wall, user, system, peak, self.output.total, judge.events, cpu)
+        walls.end_record(ended, status, signal, usage)
+        self.result = Result(
+            status, ended, walls.receipt, usage, signal, tuple(judge.denials),
+            tuple(judge.alerts), judge.repeated, walls.missed,
+            record.directory if record is not None else None, walls.run_id.hex(),
+            record.unkept if record is not None else 0, walls.planted,
+            tuple(walls.overlays.waiting),
+        )  # fmt: skip
+
+    def abandon(self) -> None:
+        """In a child that the host forked: let go of the parent's guest without touching it."""
+        self._alive.clear()
+        self.ended_by = "forked"
+        for fd in (*self.output.pipes, self.bridge.detach()):
+            if fd >= 0:
+                os.close(fd)
+        self.walls.abandon()
+        self.over.set()

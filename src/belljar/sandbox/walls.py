@@ -1,0 +1,243 @@
+"""What stands around one guest, whether it runs one program or many: built in order, taken down in
+the opposite one.
+
+The keeper starts to build the walls; meanwhile, on the other core, the receipt is computed and
+enforced and the record is opened. When `ready` turns True the recorder has said hello from inside,
+and the guest may begin; until then no instruction of its program has run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from belljar.confine.keeper import refusal
+from belljar.sandbox import apart
+from belljar.sandbox.applications import know
+from belljar.sandbox.asking import settings
+from belljar.sandbox.ending import opening
+from belljar.sandbox.scratch import Scratch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from belljar.confine.appended import Appended
+    from belljar.confine.cgroup import Group
+    from belljar.confine.image import Image
+    from belljar.confine.keeper import Keeper
+    from belljar.confine.overlay import Overlays
+    from belljar.confine.plan import Plan
+    from belljar.confine.probe import Facts
+    from belljar.confine.program import Program
+    from belljar.errors import BelljarError
+    from belljar.model import Policy, Status
+    from belljar.sandbox.judge import Judge
+    from belljar.sandbox.record import Record
+    from belljar.sandbox.result import Denial, Usage
+    from belljar.watch.collect import Collector
+
+
+class Walls:
+    """All of it: `rise()`, then follow the descriptors of `collector`, `keeper` and `appended`
+    until `keeper.ended`, then `lower()`; `close()` in any case, whatever was reached.
+
+    `tell` is called with each new denial or alert as it is decided, `waited` with a line while a
+    runtime image is made that takes longer than a second.
+    """
+
+    collector: Collector
+    judge: Judge
+    receipt: Status
+    plan: Plan
+    appended: Appended | apart.Nothing
+    overlays: Overlays | apart.Nothing
+
+    def __init__(
+        self,
+        policy: Policy,
+        program: Program,
+        keeper: Keeper,
+        cache: str | None,
+        tell: Callable[[Denial, Status], None],
+        waited: Callable[[str], None] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.program = program
+        self.keeper = keeper
+        self.run_id = os.urandom(16)
+        self.record: Record | None = None
+        self.group: Group | None = None
+        self.refusal: BelljarError | None = None
+        #: wait status, user and system seconds, peak memory in bytes, of the guest's end
+        self.exit: tuple[int, float, float, int] | None = None
+        self.missed = 0
+        self.planted: tuple[str, ...] = ()
+        self._cache = cache
+        self._tell = tell
+        self._waited = waited
+        self._grouped = ""
+        self._unsealed = False
+        self._finished = False
+        self._standing: list[Collector | Scratch | Overlays | Appended | Image | apart.Nothing] = []
+        self._since = 0
+        self._before: dict[str, tuple[int, ...] | None] = {}
+
+    def rise(self) -> None:
+        """Build everything. Raises `BelljarError`: then nothing of the program ran."""
+        from belljar.confine.probe import probe
+        from belljar.confine.words import tier_words
+
+        policy, program, keeper = self.policy, self.program, self.keeper
+        facts = probe(self._cache)
+        if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(policy.require):
+            from belljar.confine import cgroup
+
+            self.group, self._grouped = cgroup.join(policy, keeper.pid)
+        keeper.tier(tier_words(facts.tier))
+        from belljar.confine import image, sensitive
+        from belljar.confine import plan as planner
+        from belljar.confine.distrust import remember_roots
+        from belljar.confine.runtime import for_program
+        from belljar.watch.collect import Collector
+
+        runtime = for_program(program, self._cache)
+        know(policy, runtime.site)
+        told = settings(policy)
+        collector = self.collector = Collector()
+        self._standing.append(collector)
+        scratch = Scratch(facts.tier, collector)
+        self._standing.append(scratch)
+        self.overlays = apart.overlays(policy, facts.tier, self.run_id)
+        self._standing.append(self.overlays.__enter__())
+        self.appended = apart.appended(policy, facts.tier, collector.directory)
+        self._standing.append(self.appended.__enter__())
+        made = image.show(policy, runtime, facts.tier, self._cache, self._waited)
+        self._standing.append(made.__enter__())
+        plan = self.plan = planner.make(
+            policy, runtime, program, facts.tier,
+            collector.path, collector.page, scratch.path, self._cache,
+            collector.answers if told else "", told, self.overlays.made,
+            self.appended.pipes, made.shown,
+        )  # fmt: skip
+        self._since = time.time_ns()
+        self._before = {place.host: sensitive.signature(place.host) for place in plan.places}
+        sensitive.check_own(policy.grants, (collector.directory,))
+        if self._cache is not None:
+            remember_roots(self._cache, policy.grants, facts.tier != "landlock")
+        self._unsealed = plan.sealed
+        keeper.build(plan.words)
+        self._prepare(facts, made.shown.why)
+
+    def _prepare(self, facts: Facts, shown: str) -> None:
+        """What the guest waits for: the receipt, enforced, and an open record."""
+        from belljar.confine import sensitive
+        from belljar.confine.modules import inside
+        from belljar.confine.status import enforce, status
+        from belljar.ledger import open_writer, path_of, resolve
+        from belljar.sandbox.judge import Judge
+        from belljar.sandbox.record import Record
+
+        policy, plan = self.policy, self.plan
+        receipt = self.receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
+        enforce(policy, receipt)
+        directory = resolve(policy.ledger)
+        record = None if directory is None else path_of(directory)
+        own = tuple(path for path in (record, self._cache) if path is not None)
+        sensitive.check_own(policy.grants, own)
+        full = policy.replace(grants=policy.grants + plan.implicit)
+        if directory is not None:
+            self.record = Record(open_writer(directory, policy.sync), self.run_id)
+            first = opening(policy, self.program, plan, full, receipt)
+            if policy.sinks:
+                from belljar.ledger.sinks import register
+
+                first["sinks"] = register(self.record.directory, policy.sinks, self.run_id)
+            self.record.start(first)
+        tell = self._tell
+        self.judge = Judge(
+            full,
+            self.record,
+            lambda denial: tell(denial, receipt),
+            plan.mapped,
+            self.collector.answer,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """May the guest begin? Its recorder is in place, its interpreter was executed only once."""
+        return self.judge.greeted and not self._unsealed
+
+    def hear(self) -> None:
+        """Take what the keeper reports; call when `keeper.report` is readable."""
+        for line in self.keeper.read():
+            if line[0] == "error" and self.refusal is None:
+                self.refusal = refusal(line)
+            elif line[0] == "sealed":
+                self._unsealed = False
+            elif line[0] == "exit":
+                rest = line[3].split(" ")
+                used = int(line[2]) / 1e6, int(rest[0]) / 1e6
+                self.exit = (int(line[1]), *used, int(rest[1]) * 1024)
+
+    def collect(self, *, idle: bool) -> bool:
+        """Judge and record what has come from the recorder; False where there was nothing."""
+        chunks = self.collector.drain(idle=idle)
+        for chunk in chunks:
+            self.judge.take(chunk.data, chunk.count, chunk.flagged)
+        return bool(chunks)
+
+    def lower(self) -> None:
+        """Take down what the keeper held. The guest has ended: `missed` and `planted` are known."""
+        self.keeper.close()
+        self.judge.finish()
+        findings = self.collector.finish()
+        gone = sum(finding.kind not in ("vanished", "running") for finding in findings)
+        self.missed = self.judge.malformed + gone
+        self._fall()
+        self.planted = apart.planted(self._before, self.policy.grants, self._since)
+        if self.planted and self._cache is not None:
+            from belljar.confine.distrust import remember
+
+            for path in self.planted:
+                if path in self._before:
+                    remember(self._cache, path)
+
+    def _fall(self) -> None:
+        while self._standing:
+            self._standing.pop().__exit__(None, None, None)
+
+    def close(self) -> None:
+        """Everything that is left, and the record. May be called twice."""
+        try:
+            self.keeper.close()
+            self._fall()
+        finally:
+            if self.group is not None:
+                self.group.close()
+            if self.record is not None:
+                self.record.close()
+                if self.policy.sinks and not self._finished:
+                    self._finished = True
+                    from belljar.ledger.sinks import finish
+
+                    finish(self.run_id)
+
+    def abandon(self) -> None:
+        """In a child that the host forked: let go of all that would keep the parent's guest."""
+        self._standing.clear()
+        self.keeper.abandon()
+        self.collector.abandon()
+
+    def end_record(self, ended: str, status: int, signal: int, usage: Usage) -> None:
+        """The last entry of the record, where there is one."""
+        if self.record is None:
+            return
+        judge = self.judge
+        body = {
+            "ended-by": ended, "status": status, "signal": signal, "wall": usage.wall,
+            "user": usage.user, "system": usage.system, "peak-memory": usage.peak_memory,
+            "output": usage.output, "events": usage.events, "missed": self.missed,
+            "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
+        }  # fmt: skip
+        self.record.end(body)
