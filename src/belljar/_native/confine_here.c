@@ -128,7 +128,7 @@ static void apply(bool all_threads)
 }
 
 /* The trial: a copy of this process does it first. */
-static void say(const char *line)
+static void tell(const char *line)
 {
     char text[128];
     int n = snprintf(text, sizeof text, "%s\n", line);
@@ -207,13 +207,13 @@ _Noreturn static void trial(int to, pid_t outside, bool light)
     uint64_t wall = plan->wall_ms;
     struct clock_trial clock = wall ? try_clock(60) : (struct clock_trial){-1, -1};
     plan->wall_ms = 0;
-    run_probes(plan, false, say);
+    run_probes(plan, false, tell);
     if (wall) /* a loaded machine may need longer than the short clock runs */
-        say(clock_holds(clock) || clock_holds(try_clock(3000)) ? "inside clock 1" : "inside clock 0");
+        tell(clock_holds(clock) || clock_holds(try_clock(3000)) ? "inside clock 1" : "inside clock 0");
     plan->wall_ms = 0;
     apply(false);
-    run_probes(plan, true, say);
-    say("done");
+    run_probes(plan, true, tell);
+    tell("done");
     _exit(0);
 }
 

@@ -61,7 +61,8 @@ class Template:
     is a fork of the one that started it, the next call starts another one. Safe to be used by
     several threads. `modules` are imported, then `setup` (source) runs. `first` are files of first
     lines (`first_lines.boot_file`) that it reads beforehand, for guests that are given the very
-    same ones. It and its guests find the runtime as `shown` says. `close()` ends it and every guest that was forked from it.
+    same ones. It and its guests find the runtime as `shown` says. `close()` ends it and every guest
+    that was forked from it.
 
         template = Template(runtime, facts.tier, modules=("json", "numpy"))
         keeper = Keeper(streams, go, template)
