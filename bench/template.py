@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import marshal
 import os
 import statistics
 import sys
@@ -29,6 +28,7 @@ from belljar.confine.runtime import for_program
 from belljar.confine.template import Template
 from belljar.confine.words import tier_words
 from belljar.model import Limits, Policy
+from belljar.sandbox.streams import parameters
 from belljar.watch.collect import Collector
 
 
@@ -48,7 +48,7 @@ class Bench:
             self.policy, self.runtime, self.program, self.facts.tier, collector.path,
             collector.page, "", cache_directory(),
         )  # fmt: skip
-        return tier_words(self.facts.tier), made.words, marshal.dumps(made.boot, 2)
+        return tier_words(self.facts.tier), made.words, parameters(made.boot)
 
 
 class Guest:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tiers import Tier
 
 DRIVER = """
-import json, marshal, os, select, sys
+import json, os, select, sys
 from belljar.confine import plan as planner
 from belljar.confine.cache import cache_directory
 from belljar.confine.first_lines import boot_file
@@ -26,6 +26,7 @@ from belljar.confine.template import Template
 from belljar.confine.words import tier_words
 from belljar.errors import BelljarError
 from belljar.model import Grant, Limits, Policy
+from belljar.sandbox.streams import parameters
 from belljar.watch.collect import Collector
 
 facts = probe(cache_directory())
@@ -56,7 +57,7 @@ class Guest:
         self.keeper.tier(tier_words(facts.tier))
         self.keeper.build(plan.words)
         try:
-            os.write(go, marshal.dumps(plan.boot, 2))
+            os.write(go, parameters(plan.boot))
         except BrokenPipeError:
             pass
         os.close(go)

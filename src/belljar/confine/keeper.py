@@ -88,6 +88,7 @@ class Keeper:
         os.close(report_in)
         self.report = report
         self._control = control
+        self._ours = [control]  # popped by who closes it: several threads may end one sandbox
         self._rest = b""
         self.ended = False
         self._told = 0.0
@@ -122,10 +123,14 @@ class Keeper:
     def kill(self) -> None:
         """End the sandbox: the keeper sees its control pipe close. One that does not, and is told
         again after a while, is ended itself, and the sandbox with it."""
-        if self._control >= 0:
-            os.close(self._control)
+        if self._ours:
+            try:
+                control = self._ours.pop()
+            except IndexError:
+                return
             self._control = -1
             self._told = time.monotonic()
+            os.close(control)
         elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
             os.kill(self.pid, 9)
 
@@ -134,6 +139,7 @@ class Keeper:
         for fd in (self._control, self.report):
             if fd >= 0:
                 os.close(fd)
+        self._ours.clear()
         self._control, self.pid, self.ended = -1, 0, True
 
     def close(self) -> None:

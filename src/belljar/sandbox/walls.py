@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
+    from belljar.confine.template import Template
     from belljar.errors import BelljarError
     from belljar.model import Policy, Status
     from belljar.sandbox.judge import Judge
@@ -43,7 +44,8 @@ class Walls:
     until `keeper.ended`, then `lower()`; `close()` in any case, whatever was reached.
 
     `tell` is called with each new denial or alert as it is decided, `waited` with a line while a
-    runtime image is made that takes longer than a second.
+    runtime image is made that takes longer than a second. What the guest is forked from, `warmed`,
+    knows the runtime and how it is shown.
     """
 
     collector: Collector
@@ -61,6 +63,7 @@ class Walls:
         cache: str | None,
         tell: Callable[[Denial, Status], None],
         waited: Callable[[str], None] | None = None,
+        warmed: Template | None = None,
     ) -> None:
         self.policy = policy
         self.program = program
@@ -76,6 +79,7 @@ class Walls:
         self._cache = cache
         self._tell = tell
         self._waited = waited
+        self._warmed = warmed
         self._grouped = ""
         self._unsealed = False
         self._finished = False
@@ -101,7 +105,8 @@ class Walls:
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
 
-        runtime = for_program(program, self._cache)
+        warmed = self._warmed
+        runtime = for_program(program, self._cache) if warmed is None else warmed.runtime
         know(policy, runtime.site)
         told = settings(policy)
         collector = self.collector = Collector()
@@ -112,13 +117,15 @@ class Walls:
         self._standing.append(self.overlays.__enter__())
         self.appended = apart.appended(policy, facts.tier, collector.directory)
         self._standing.append(self.appended.__enter__())
-        made = image.show(policy, runtime, facts.tier, self._cache, self._waited)
-        self._standing.append(made.__enter__())
+        if warmed is None:
+            made = image.show(policy, runtime, facts.tier, self._cache, self._waited)
+            self._standing.append(made.__enter__())
+        shown = made.shown if warmed is None else warmed.shown
         plan = self.plan = planner.make(
             policy, runtime, program, facts.tier,
             collector.path, collector.page, scratch.path, self._cache,
             collector.answers if told else "", told, self.overlays.made,
-            self.appended.pipes, made.shown,
+            self.appended.pipes, shown,
         )  # fmt: skip
         self._since = time.time_ns()
         self._before = {place.host: sensitive.signature(place.host) for place in plan.places}
@@ -127,7 +134,7 @@ class Walls:
             remember_roots(self._cache, policy.grants, facts.tier != "landlock")
         self._unsealed = plan.sealed
         keeper.build(plan.words)
-        self._prepare(facts, made.shown.why)
+        self._prepare(facts, shown.why)
 
     def _prepare(self, facts: Facts, shown: str) -> None:
         """What the guest waits for: the receipt, enforced, and an open record."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from belljar.model import Status
     from belljar.sandbox.live.guest import Guest
+    from belljar.sandbox.live.warm import Template
     from belljar.sandbox.result import Denial, Result, Usage
 
 
@@ -53,6 +54,7 @@ class Sandbox:
         name: str = "",
         argv: Iterable[str] = (),
         on_denial: Callable[[Denial], None] | None = None,
+        template: Template | None = None,
         engine: str | None = None,
         **grants: Any,
     ) -> None:
@@ -63,7 +65,7 @@ class Sandbox:
             "live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name
         )
         told = on_denial or _nobody
-        guest = start(policy, program, lambda denial, _receipt: told(denial), engine)
+        guest = start(policy, program, lambda denial, _receipt: told(denial), engine, template)
         self.policy = policy
         self.name = name
         self._guest = guest

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.confine.program import Program
+    from belljar.confine.template import Template
     from belljar.model import Policy, Status
     from belljar.sandbox.result import Denial
 
@@ -41,12 +42,10 @@ def start(
     policy: Policy,
     program: Program,
     tell: Callable[[Denial, Status], None],
-    make_keeper: Callable[[tuple[int, int, int], int], Keeper] = Keeper,
+    warmed: Template | None = None,
 ) -> Guest:
-    """A guest that waits for its first request. `program.kind` is `live`.
-
-    `make_keeper` is given the guest's streams and its end of the bridge. Raises `BelljarError`:
-    then nothing ran, and nothing is left.
+    """A guest that waits for its first request, executed or forked from what is `warmed`.
+    `program.kind` is `live`. Raises `BelljarError`: then nothing ran, and nothing is left.
     """
     ours, theirs = _socket.socketpair()
     streams = None
@@ -55,10 +54,10 @@ def start(
     try:
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
         streams = Streams(policy)
-        keeper = make_keeper(streams.given, theirs.fileno())
+        keeper = Keeper(streams.given, theirs.fileno(), warmed)
         streams.handed_over()
         theirs.close()
-        walls = Walls(policy, program, keeper, cache_directory(), tell)
+        walls = Walls(policy, program, keeper, cache_directory(), tell, None, warmed)
         walls.rise()
         pid = _begin(walls, ours)
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)

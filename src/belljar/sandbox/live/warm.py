@@ -1,0 +1,147 @@
+"""The template engine: live guests forked from an interpreter that has started already.
+
+`Template` is what a program makes for its own modules; sandboxes that name none share one for each
+interpreter. Guests of one template share its address layout and hash secret, so a template is for
+one trust domain, and what it imported is there for all its guests.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+from belljar.confine import image
+from belljar.confine.cache import cache_directory
+from belljar.confine.first_lines import LIVE_PARTS, boot_file
+from belljar.confine.probe import probe
+from belljar.confine.program import Program
+from belljar.confine.runtime import for_program
+from belljar.confine.template import Template as Warmed
+from belljar.confine.template import why_not
+from belljar.errors import PolicyError, Unenforceable
+from belljar.model import Policy
+from belljar.sandbox.live import cold
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+    from belljar.model import Status
+    from belljar.sandbox.live.guest import Guest
+    from belljar.sandbox.result import Denial
+
+#: What the session loop and tracebacks import: each guest would do it again.
+_OURS = ("os", "collections.abc", "contextlib", "traceback")
+
+
+class Template:
+    """A warmed interpreter that sandboxes are forked from, with grants of their own.
+
+    `python` names an interpreter or virtual environment, as for `Sandbox`. `modules` are imported
+    once, then `setup` (source) runs: both are trusted like code of the host's, by all guests of
+    this template, and are there for each of them, whatever its policy says of imports. It sees
+    nothing but the interpreter and its environment. With `names="visible"` that lies at the host's
+    paths, for sandboxes that are given the same.
+
+    It starts with the first sandbox, or by `start()`, and again when it should have ended; `close()`
+    ends it and every guest of it. Safe to be used by several threads. Raises `Unenforceable` where
+    there are no namespaces, `TemplateError` when what it imports fails or starts a thread.
+
+    >>> template = belljar.Template(modules=["numpy"])  # doctest: +SKIP
+    >>> with belljar.Sandbox(template=template, read=["data/"]) as box:
+    ...     box.eval("__import__('numpy').arange(3).sum().item()")
+    3
+    """
+
+    def __init__(
+        self,
+        *,
+        python: str | os.PathLike[str] | None = None,
+        modules: Iterable[str] = (),
+        setup: str = "",
+        names: str = "auto",
+    ) -> None:
+        self.python = None if python is None else os.fspath(python)
+        self.modules = tuple(modules)
+        self.names = names
+        cache = cache_directory()
+        tier = probe(cache).tier
+        if reason := why_not(Policy(), tier):
+            raise Unenforceable("files", reason, "leave the template out")
+        program = Program("live", "", (), "/", (), self.python)
+        runtime = for_program(program, cache)
+        self._shown = image.show(Policy(names=names), runtime, tier, cache)
+        self._shown.__enter__()
+        guest = os.path.join(os.path.dirname(os.path.dirname(__file__)), "guest")
+        first = boot_file(guest, runtime, cache, None, LIVE_PARTS)
+        self.warmed = Warmed(
+            runtime, tier, modules=(*_OURS, *self.modules), setup=setup,
+            first=(first,) if os.path.exists(first) else (),
+            shown=self._shown.shown, cache=cache,
+        )  # fmt: skip
+        self._finalizer = weakref.finalize(self, _end, self.warmed, self._shown)
+
+    def start(self) -> Self:
+        """Start it now, not with the first sandbox."""
+        self.warmed.start()
+        return self
+
+    def close(self) -> None:
+        """End it, and every guest that was forked from it. May be called twice."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def serves(self, policy: Policy, python: str | None) -> str:
+        """Why a sandbox of `policy` and `python` cannot be forked from it; "" when it can."""
+        if python is not None and python != self.python:
+            return f"the template's python is {self.python or 'the default'!a}, not {python!a}"
+        if (policy.names == "visible") != (self.names == "visible"):
+            return "names are visible in one of the two only"
+        for module in self.modules:
+            if {module, module.partition(".")[0]} & set(policy.block):
+                return f"it has imported {module}, which the policy blocks"
+        return why_not(policy, self.warmed.tier)
+
+    def guest(
+        self, policy: Policy, program: Program, tell: Callable[[Denial, Status], None]
+    ) -> Guest:
+        """A guest that waits for its first request, as of `cold.start`."""
+        if reason := self.serves(policy, program.python):
+            raise PolicyError("template", f"{reason}; leave the template out")
+        return cold.start(policy, program.replace(python=self.python), tell, self.warmed)
+
+
+def _end(warmed: Warmed, shown: image.Image) -> None:
+    warmed.close()
+    shown.__exit__(None, None, None)
+
+
+_shared: dict[tuple[str | None, str], Template] = {}
+_lock = threading.Lock()
+
+
+def shared(policy: Policy, python: str | None) -> Template | None:
+    """The template of sandboxes that name none; None where there can be none for this policy."""
+    if why_not(policy, probe(cache_directory()).tier):
+        return None
+    key = python, "visible" if policy.names == "visible" else "auto"
+    with _lock:
+        if key not in _shared:
+            _shared[key] = Template(python=python, names=key[1])
+        return _shared[key]
+
+
+def _in_child() -> None:
+    """The parent's templates stay its own: `Warmed` starts others in this process."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
