@@ -12,6 +12,10 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from typing import Final
+
+#: Seconds before the first word about how far an index is.
+QUIET: Final = 1.0
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -53,7 +57,8 @@ class Progress:
     def __call__(self, done: int, of: int) -> None:
         """`done` entries of `of` are in the index; 0: not known how many there are."""
         now = time.monotonic()
-        if now - self._said < (0.3 if self._tty and self._open else 1 if not self._open else 10):
+        pause = (0.3 if self._tty else 10.0) if self._open else QUIET
+        if now - self._said < pause:
             return
         self._said, self._open = now, True
         rate = int(done / max(now - self._start, 0.001))

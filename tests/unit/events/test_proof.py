@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import cannot
 
 TOOL = Path(__file__).parents[3] / "tools" / "prove"
 
@@ -18,6 +19,9 @@ TOOL = Path(__file__).parents[3] / "tools" / "prove"
 @pytest.mark.timeout(300)
 def test_cpythons_own_tests_show_nothing_that_the_catalogue_does_not_say(tmp_path: Path) -> None:
     program = str(Path(sys.executable).resolve())  # the tests are the interpreter's, not the venv's
+    code = "import importlib.util as u, sys; sys.exit(u.find_spec('test.libregrtest') is None)"
+    if subprocess.run([program, "-I", "-c", code], check=False).returncode:
+        cannot(f"{program} comes without its own tests (Debian: libpython3-testsuite)")
     done = subprocess.run(
         [sys.executable, str(TOOL), "--quick", "--python", program, "--to", str(tmp_path)],
         capture_output=True, text=True, check=False,

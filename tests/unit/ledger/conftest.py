@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from belljar.cli import log_query
 from belljar.ledger import DECISIONS, END, EVENTS, START, Writer
 
 RUN = bytes(range(16))
@@ -47,6 +48,12 @@ def fill(writer: Writer, run: bytes = RUN, now: int = 10**18) -> list[int]:
         run,
         now,
     )
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the smallest index takes a second, and standard error would say so."""
+    monkeypatch.setattr(log_query, "QUIET", 600.0)
 
 
 @pytest.fixture

@@ -109,6 +109,14 @@ def test_a_clerk_signs_where_it_looked(
     assert examine(home).unsigned == 0
 
 
+def test_so_does_one_in_the_foreground_that_took_no_lock(
+    home: str, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neighbour.behind(monkeypatch, notary.Notary, "end_epoch")
+    Clerk(home).once()  # and what it says of itself lies beside what it signed
+    assert neighbour.got == []
+
+
 def test_a_clerk_whose_ledger_has_another_in_its_place_ends(home: str) -> None:
     clerk = Clerk(home, linger=600)
     assert clerk.start()

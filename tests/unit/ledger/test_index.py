@@ -12,6 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from belljar.cli import log_query
+from belljar.cli.log import main
 from belljar.errors import LedgerCorrupt, LedgerError
 from belljar.ledger import END, EVENTS, START, Writer
 from belljar.ledger.entries import expand
@@ -275,3 +277,13 @@ def test_a_query_on_a_small_index_does_not_read_the_ledger(
     assert rows(ledger, "SELECT 2") == [(2,)]
     with Reader(ledger) as reader:
         assert starts == [reader.skip_to_last(1)]
+
+
+def test_an_index_that_takes_long_says_how_far_it_is(
+    ledger: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log_query, "QUIET", 0.0)
+    assert main(["query", "SELECT 2", ledger]) == 0
+    assert re.fullmatch(
+        r"belljar: indexing: 6 of 6 entries \([0-9,]+/s\)\n", capsys.readouterr().err
+    )

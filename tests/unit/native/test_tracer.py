@@ -284,7 +284,7 @@ def test_an_ordinary_user_needs_no_privilege_and_root_gives_none_up(
         options = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     readable = tmp_path_factory.mktemp("tracer")
     tracer = shutil.copy(TRACER, readable / "tracer")
-    for directory in (readable, tmp_path, *readable.parents[:-2]):
+    for directory in (readable, tmp_path, *readable.parents[:-2]) if options else ():
         os.chmod(directory, 0o755)
     one = trace(*show, tracer=str(tracer), **options)
     out, err, status = one.communicate()

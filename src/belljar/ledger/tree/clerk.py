@@ -69,7 +69,7 @@ class Clerk:
 
     def start(self, patience: float = 0.2) -> bool:
         """Become the clerk. Raises `OSError`, `LedgerError` where others can write the ledger."""
-        self.directory = self.notary.directory = opened(self.directory)
+        self._hold()
         self._lock = self._file(LOCK)
         deadline = time.monotonic() + patience
         while True:
@@ -88,6 +88,10 @@ class Clerk:
 
         Raises `LedgerError`.
         """
+        try:
+            self._hold()
+        except OSError as error:
+            raise LedgerError(f"cannot sign in {self.directory}: {error.strerror}") from error
         try:
             added = self.notary.round()
             self.notary.end_epoch()
@@ -117,6 +121,10 @@ class Clerk:
             if (told or rested >= self._linger) and self._leave(told or rested >= _MOST_LINGER):
                 return
             self.stopped.wait(TICK)
+
+    def _hold(self) -> None:
+        """From here on it is one directory, whatever its name comes to mean."""
+        self.directory = self.notary.directory = opened(self.directory)
 
     def _mine(self) -> bool:
         """Whether the lock still is the ledger's: that, or all of it, may have been replaced."""
