@@ -68,6 +68,33 @@ def test_attacks_that_work_before_have_no_effect_after(tmp_path: Path) -> None:
     assert sorted(os.listdir(place)) == ["file", "port"]
 
 
+CAPABLE = """
+import struct
+place = sys.argv[1]
+def sets():
+    head, data = struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    call("capget", head, data)
+    return sum(data.raw)
+def state():
+    bounding = sum(libc.prctl(23, cap, 0, 0, 0) == 1 for cap in range(41))
+    return said(open, place + "/private"), sets() > 0, bounding > 0, libc.prctl(39, 0, 0, 0, 0)
+before = state()
+confine(read=[place])
+print(before, state(), said(os.setuid, 0), said(os.chown, place, 0, 0))
+"""
+
+
+def test_user_0_keeps_no_power_over_what_is_not_its_own(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        return  # an ordinary user has none to lose
+    private = tmp_path / "private"
+    private.write_text("")
+    private.chmod(0o600)
+    os.chown(private, 65534, 65534)
+    before = "('done', True, True, 0)"
+    assert printed(CAPABLE, str(tmp_path)) == f"{before} ('EACCES', False, False, 1) EPERM EPERM\n"
+
+
 def test_what_is_granted_works_and_what_is_imported_is_found(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
