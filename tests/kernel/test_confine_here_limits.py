@@ -100,6 +100,22 @@ def test_a_granted_port_can_be_listened_at_and_no_other() -> None:
     assert printed(code, str(port)) == "done EACCES\n"
 
 
+def test_a_port_to_connect_to_is_none_to_listen_at_nor_the_other_way_round() -> None:
+    with socket.socket() as to, socket.socket() as at:
+        to.bind(("127.0.0.1", 0))
+        at.bind(("127.0.0.1", 0))
+        at.listen()
+        code = (
+            "to, at = map(int, sys.argv[1:])\n"
+            "confine(connect=[f'10.1.2.3:{to}'], bind=[f'127.0.0.1:{at}'],\n"
+            "        accept_partial=['network'])\n"
+            "print(said(lambda: socket.socket().bind(('127.0.0.1', to))),\n"
+            "      said(lambda: socket.create_connection(('127.0.0.1', at), timeout=9)))\n"
+        )
+        ports = [str(one.getsockname()[1]) for one in (to, at)]
+        assert printed(code, *ports) == "EACCES EACCES\n"
+
+
 def test_programs_and_processes_have_to_be_accepted_and_are_confined_as_well() -> None:
     code = (
         "grant = {'run': ['cat'], 'processes': 4}\n"

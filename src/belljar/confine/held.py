@@ -52,10 +52,10 @@ def look(rights: Mapping[str, str]) -> Held:
     """
     try:
         return Held(_descriptors(rights), threads(), _maps(), _children())
-    except FileNotFoundError:
+    except OSError as error:
         raise Unenforceable(
-            "descriptors", "what is open cannot be listed without procfs",
-            "mount it, or confine before the root is changed",
+            "descriptors", f"what is open cannot be listed (/proc/self: {error.strerror})",
+            "mount procfs, and confine before the root or the user is changed",
         ) from None  # fmt: skip
 
 
@@ -145,6 +145,8 @@ def _socket(fd: int) -> Descriptor:
             state = f"connected to {peer}" if peer else "connected"
         except OSError:
             state = f"listening at {_address(one.getsockname())}" if listens else "not connected"
+        if state == "not connected" and one.family == socket.AF_UNIX:
+            state = "not connected, reaches any path where connect is granted"
         if kind == "datagram":  # sendmsg takes an address whatever it is connected to
             state = "can send anywhere"
         family = {socket.AF_UNIX: "Unix", socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}.get(

@@ -81,7 +81,8 @@ def confine(
     from belljar.confine.trial import cannot, try_out
     from belljar.confine.view import special_mounts
 
-    full = _policy(policy, {**grants, "accept_partial": list(accept_partial)})
+    accepted = accept_partial if isinstance(accept_partial, str) else list(accept_partial)
+    full = _policy(policy, {**grants, "accept_partial": accepted})
     keep = frozenset(_number(one) for one in keep_fds)
     here_plan.check(full)
     if not landlock_abi():
@@ -102,7 +103,7 @@ def confine(
     bounds = here_plan.bounds(full, again=bool(first))
     facts = first.facts if first else try_out(plan)
     receipt = here_status.receipt(full, plan, facts, held, kept, sync)
-    enforce(full, receipt, here_status.HERE_NAMES, here_status.MUST, "accept_partial=")
+    enforce(full, receipt, here_status.HERE_NAMES, here_status.MUST, 'accept_partial=["{}"]')
     if not first:  # the second time the ledger is out of reach
         record(full, runtime, receipt)
     outside = _outside(plan)

@@ -71,10 +71,10 @@ def enforce(
     receipt: Status,
     known: tuple[str, ...] = NAMES,
     must: tuple[str, ...] = MUST_BE_FULL,
-    accept: str = "--accept-partial ",
+    accept: str = "--accept-partial {}",
 ) -> None:
     """Raise `Unenforceable` where the receipt is less than the policy needs, `PolicyError` for
-    names of protections that do not exist. `accept` is how a person accepts one."""
+    names of protections that do not exist. `accept` is what a person writes to accept one."""
     for key, names in (
         ("enforce.require", policy.require),
         ("enforce.accept-partial", policy.accept_partial),
@@ -98,7 +98,7 @@ def enforce(
         if row.name in must:
             raise Unenforceable(
                 row.name, f"only {row.level} here: {row.reason or row.by}",
-                f"fix the cause, or accept it with {accept}{row.name}",
+                f"fix the cause, or accept it with {accept.format(row.name)}",
             )  # fmt: skip
 
 
