@@ -59,6 +59,15 @@ def private_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def images(private_home: Path) -> Path:
+    """Runtime images of the session, for homes of their own."""
+    path = private_home / "cache/belljar/images"
+    path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    path.parent.chmod(0o700)
+    return path
+
+
+@pytest.fixture(scope="session")
 def clean_env(private_home: Path) -> dict[str, str]:
     """An environment that shows nothing of the machine but how to import Belljar."""
     return {
@@ -85,7 +94,7 @@ def belljar(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
         result: bool = False,
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
-        timeout: float = 30,
+        timeout: float = 300,  # the first run makes a runtime image
         **more: object,
     ) -> Ran:
         argv = [str(w) for w in words]

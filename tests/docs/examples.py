@@ -86,12 +86,16 @@ def commands(block: Block) -> list[Command]:
 class House:
     """A home with a project in it, and `belljar` and `python` on the path."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, images: Path) -> None:
+        """`images` are those of all houses: making one for each would take most of the time."""
         self.home = place / "home"
         self.project = self.home / "project"
         self.project.mkdir(parents=True)
         (self.home / ".ssh").mkdir(mode=0o700)
         (self.home / ".ssh" / "id_ed25519").write_text("not a key\n", "utf-8")
+        cache = self.home / ".cache" / "belljar"
+        cache.mkdir(parents=True, mode=0o700)
+        (cache / "images").symlink_to(images)
         programs = place / "bin"
         programs.mkdir()
         for name in ("python", "python3"):
@@ -118,7 +122,7 @@ class House:
 
     def run(self, text: str) -> list[str]:
         run = subprocess.run(
-            ["/bin/sh", "-c", text], cwd=self.project, env=self.environment, timeout=60,
+            ["/bin/sh", "-c", text], cwd=self.project, env=self.environment, timeout=300,
             check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         )  # fmt: skip

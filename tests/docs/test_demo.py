@@ -14,10 +14,10 @@ from examples import ROOT, House
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house(images: Path) -> Iterator[House]:
     place = Path(tempfile.mkdtemp(prefix="belljar-demo-", dir="/var/tmp"))
     place.chmod(0o755)
-    one = House(place)
+    one = House(place, images)
     yield one
     one.clear()
 
@@ -28,7 +28,7 @@ def run_demo(house: House) -> subprocess.CompletedProcess[str]:
     house.environment["BELLJAR"] = house.environment["PATH"].split(":")[0] + "/belljar"
     return subprocess.run(
         [sys.executable, house.project / "demo" / "demo.py"], env=house.environment,
-        capture_output=True, text=True, encoding="utf-8", check=False, timeout=60,
+        capture_output=True, text=True, encoding="utf-8", check=False, timeout=300,
     )  # fmt: skip
 
 

@@ -27,11 +27,11 @@ def name(block: Block) -> str:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house(images: Path) -> Iterator[House]:
     # not beneath /tmp: there the guest's private /tmp would move (docs/run.md)
     place = Path(tempfile.mkdtemp(prefix="belljar-docs-", dir="/var/tmp"))
     place.chmod(0o755)
-    one = House(place)
+    one = House(place, images)
     yield one
     one.clear()
 

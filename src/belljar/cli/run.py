@@ -212,7 +212,7 @@ class _Shown:
         self._count = 0
 
     def progress(self, line: str) -> None:
-        if not self._quiet:
+        if not self._quiet and sys.stderr.isatty():  # for who waits, not for a log
             from belljar.report.text import printable
 
             sys.stderr.write(f"belljar: {printable(line, 1000)}\n")

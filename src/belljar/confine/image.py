@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Where the guest finds its runtime.
 HOME = "/python"
 #: Changes when images of an earlier form are not to be used.
-_FORM = "3"
+_FORM = "4"
 _SHORT = 600  # seconds for which a failure is not tried again
 MOST_SITES = 5  # directories of distributions, one behind another
 _REMEDY = "leave out names = hidden, or mend that"
@@ -65,8 +65,7 @@ class Tree:
         stat = os.stat(source)
         names = f"{guest.replace('/', '-')}-{os.path.basename(runtime.program)}"
         self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{runtime.version}{names}"
-        home = os.path.realpath(os.path.expanduser("~"))
-        what = (_FORM, runtime.version, runtime.program, guest, source, home)
+        what = (_FORM, runtime.version, runtime.program, guest, source)
         self.first = "\t".join(word.replace("\n", "?") for word in what)
 
 

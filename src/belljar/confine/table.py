@@ -92,8 +92,10 @@ SAID = {
         "none",
     ),
     "names": Said(
-        "whether a file or directory exists, and what it is called",
-        "a new root, no procfs",
+        "whether a file or directory exists, and what it is called; where the interpreter, its "
+        "library and its environment lie",
+        "a new root, no procfs; the runtime is an image at `/python`, without the host's paths in "
+        "its files",
         "audit hook",
     ),
     "memory": Said(
