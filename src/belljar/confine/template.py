@@ -35,6 +35,8 @@ _RECORDER = "/belljar/recorder.so"
 _PIECE = 1 << 15
 #: How long imports and `setup` may take, in seconds.
 _PATIENCE = 120.0
+#: How long a template may leave so many requests unheard that no more fit, in seconds.
+_ANSWER = 10.0
 
 
 def why_not(policy: Policy, tier: str) -> str:
@@ -102,6 +104,8 @@ class Template:
                 try:
                     socket.send_fds(self._requests, [b"f"], [theirs.fileno(), *streams, go])
                     break
+                except TimeoutError as error:
+                    raise TemplateEnded("the template hears nothing") from error
                 except (BrokenPipeError, ConnectionResetError) as error:
                     if last:  # it ended after it was looked at, twice
                         raise TemplateEnded("the template ends as soon as it is asked") from error
@@ -184,7 +188,7 @@ class Template:
                 said = data or said
                 if not data:
                     poll.unregister(requests)
-        requests.setblocking(True)
+        requests.settimeout(_ANSWER)
         if said.startswith(b"failed "):
             text = said[7:].decode("utf-8", "replace").strip()
             raise TemplateError(f"the template: {text.splitlines()[-1]}") from TemplateError(text)
