@@ -212,6 +212,25 @@ print(flush=True)
     assert host.run("a", code) == "PermissionError " * 3 + "\n"
 
 
+def test_limits_count_for_each_guest_alone(host: Host) -> None:
+    code = """
+import threading, time
+made = 0
+try:
+    while made < 50:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        made += 1
+except RuntimeError:
+    pass
+print(made, flush=True)
+"""
+    more = {"threads": 6, "processes": 1}
+    said = [host.run(name, code + WAIT, **more) for name in ("a", "b", "c")]
+    cold = host.run("cold", code + WAIT, template="", **more)
+    assert said == [cold] * 3
+    assert 1 < int(cold) < 10
+
+
 def test_no_zombie_is_left_and_nothing_grows(host: Host) -> None:
     pid = host.do("template")
     assert isinstance(pid, int)

@@ -34,12 +34,10 @@ void raise_view(const struct plan *plan, int sync)
     build_view(plan, trees);
 }
 
-void enter_session(const struct plan *plan)
+void enter_session(void)
 {
     if (setsid() < 0)
         fail("session", errno, "setsid");
-    if (chdir(plan->cwd) < 0)
-        fail("cwd", errno, plan->cwd);
     umask(022);
     drop_privileges();
 }

@@ -60,7 +60,9 @@ static void reset_signals(void)
 _Noreturn static void guest_main(struct plan *plan, int mapper)
 {
     reset_signals();
-    enter_session(plan);
+    enter_session();
+    if (chdir(plan->cwd) < 0)
+        fail("cwd", errno, plan->cwd);
     /* the boot parameters take the first free number; everything else closes at exec */
     if (dup2(FD_GO, GUEST_FD_GO) < 0)
         fail("descriptors", errno, "go");

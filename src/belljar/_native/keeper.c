@@ -127,11 +127,11 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
     struct sigaction action = {.sa_handler = interrupt}; /* without SA_RESTART */
     sigaction(SIGALRM, &action, NULL);
     int listener = -1;
-    bool talking = true;
+    bool talking = true, wanted = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
         struct pollfd fds[FIXED + MAX_PENDING] = {
-            {FD_CONTROL, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0},
+            {wanted ? FD_CONTROL : -1, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0},
             {datagram_descriptor(), POLLIN, 0}, {mapper, POLLIN, 0}};
         int n = FIXED + pending_descriptors(fds + FIXED, MAX_PENDING);
         uint64_t now = end ? now_ms() : 0;
@@ -145,8 +145,10 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
                 continue;
             break;
         }
-        if (fds[0].revents) /* the host closed its end, or died */
+        if (fds[0].revents) { /* the host closed its end, or died */
             end_init(init, pidfd);
+            wanted = false; /* what is left is to wait: the end of a network takes its time */
+        }
         if (fds[2].revents)
             talking = relay(sync, &listener) >= 0;
         bool asked = listener >= 0 && (fds[3].revents & POLLIN), pending = false;
@@ -202,13 +204,15 @@ int main(int argc, char **argv)
     else
         enter_keeper_namespaces(plan);
     int pair[2], mapper[2] = {-1, -1}, pidfd = -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    if (plan->engine == ENGINE_FORKED)
+        pair[0] = FD_INIT, pair[1] = -1;
+    else if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         fail("keeper", errno, "socketpair");
     if (plan->engine == ENGINE_TEMPLATE &&
         (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mapper) < 0 ||
          setsockopt(mapper[0], SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)) < 0))
         fail("keeper", errno, "mapper");
-    pid_t init = plan->engine == ENGINE_FORKED ? (ask_template(pair[1]), -1) : clone_init(plan, &pidfd);
+    pid_t init = plan->engine == ENGINE_FORKED ? -1 : clone_init(plan, &pidfd);
     if (init == 0) {
         close(pair[0]);
         close(mapper[0]);

@@ -20,8 +20,9 @@
 
 /* Descriptors the host hands over: 0-2 are the guest's own streams. */
 enum { FD_CONTROL = 3, FD_REPORT = 4, FD_GO = 5, FD_FIRST_OTHER = 6 };
-/* Only for a sandbox that a template forks: the template's socket, the template's keeper's users. */
-enum { FD_TEMPLATE = 6, FD_USERS = 7 };
+/* Only for a sandbox that a template forks: the socket to init, for which the host has asked, and the
+ * users of the template's keeper. */
+enum { FD_INIT = 6, FD_USERS = 7 };
 /* In the guest, after exec: the boot parameters arrive here. */
 enum { GUEST_FD_GO = 3 };
 /* In a template: requests, and who maps the users of new sandboxes. */
@@ -138,12 +139,11 @@ _Noreturn void init_main(struct plan *plan, int sync, int mapper);
 /* guest_walls.c: what init and the guest-to-be do in both engines */
 void die_with_parent(void);
 void raise_view(const struct plan *plan, int sync);
-void enter_session(const struct plan *plan);
+void enter_session(void);
 void confine(const struct plan *plan, const void *secret);
 void tell_exit(int status, const struct rusage *used);
 
-/* template.c: the keeper's part. `ask_template` gives init's descriptor */
-void ask_template(int theirs);
+/* template.c: the keeper's part */
 pid_t hear_template(const struct plan *plan, int ours, int *pidfd);
 void become_mapper(pid_t init);
 void map_asked(int fd);

@@ -1,8 +1,8 @@
 /* The keeper's part of the template engine (docs/template.md). A template is a sandbox of its own,
  * whose guest is a warmed interpreter that forks: `zygote.c` runs in there.
  *
- * The keeper of a sandbox asks the template to fork its init. The template's keeper maps the users
- * of every such init: the template sees no procfs, and needs no capability so. */
+ * The host asks the template for the init of a sandbox, and starts the keeper meanwhile, which gets
+ * a socket to that init. The template's keeper maps the users of every such init: the template sees no procfs, and needs no capability so. */
 #include "keeper.h"
 
 #include <errno.h>
@@ -15,24 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { GIVEN = 5 }; /* our end for init, the streams, the boot parameters */
-
-void ask_template(int theirs)
-{
-    int fds[GIVEN] = {theirs, 0, 1, 2, FD_GO};
-    char byte = 'f', space[CMSG_SPACE(sizeof fds)] __attribute__((aligned(8))) = {0};
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fds);
-    memcpy(CMSG_DATA(c), fds, sizeof fds);
-    if (sendmsg(FD_TEMPLATE, &msg, MSG_NOSIGNAL) != 1)
-        fail("template", errno, "it has ended");
-    close(FD_TEMPLATE); /* or it would not see that the host has gone */
-}
 
 static pid_t pid_of(int pidfd)
 {

@@ -1,5 +1,5 @@
 /* The zygote: the C part of a template (docs/template.md). An extension that a warmed interpreter
- * calls once; `serve` returns in guests only, behind all walls. Between a request and a guest there
+ * calls once; `serve` returns in guests only, which wait in `enter` until their walls stand. Between a request and a guest there
  * are two forks: the first, bare, makes init, which runs no Python; the second, glibc's, the guest.
  *
  * Names only functions that every CPython from 3.8 on has; the limited API keeps it one file. */
@@ -114,13 +114,31 @@ static PyObject *list_of(char **texts)
     return list;
 }
 
-/* Returns (environment, arguments) in a guest. A template ends in here. */
+static enum { WARM, SERVING, PARKED, CONFINED } stage;
+
+/* In a parked guest, once: returns (environment, arguments) behind all walls. */
+static PyObject *enter(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    if (stage != PARKED) {
+        PyErr_SetString(PyExc_RuntimeError, "not a guest that waits");
+        return NULL;
+    }
+    stage = CONFINED;
+    struct told told = enter_walls();
+    PyObject *env = list_of(told.env), *args = list_of(told.args);
+    PyObject *both = env && args ? PyTuple_Pack(2, env, args) : NULL;
+    Py_XDECREF(env);
+    Py_XDECREF(args);
+    return both;
+}
+
+/* Returns in each guest that is forked, parked. A template ends in here. */
 static PyObject *serve(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
-    static int served;
     struct sigaction before, ignore = {.sa_handler = SIG_IGN}; /* the kernel reaps every init */
-    if (served++) {
+    if (stage != WARM) {
         PyErr_SetString(PyExc_RuntimeError, "a guest is no template");
         return NULL;
     }
@@ -130,6 +148,7 @@ static PyObject *serve(PyObject *module, PyObject *unused)
     }
     if (send(TEMPLATE_FD_REQUESTS, "ready", 5, MSG_NOSIGNAL) != 5 || sigaction(SIGCHLD, &ignore, &before) < 0)
         _exit(0);
+    stage = SERVING;
     for (;;) {
         int fds[GIVEN], pidfd = -1, got = take_request(fds);
         if (got < 0)
@@ -139,13 +158,11 @@ static PyObject *serve(PyObject *module, PyObject *unused)
         PyOS_BeforeFork();
         pid_t init = make_init(&pidfd);
         if (init == 0) {
-            struct told told = become_guest(fds, &before); /* init does not return */
+            become_guest(fds, &before); /* init does not return */
+            stage = PARKED;
             PyOS_AfterFork_Child();
-            PyObject *env = list_of(told.env), *args = list_of(told.args);
-            PyObject *both = env && args ? PyTuple_Pack(2, env, args) : NULL;
-            Py_XDECREF(env);
-            Py_XDECREF(args);
-            return both;
+            Py_INCREF(Py_None);
+            return Py_None;
         }
         int error = errno;
         PyOS_AfterFork_Parent();
@@ -157,6 +174,7 @@ static PyObject *serve(PyObject *module, PyObject *unused)
 
 static PyMethodDef functions[] = {
     {"serve", serve, METH_NOARGS, NULL},
+    {"enter", enter, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot slots[] = {{0, NULL}};

@@ -11,9 +11,12 @@ enum { GIVEN = 5 }; /* with a request: the socket to the keeper, the streams, th
 /* What the guest would have been executed with; its own copies. */
 struct told { char **env, **args; };
 
-/* In a child that was cloned bare, as PID 1. Returns in the guest only, confined. `child` is what
- * the interpreter had set for SIGCHLD. */
-struct told become_guest(const int fds[GIVEN], const struct sigaction *child);
+/* In a child that was cloned bare, as PID 1. Returns in the guest-to-be only. `child` is what the
+ * interpreter had set for SIGCHLD. */
+void become_guest(const int fds[GIVEN], const struct sigaction *child);
+
+/* In the guest-to-be: waits for the view, and returns confined. */
+struct told enter_walls(void);
 
 /* reseed.c: every copy of OpenSSL that is loaded */
 void reseed_openssl(void);

@@ -74,9 +74,20 @@ static void record(const struct told *told)
         _exit(125); /* without a record nothing runs */
 }
 
-static struct told guest_main(struct plan *plan)
+/* From here to `enter_walls` the guest-to-be waits; the template's own code may run meanwhile. */
+static struct plan *plan;
+static int built = -1; /* a byte comes when the view stands; the end, when init has died */
+
+struct told enter_walls(void)
 {
-    enter_session(plan);
+    char byte;
+    ssize_t n;
+    while ((n = read(built, &byte, 1)) < 0 && errno == EINTR) {
+    }
+    if (n != 1)
+        _exit(1);
+    if (chdir(plan->cwd) < 0)
+        fail("cwd", errno, plan->cwd);
     struct told told = {copied(plan->envp, plan->envc), copied(plan->argv, plan->argc)};
     if (!told.env || !told.args)
         fail("init", ENOMEM, "arguments");
@@ -91,7 +102,8 @@ static struct told guest_main(struct plan *plan)
     }
     munmap(plan, sizeof *plan);
     close_from(GUEST_FD_GO + 1);
-    sync_fd = -1;
+    plan = NULL;
+    sync_fd = built = -1;
     record(&told);
     reseed_openssl();
     return told;
@@ -119,16 +131,9 @@ _Noreturn static void wait_for(pid_t guest)
     }
 }
 
-struct told become_guest(const int fds[GIVEN], const struct sigaction *child)
+/* The plan is the same memory for both, so that the guest can be made before there is one. */
+static void build(int done)
 {
-    die_with_parent(); /* the template has one thread */
-    arrange(fds);
-    struct plan *plan = plan_new();
-    plan->tier = TIER_USER; /* until it is known: the template has no groups to drop */
-    ask_for_users();
-    become_guest_user(plan);
-    die_with_parent();
-    enter_new_root(plan);
     receive_plan(INIT_FD_SYNC, plan);
     raise_view(plan, INIT_FD_SYNC);
     if (plan->start) { /* the interpreter runs already */
@@ -136,26 +141,47 @@ struct told become_guest(const int fds[GIVEN], const struct sigaction *child)
             fail("mounts", errno, plan->start);
         say("sealed");
     }
+    munmap(plan, sizeof *plan);
+    if (write(done, "v", 1) != 1)
+        fail("init", errno, "guest");
+    close(done);
+}
+
+void become_guest(const int fds[GIVEN], const struct sigaction *child)
+{
+    die_with_parent(); /* the template has one thread */
+    arrange(fds);
+    plan = plan_new();
+    plan->tier = TIER_USER; /* until it is known: the template has no groups to drop */
+    ask_for_users();
+    become_guest_user(plan);
+    die_with_parent();
+    enter_new_root(plan);
+    int pair[2];
     sigset_t chld, mask;
     struct sigaction wake = {.sa_handler = heard};
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, &mask);
     sigaction(SIGCHLD, &wake, NULL);
-    pid_t guest = fork();
+    pid_t guest = pipe2(pair, O_CLOEXEC) < 0 ? -1 : fork();
     if (guest < 0)
         fail("init", errno, "fork");
     if (guest == 0) {
+        close(pair[1]);
+        built = pair[0];
         sigaction(SIGCHLD, child, NULL);
         sigprocmask(SIG_SETMASK, &mask, NULL);
-        return guest_main(plan);
+        enter_session();
+        return;
     }
     prctl(PR_SET_NAME, "belljar-init");
-    syscall(SYS_close_range, 0, INIT_FD_SYNC - 1, 0); /* the streams end when the guest's copies do */
-    close_from(INIT_FD_SYNC + 1);
     struct sigaction plain = {.sa_handler = SIG_DFL}; /* which PID 1 ignores */
     for (int s = 1; s < NSIG; s++)
         if (s != SIGKILL && s != SIGSTOP && s != SIGCHLD)
             sigaction(s, &plain, NULL);
+    syscall(SYS_close_range, 0, INIT_FD_SYNC - 1, 0); /* the streams end when the guest's copies do */
+    close(pair[0]);
+    build(pair[1]);
     wait_for(guest);
 }

@@ -64,7 +64,9 @@ class Keeper:
     def __init__(
         self, streams: tuple[int, int, int], go: int, template: Template | None = None
     ) -> None:
-        more = template.descriptors() if template is not None else ()
+        more: tuple[int, ...] = ()
+        if template is not None:
+            more = template.ask(streams, go)
         self._words = encode(["template", "fork"]) if template is not None else b""
         control_out, control = os.pipe()
         report, report_in = os.pipe()
@@ -81,11 +83,12 @@ class Keeper:
         try:
             self.pid = os.posix_spawn(KEEPER, ["belljar-keeper"], {}, file_actions=actions)
         except OSError as error:
-            for fd in (control_out, control, report, report_in):
+            for fd in (control, report):
                 os.close(fd)
             raise InternalError(f"the keeper does not start: {error}") from error
-        os.close(control_out)
-        os.close(report_in)
+        finally:
+            for fd in (control_out, report_in, *more[:1]):
+                os.close(fd)
         self.report = report
         self._control = control
         self._ours = [control]  # popped by who closes it: several threads may end one sandbox

@@ -24,7 +24,7 @@ from belljar.confine.runtime_view import add_runtime, system_libraries
 from belljar.confine.shown import as_it_is
 from belljar.confine.view import View
 from belljar.confine.words import encode, tier_words
-from belljar.errors import BelljarError, TemplateError, Unenforceable
+from belljar.errors import BelljarError, TemplateEnded, TemplateError, Unenforceable
 from belljar.model import Policy
 
 TYPE_CHECKING = False
@@ -39,6 +39,8 @@ _RECORDER = "/belljar/recorder.so"
 _PIECE = 1 << 15
 #: How long imports and `setup` may take, in seconds.
 _PATIENCE = 120.0
+#: How long a template may leave so many requests unheard that no more fit, in seconds.
+_ANSWER = 10.0
 
 
 def why_not(policy: Policy, tier: str) -> str:
@@ -57,7 +59,7 @@ def why_not(policy: Policy, tier: str) -> str:
 class Template:
     """A warmed interpreter of `runtime` in `tier` (`root` or `user`).
 
-    It is started by the first `descriptors()`, or by `start()`; when it has ended, or this process
+    It is started by the first `ask()`, or by `start()`; when it has ended, or this process
     is a fork of the one that started it, the next call starts another one. Safe to be used by
     several threads. `modules` are imported, then `setup` (source) runs. `first` are files of first
     lines (`first_lines.boot_file`) that it reads beforehand, for guests that are given the very
@@ -67,7 +69,7 @@ class Template:
         template = Template(runtime, facts.tier, modules=("json", "numpy"))
         keeper = Keeper(streams, go, template)
 
-    `start()` and `descriptors()` raise `Unenforceable` where there are no namespaces, and
+    `start()` and `ask()` raise `Unenforceable` where there are no namespaces, and
     `TemplateError` when what it imports fails or keeps a thread running.
     """
 
@@ -100,12 +102,23 @@ class Template:
         with self._lock:
             self._ensure()
 
-    def descriptors(self) -> tuple[int, ...]:
-        """What a keeper needs to ask for a guest: good until the next call that finds it ended."""
-        with self._lock:
-            self._ensure()
-            assert self._requests is not None
-            return (self._requests.fileno(), *((self._users,) if self._users >= 0 else ()))
+    def ask(self, streams: tuple[int, int, int], go: int) -> tuple[int, ...]:
+        """Ask for a guest with these streams and boot parameters. What its keeper needs, beginning
+        with a socket to the guest's init, which is the caller's to close."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs, self._lock:
+            for last in (False, True):
+                self._ensure()
+                assert self._requests is not None
+                try:
+                    socket.send_fds(self._requests, [b"f"], [theirs.fileno(), *streams, go])
+                    break
+                except TimeoutError as error:
+                    raise TemplateEnded("the template hears nothing") from error
+                except (BrokenPipeError, ConnectionResetError) as error:
+                    if last:  # it ended after it was looked at, twice
+                        raise TemplateEnded("the template ends as soon as it is asked") from error
+            return (ours.detach(), *((self._users,) if self._users >= 0 else ()))
 
     @property
     def pid(self) -> int:
@@ -185,7 +198,7 @@ class Template:
                 said = data or said
                 if not data:
                     poll.unregister(requests)
-        requests.setblocking(True)
+        requests.settimeout(_ANSWER)
         if said.startswith(b"failed "):
             text = said[7:].decode("utf-8", "replace").strip()
             raise TemplateError(f"the template: {text.splitlines()[-1]}") from TemplateError(text)

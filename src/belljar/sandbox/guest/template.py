@@ -1,7 +1,7 @@
 """What a template runs: import what is asked, then be forked; each fork becomes a guest.
 
 Runs on any CPython from 3.8, isolated and without `site`, and uses nothing of belljar's but the
-zygote, a C extension whose `serve` returns in guests only, with all walls up. Nothing here is
+zygote, a C extension: `serve` returns in guests only, `enter` in guests with all walls up. Nothing is
 relied upon for safety. What it must see to is that guests of one template do not draw the same
 random numbers or names, and that each finds itself as one that was just started.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REQUESTS = 3  # a socket that keeps messages apart: first the parameters, then requests
 _MOST = 1 << 16
+_NULL = posix.fstat(0).st_rdev  # a template reads from the null device, as most guests do
 
 
 def _receive() -> "dict[str, Any]":
@@ -65,18 +66,17 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
     return ready
 
 
-def _serve(box: "list[Any]") -> "tuple[list[bytes], list[bytes]]":
-    """Returns in guests."""
+def _serve() -> "tuple[Any, dict[tuple[int, ...], Any]]":
+    """Returns in guests-to-be: what waits for the walls, and the first lines that are ready."""
     boot = _receive()
     try:
         zygote = _zygote(boot["zygote"])
-        box.append(_warm(boot))
-        serve = zygote.serve
-        del zygote, boot
+        ready = _warm(boot)
+        del boot
         gc.collect()
         gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
-        told: "tuple[list[bytes], list[bytes]]" = serve()
-        return told
+        zygote.serve()
+        return zygote.enter, ready
     except BaseException as error:  # whatever it is, the host is told
         import traceback
 
@@ -128,8 +128,7 @@ def _borrow_streams() -> None:
 
 def _keep_streams() -> None:
     """Those that are of another kind than here are made anew."""
-    null = posix.stat("/dev/null")
-    if posix.fstat(0).st_rdev != null.st_rdev:
+    if posix.fstat(0).st_rdev != _NULL:
         _open_stream(0)
     for fd in (1, 2):
         if posix.fstat(fd).st_mode & 0o170000 != 0o010000:
@@ -179,13 +178,13 @@ def _read(path: bytes) -> "Any":
 
 
 def _begin() -> "tuple[Any, dict[str, Any]]":
-    box: "list[Any]" = []
-    environment, arguments = _serve(box)
-    _take_environment(environment)
-    _keep_streams()
+    enter, ready = _serve()
     _draw_anew()
+    _keep_streams()
+    environment, arguments = enter()
+    _take_environment(environment)
     path = arguments[-1]
-    code = box[0].get(_identity(path)) or _read(path)
+    code = ready.get(_identity(path)) or _read(path)
     return code, {"__name__": "__main__", "__builtins__": builtins}
 
 
