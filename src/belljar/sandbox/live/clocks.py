@@ -40,11 +40,16 @@ class Clocks:
         try:
             self._used = time.clock_gettime(self._clock)
         except OSError:
-            pass  # it has ended: what was last read stands
+            return self._used  # it has ended: what was last read stands
         return self._used
 
+    @property
+    def in_call(self) -> bool:
+        """Is the guest asked at the moment?"""
+        return self._deadline > 0
+
     def begin(self, deadline: float) -> float:
-        """A call begins that is to end by `deadline` (monotonic); the processor time used before."""
+        """A call begins that is to end by `deadline` (monotonic); the processor time before."""
         self._from = self.used()
         self._deadline = deadline
         return self._from
