@@ -231,32 +231,3 @@ def test_the_end_of_a_guest_frees_what_it_had(guest: Arrays) -> None:
         guest.run("import os; os._exit(3)")
     guest.peer.close()
     assert guest.buffers.used == 0
-
-
-def test_a_signal_handler_that_raises_loses_no_frame() -> None:
-    def serve(_op: str, body: Any, _request: Any) -> object:
-        return body[2][0] + 1
-
-    with Arrays(serve) as guest:
-        guest.run(
-            "import signal, time\nimport numpy as np\n"
-            "def raising(*_):\n raise KeyError('late')\n"
-            "signal.signal(signal.SIGALRM, raising)\n"
-            "def work():\n"
-            " good = late = 0\n"
-            " until = time.monotonic() + 60\n"
-            " a = np.arange(100000)\n"
-            " while (good < 60 or late < 20) and time.monotonic() < until:\n"
-            "  try:\n"
-            "   try:\n"
-            "    signal.setitimer(signal.ITIMER_REAL, 0.0001 * (1 + (good + late) % 40))\n"
-            "    b = peer.request('call', (1, 'f', (a,), {}))\n"
-            "    good += bool((b == a + 1).all())\n"
-            "   finally:\n"
-            "    signal.setitimer(signal.ITIMER_REAL, 0)\n"
-            "  except Exception:\n"
-            "   late += 1\n"
-            " return good >= 60, late >= 20"
-        )
-        assert guest.call("work") == (True, True)
-        assert guest.call("work") == (True, True)
