@@ -148,7 +148,7 @@ class Peer:
                 turn.acquire()
             while True:
                 frame = self._wait(waiter)
-                if frame.kind == REQUEST or frame.kind == NOTE:
+                if frame.kind in (REQUEST, NOTE):
                     self._answer(frame, depth + 1)
                     continue
                 value = loads(frame.data, self._resolve, 1 << 62, frame.at)

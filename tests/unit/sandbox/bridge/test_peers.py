@@ -278,7 +278,9 @@ def test_a_signal_of_the_guest_breaks_a_call_and_not_the_bridge() -> None:
              "  signal.signal(signal.SIGALRM, lambda *_: None)\n"
              "  signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)\n"
              "  try: return [peer.request('call', i) for i in range(n)] == list(range(n))\n"
-             "  finally: signal.setitimer(signal.ITIMER_REAL, 0); signal.signal(signal.SIGALRM, late)\n",),
+             "  finally:\n"
+             "    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+             "    signal.signal(signal.SIGALRM, late)\n",),
         )  # fmt: skip
         assert call(guest, "within", 0.01, "slow") == "late"
         assert call(guest, "within", 60.0, "fast") == "fast"
