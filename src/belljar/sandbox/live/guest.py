@@ -50,7 +50,7 @@ class Guest:
         self.lock = threading.RLock()
         self.over = threading.Event()
         self.output = Output(streams, self.policy.limits.output)
-        self.clocks = Clocks(pid, self.policy.limits, walls.group)
+        self.clocks = Clocks(pid, self.policy.limits, walls.group, walls.keeper.pid)
         self.ended_by = ""
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
@@ -58,6 +58,9 @@ class Guest:
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self._alive = [True]  # popped by who ends it: an atomic test and set
+        self._look = select.poll()
+        for fd in (walls.collector.fileno(), *self.output.pipes):
+            self._look.register(fd, select.POLLIN)
         self._calls = Calls(pid, walls.judge, walls.record)
         self._told_to_end = 0.0
         self._started = time.monotonic()
@@ -141,10 +144,12 @@ class Guest:
         """Take all that is there now: a reply has come, what the guest did before it is done."""
         with self.lock:
             if not self.over.is_set():
-                while self.collect(idle=True):
-                    pass
+                if self._look.poll(0):  # asking once is cheaper than three reads of nothing
+                    while self.collect(idle=False):
+                        pass
+                    self.output.read_all()
+                self.collect(idle=True)  # what pends in the page, and is told of by nobody
                 self._calls.flush()
-                self.output.read_all()
                 if self.output.over:
                     self.end("output")
 
