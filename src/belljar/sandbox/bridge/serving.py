@@ -120,12 +120,11 @@ class Serving:
         shared = self._objects.shared.get(number)
         if shared is None or shared.life.over:
             self._refuse(shared, name, "ReferenceError", _GONE)
-        own = shared.table.attributes.get(name)
-        if own is None:
+        if name not in shared.table.attributes:
             self._refuse(shared, name, "AttributeError", "no such attribute is shared")
         self._record(shared.name, name, _ALLOWED)
         try:
-            value = getattr(shared.obj, own)
+            value = getattr(shared.obj, name)  # a name of the table, so one of the host's
         except Exception as error:  # noqa: BLE001 - a property is a host's function
             raise told(error, messages=shared.table.messages) from None
-        return self._outgoing(shared, name, None, value)
+        return self._outgoing(shared, name, shared.table.attributes[name], value)
