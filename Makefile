@@ -47,10 +47,11 @@ bench: $(VENV)/.demo ## ratios against plain CPython (and bubblewrap, sandlock w
 		$(BIN)/python bench/ledger.py || status=1; $(BIN)/python bench/ledger_query.py || status=1; \
 		$(BIN)/python bench/recorder || status=1; exit $$status
 
-fuzz: $(VENV)/.demo ## the parsers of hostile bytes: C with sanitizers, the ledger's and the collector's
+fuzz: $(VENV)/.demo ## the parsers of hostile bytes: C with sanitizers, the ledger's, the collector's and the bridge's
 	@tools/fuzz.sh
 	@$(BIN)/python fuzz/wire.py
 	@$(BIN)/python fuzz/records.py
+	@$(BIN)/python fuzz/bridge.py 1
 
 docs: $(VENV)/.demo ## check the documents: every example runs, every generated part is current
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test

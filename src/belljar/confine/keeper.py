@@ -90,8 +90,7 @@ class Keeper:
             for fd in (control_out, report_in, *more[:1]):
                 os.close(fd)
         self.report = report
-        self._control = control
-        self._ours = [control]  # popped by who closes it: several threads may end one sandbox
+        self._control = [control]  # popped by who closes it: threads may end a sandbox at once
         self._rest = b""
         self.ended = False
         self._told = 0.0
@@ -106,11 +105,11 @@ class Keeper:
 
     def _send(self, plan: bytes) -> None:
         data = memoryview(struct.pack("<I", len(plan)) + plan)
-        if self._control < 0:
+        if not self._control:
             return  # killed before it began
         try:
             while data:
-                data = data[os.write(self._control, data) :]
+                data = data[os.write(self._control[0], data) :]
         except BrokenPipeError:
             pass  # it failed already and its report says why
 
@@ -126,12 +125,11 @@ class Keeper:
     def kill(self) -> None:
         """End the sandbox: the keeper sees its control pipe close. One that does not, and is told
         again after a while, is ended itself, and the sandbox with it."""
-        if self._ours:
-            try:
-                control = self._ours.pop()
-            except IndexError:
-                return
-            self._control = -1
+        try:
+            control = self._control.pop()
+        except IndexError:
+            control = -1
+        if control >= 0:
             self._told = time.monotonic()
             os.close(control)
         elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
@@ -139,11 +137,9 @@ class Keeper:
 
     def abandon(self) -> None:
         """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
-        for fd in (self._control, self.report):
-            if fd >= 0:
-                os.close(fd)
-        self._ours.clear()
-        self._control, self.pid, self.ended = -1, 0, True
+        for fd in (*self._control, *((self.report,) if self.pid else ())):
+            os.close(fd)
+        self._control, self.pid, self.ended = [], 0, True
 
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""

@@ -6,7 +6,8 @@ from belljar.model import Value
 
 
 class Program(Value):
-    """`kind` is `script`, `code`, `module`, or `live` (asked over a bridge); `cwd` is the host's working directory.
+    """`kind` is `script`, `code`, `module`, or `live` (asked over a bridge); `cwd` is the host's
+    working directory.
 
     `python` names an interpreter or virtual environment, or is None for the usual choice.
     """

@@ -137,6 +137,20 @@ def _whole(facts: Facts, grouped: str) -> tuple[Protection, Protection]:
     )
 
 
+def for_calls(receipt: Status) -> Status:
+    """The receipt of a live guest, whose clocks count for each call: nothing in the kernel can, so
+    the host measures from outside and ends the guest."""
+    rows = []
+    for row in receipt.protections:
+        if row.name == "wall":
+            row = row.replace(by="the host's clock, for each call, ends init, and init all of it")
+        elif row.name == "cpu" and row.level != "none":
+            why = "a host that is stuck counts nothing; then SIGXCPU comes, which can be caught"
+            row = Protection("cpu", "partial", "CPU clocks that the host reads, RLIMIT_CPU", why)
+        rows.append(row)
+    return receipt.replace(protections=tuple(rows))
+
+
 def _syscalls(policy: Policy, facts: Facts) -> Protection:
     by = "seccomp allow-list, no_new_privs, no capabilities"
     held = facts.refused("privileges", "ptrace", "namespace", "memfd")

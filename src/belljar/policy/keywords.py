@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from belljar.policy.keys import Key
 
 
-def from_keywords(base: Policy, keywords: Mapping[str, object], folder: str | None = None) -> Policy:
+def from_keywords(
+    base: Policy, keywords: Mapping[str, object], folder: str | None = None
+) -> Policy:
     """`base` with the keywords applied in order; relative paths are relative to `folder`, else to
     the working directory. Raises `PolicyError` (its place is the keyword), and `TypeError` for a
     keyword that is no key.
@@ -62,7 +64,7 @@ def _value(key: Key, value: object) -> object:
         if key.kind == "env":
             name, equals, rest = text.partition("=")
             return {name: rest if equals else True}
-        if key.kind in LISTS or key.kind in ("builtins",) and text not in key.choices:
+        if key.kind in LISTS or (key.kind == "builtins" and text not in key.choices):
             return [text]
     return text
 

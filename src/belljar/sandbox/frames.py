@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from belljar.model import Event
 
+
 def decoded(chunks: Iterable[bytes]) -> tuple[Event, ...]:
     """The events in whole frames. What does not decode is left out: it is in the ledger as it came,
     and counted as malformed."""

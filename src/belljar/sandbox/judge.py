@@ -233,7 +233,7 @@ class Judge:
         if found and self._record is not None:
             numbers = self._record.decisions([decision_row(*row) for row in found])
         for (event, decision, right, target, kind), number in zip(found, numbers, strict=True):
-            self._keep(Denial(event, decision, right, target, number, kind))
+            self.keep(Denial(event, decision, right, target, number, kind))
 
     def _beside(self, event: Event, decision: Decision) -> Decision:
         """A denial in the program's own directory, whose files are known by another name."""
@@ -249,7 +249,8 @@ class Judge:
             grant=None,
         )
 
-    def _keep(self, denial: Denial) -> None:
+    def keep(self, denial: Denial) -> None:
+        """Count and tell a denial or alert that is in the record."""
         place = denial.event.stack[0] if denial.event.stack else None
         key = (denial.kind, denial.right or denial.event.name, denial.target, place)
         if key in self._seen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from belljar.model import Decision, Event, Status, Value
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -140,13 +140,16 @@ class Walls:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.modules import inside
-        from belljar.confine.status import enforce, status
+        from belljar.confine.status import enforce, for_calls, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
         policy, plan = self.policy, self.plan
-        receipt = self.receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
+        receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
+        if self.program.kind == "live":
+            receipt = for_calls(receipt)
+        self.receipt = receipt
         enforce(policy, receipt)
         directory = resolve(policy.ledger)
         record = None if directory is None else path_of(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import marshal
 import os
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import belljar
-from belljar.confine.first_lines import NAME, PARTS, boot_file
+from belljar.confine.first_lines import LIVE_PARTS, NAME, PARTS, boot_file
 from belljar.confine.runtime import Runtime
 
 FOLDER = str(Path(belljar.__file__).parent / "sandbox/guest")
@@ -52,11 +53,36 @@ def test_another_version_compiles_them_itself_under_the_same_name(
 
 
 def test_the_parts_are_all_there_is_and_import_nothing_of_the_host() -> None:
-    assert {*PARTS, "__init__.py", "processes.py", "template.py"} == {
+    assert {*PARTS, *LIVE_PARTS, "__init__.py", "processes.py", "template.py"} == {
         p.name for p in Path(FOLDER).iterdir() if p.suffix == ".py"
     }
-    for part in PARTS:
+    for part in {*PARTS, *LIVE_PARTS}:
         text = (Path(FOLDER) / part).read_text("utf-8")
         for line in text.splitlines():
             if "import" in line.split() and "belljar" in line:
-                assert line.startswith("    from belljar.sandbox.guest."), line
+                assert line.startswith("    from belljar.sandbox.guest"), line
+
+
+def test_no_part_defines_a_name_of_another_for_something_else() -> None:
+    """They are one namespace inside: the later one would take the place of the earlier."""
+    found: dict[str, set[str]] = {}
+    for part in LIVE_PARTS:
+        tree = ast.parse((Path(FOLDER) / part).read_text("utf-8"))
+        for node in tree.body:
+            names: list[str] = []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign):
+                names = [t.id for one in node.targets for t in ast.walk(one)
+                         if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]  # fmt: skip
+            for name in names:
+                text = ast.dump(node.value) if isinstance(node, ast.Assign) else part
+                found.setdefault(name, set()).add(text)
+    assert {name for name, where in found.items() if len(where) > 1} == set()
+
+
+def test_a_live_guest_has_a_file_of_its_own(tmp_path: Path) -> None:
+    one, other = (boot_file(FOLDER, OURS, str(tmp_path), "", p) for p in (PARTS, LIVE_PARTS))
+    assert one != other
+    assert len(Path(other).name) < 200
+    assert Path(other).stat().st_size > Path(one).stat().st_size

@@ -79,7 +79,7 @@ class Table(Value):
     """The methods and attributes of one shared object."""
 
     methods: dict[str, Listed]
-    attributes: dict[str, str]
+    attributes: dict[str, Exposure | None]
     messages: bool
 
     def narrowed(
@@ -139,7 +139,8 @@ def table_of_functions(functions: object, exposure: Exposure) -> Table:
 def _table(calls: dict[str, Call], attributes: tuple[str, ...], exposure: Exposure) -> Table:
     allow, limits = dict(exposure.allow), dict(exposure.limits)
     returns = {name: as_exposure(what) for name, what in dict(exposure.returns).items()}
-    _known(calls, allow, limits, returns)
+    _known(calls, allow, limits)
+    _known({**calls, **dict.fromkeys(attributes)}, returns)
     _checked(allow, limits)
     listed = {}
     for name, call in calls.items():
@@ -150,7 +151,7 @@ def _table(calls: dict[str, Call], attributes: tuple[str, ...], exposure: Exposu
         listed[name] = Listed(call, checks, meters, returns.get(name, implied))
     if type(exposure.messages) is not bool:
         raise TypeError("messages is True or False")
-    return Table(listed, {name: name for name in attributes}, exposure.messages)
+    return Table(listed, {name: returns.get(name) for name in attributes}, exposure.messages)
 
 
 def as_exposure(what: object) -> Exposure:

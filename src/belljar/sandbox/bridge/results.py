@@ -48,7 +48,7 @@ def _one(
     kind = type(result)
     if kind in _PLAIN or kind.__module__ in _MODULES:
         return result
-    if result is shared.obj:
+    if result is shared.obj and name not in ("__iter__", "__aiter__"):
         return Handle(objects, shared)
     if isinstance(result, (Handle, GuestObject)):
         return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from belljar.errors import GuestProtocolError
 from belljar.model import Decision
 from belljar.sandbox.bridge.failures import Refusal, told
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from belljar.sandbox.bridge.objects import Objects
 
 _ALLOWED: Final = Decision("allow", "the host shares it")
+_LONGEST: Final = 200  # characters of a name that the guest made up
 _GONE: Final = "it is not shared, or no longer"
 
 
@@ -32,6 +35,7 @@ class Serving:
     def __init__(self, objects: Objects, record: Callable[[str, str, Decision], object]) -> None:
         self._objects = objects
         self._record = record
+        self._lock = allocate_lock()
 
     def call(self, body: object) -> object:
         if type(body) is not tuple or len(body) != 4:
@@ -55,7 +59,8 @@ class Serving:
                 self._refuse(shared, name, "TypeError", "the name of an argument is private")
         self._permit(shared, name, listed, args, kwargs)
         self._record(shared.name, name, _ALLOWED)
-        shared.calls[name] = shared.calls.get(name, 0) + 1
+        with self._lock:
+            shared.calls[name] = shared.calls.get(name, 0) + 1
         try:
             result = perform(listed, args, kwargs, self._objects)
         except Exception as error:  # noqa: BLE001 - whatever a host's function raises
@@ -100,7 +105,7 @@ class Serving:
                 self._refuse(shared, name, "PermissionError", why)
 
     def _refuse(self, shared: Shared | None, name: str, kind: str, why: str) -> NoReturn:
-        what = shared.name if shared is not None else ""
+        what, name = shared.name if shared is not None else "", name[:_LONGEST]
         self._record(what, name, Decision("deny", why))
         raise Refusal(kind, f"host.{what}.{name}: {why}" if what else why)
 
@@ -115,12 +120,11 @@ class Serving:
         shared = self._objects.shared.get(number)
         if shared is None or shared.life.over:
             self._refuse(shared, name, "ReferenceError", _GONE)
-        own = shared.table.attributes.get(name)
-        if own is None:
+        if name not in shared.table.attributes:
             self._refuse(shared, name, "AttributeError", "no such attribute is shared")
         self._record(shared.name, name, _ALLOWED)
         try:
-            value = getattr(shared.obj, own)
+            value = getattr(shared.obj, name)  # a name of the table, so one of the host's
         except Exception as error:  # noqa: BLE001 - a property is a host's function
             raise told(error, messages=shared.table.messages) from None
-        return self._outgoing(shared, name, None, value)
+        return self._outgoing(shared, name, shared.table.attributes[name], value)

@@ -85,7 +85,8 @@ class Turns:
         """Close the bridge from any thread; those that wait get GuestEnded."""
         if self.over is None:
             self.over = GuestEnded("the sandbox is closed")
-        self._wire.close()
+        if os.getpid() == self._pid:
+            self._wire.close()
         for waiter in list(self._waiters.values()):
             if waiter.blocked:
                 waiter.wake()
@@ -180,7 +181,8 @@ class Turns:
         if self.over is not None:
             raise self._why()
         if os.getpid() != self._pid:
-            raise GuestEnded("a forked process has no part in its parent's sandbox")
+            self.over = GuestEnded("a forked process has no part in its parent's sandbox")
+            raise self._why()
         with self._sending:
             try:
                 if ancillary is not None:

@@ -108,8 +108,10 @@ def fits(form: "Any", size: int) -> "tuple[int, int]":
     return offset, length
 
 
-_FORM_CODES = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f2": "e", "f4": "f", "f8": "d",
-            "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}  # fmt: skip
+_FORM_CODES = {
+    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f2": "e", "f4": "f", "f8": "d",
+    "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
+}  # fmt: skip
 
 
 def viewed(form: "Any", data: "Any") -> "Any":

@@ -5,21 +5,29 @@ Part of the live guest's first lines; runs on any CPython from 3.8.
 """
 
 import sys
-from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from typing import Any, NoReturn
+else:
+    from _collections import deque  # the other imports five modules
 
 if "Peer" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.ops import GUEST_OBJECT, HOST_OBJECT
     from belljar.sandbox.guest.peer import HostError, _error_here
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 _HOST_DROPS = 32  # references that are given back with one note
 
 
 class Limited(HostError):
     """The limits that the host set for a method are reached: its calls, or how many a second."""
+
+    __module__ = "belljar.guest"
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def _host_error(error: Exception) -> Exception:
@@ -39,6 +47,7 @@ class HostObject:
     """Something of the host's: a number, and the names that the host listed of it. The methods are
     those of its class; `await thing.aio.method(...)` lets other tasks run meanwhile."""
 
+    __module__ = "belljar.guest"
     __slots__ = ("_count", "_host", "_number")
     _methods: "tuple[str, ...]" = ()
     _name = ""
@@ -370,7 +379,5 @@ def install_host(side: HostSide) -> HostNames:
     package.guest = inside
     host = inside.host = package.host = HostNames(side)
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
-    for one in (HostError, Limited, HostObject):
-        one.__module__ = "belljar.guest"
     sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
     return host

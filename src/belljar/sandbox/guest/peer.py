@@ -1,17 +1,27 @@
 """The guest's end of the bridge: asks the host, serves what the host asks.
 
 Any thread may ask; whoever waits reads, and hands over what is another's. What the host asks inside
-a request is served by the thread that waits for it, everything else by the main thread. Part of
-the live guest's first lines; runs on any CPython from 3.8. Protocol: docs/bridge.md.
+a request is served by the thread that waits for it, everything else by the main thread. A signal's
+handler that raises breaks a call and not the bridge: see `incoming`. Part of the live guest's first
+lines; runs on any CPython from 3.8. Protocol: docs/bridge.md.
 """
 
 import builtins
 import posix
+import sys
 from _struct import Struct
 from _thread import allocate_lock, get_ident
 from collections import deque
 
 if "FROM_HOST" not in globals():  # in the guest, all parts are one file
+    from belljar.sandbox.guest.incoming import (
+        _HEAD,
+        _first,
+        _Frame,
+        _Input,
+        _Waiter,
+        _write_whole,
+    )  # fmt: skip
     from belljar.sandbox.guest.ops import (
         DESCRIPTORS,
         FRAME,
@@ -37,40 +47,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Frame = tuple[int, int, int, bytes, int]  # kind, id, parent, bytes, where the body begins
-
-_HEAD = Struct("<IBII")
 _HEAD_OP = Struct("<IBIIB")
-_PIECE_OF_INPUT = 65536
-_LARGEST_PIECE = 1 << 20
 
 
 class HostError(Exception):
     """What the host refused, or a host function raised: `type_name` and a message."""
+
+    __module__ = "belljar.guest"
 
     def __init__(self, type_name: str, message: str) -> None:
         super().__init__(message)
         self.type_name = type_name
 
     def __str__(self) -> str:
-        return "%s: %s" % (self.type_name, self.args[0])
-
-
-class _Waiter:
-    __slots__ = ("blocked", "depth", "frames", "lock", "main")
-
-    def __init__(self, depth: int, main: bool) -> None:
-        self.depth = depth
-        self.main = main
-        self.blocked = False
-        self.frames: "deque[Frame]" = deque()
-        self.lock: "Any" = None  # made when it is needed
-
-    def wake(self) -> None:
-        try:
-            self.lock.release()
-        except RuntimeError:  # it is awake
-            return
+        message: str = self.args[0]
+        return message if self.type_name == "HostError" else "%s: %s" % (self.type_name, message)
 
 
 class Peer:
@@ -95,22 +86,19 @@ class Peer:
         self._refer = refer
         self._resolve = resolve
         self._receive = receive or (lambda n: posix.read(fd, n))
-        self._parts: "list[bytes]" = []
-        self._buffer = b""
-        self._at = 0
+        self._input = _Input()
         self._last = 0
         self._waiters: "dict[int, _Waiter]" = {}
-        self._given_up: "set[int]" = set()
         self._serving: "dict[int, list[tuple[int, int]]]" = {}
-        self._inbox: "deque[Frame]" = deque()  # for the main thread
+        self._inbox: "deque[_Frame]" = deque()  # for the main thread
         self._main = 0
-        self._mains: "list[_Waiter]" = []
-        self._outside = 0  # requests of ours outside of any of the host's
+        self._mains: "list[_Waiter]" = []  # of the main thread: the last one waits
+        self._outside: "set[int]" = set()  # without an answer, and inside none of the host's
         self._queue: "deque[Any]" = deque()  # of threads that wait until there are fewer
         self._lost = ""
+        self.longest, self.room = FRAME, ROOM  # what the host takes, if it told so
         self.received: "deque[int]" = deque()  # descriptors, as `receive` finds them
         self.descriptors: "dict[int, int]" = {}  # number -> descriptor
-        self.longest, self.room = FRAME, ROOM  # what the host takes, if it told so
         self._fresh_locks()
         posix.set_inheritable(fd, False)
         posix.register_at_fork(after_in_child=self._forked)
@@ -121,7 +109,7 @@ class Peer:
 
     def _forked(self) -> None:
         if not self._lost:
-            self._lost = "a forked process has no bridge to the host"
+            self._lost = _FORKED
             self._fresh_locks()
             posix.close(self._fd)
 
@@ -137,49 +125,61 @@ class Peer:
         parent, depth = stack[-1] if stack else (0, 0)
         if depth >= NESTED:
             raise RecursionError("host and guest call one another %d deep" % NESTED)
-        if not parent:
-            self._queue_up()
-        main = thread == self._main
-        waiter = _Waiter(depth + 1, main)
-        number_of = 0
-        if main:
-            self._mains.append(waiter)
+        waiter = _Waiter(thread == self._main)
+        sent: "list[int]" = []
         try:
-            with self._sending:
-                if self._lost:
-                    raise ConnectionError(self._lost)
-                number_of = self._last = self._last % 0xFFFFFFFF + 1
-                self._waiters[number_of] = waiter
-                self._write(_HEAD_OP.pack(1 + len(data), REQUEST, number_of, parent, number) + data)
+            if waiter.main:
+                self._mains.append(waiter)
             while True:
-                kind, _, _, data, at = frame = self._wait(waiter)
-                if kind == REPLY:
-                    del self._waiters[number_of]
-                    return loads(data, self._resolve, 1 << 62, at)
-                if kind == RAISED:
-                    del self._waiters[number_of]
-                    name, message, _ = loads(data, None, 1 << 62, at)
-                    raise _error_here(name, message)
-                self._answer(frame, depth + 1)
+                with self._sending:
+                    if self._lost:
+                        raise ConnectionError(self._lost)
+                    if parent or len(self._outside) < OUTSTANDING:
+                        mine = self._last = waiter.number = self._last % 0xFFFFFFFF + 1
+                        self._waiters[mine] = waiter
+                        if not parent:
+                            self._outside.add(mine)
+                        head = _HEAD_OP.pack(1 + len(data), REQUEST, mine, parent, number)
+                        self._write(head + data, sent)
+                        break
+                    turn = allocate_lock()
+                    turn.acquire()
+                    self._queue.append(turn)
+                turn.acquire()
+            while True:
+                frame = self._wait(waiter)
+                if frame.kind in (REQUEST, NOTE):
+                    self._answer(frame, depth + 1)
+                    continue
+                value = loads(frame.data, self._resolve, 1 << 62, frame.at)
+                if frame.kind == REPLY:
+                    return value
+                raise _error_here(value[0], value[1])
         finally:
-            if main:
+            self._leave(waiter, sent)
+
+    def _leave(self, waiter: "_Waiter", sent: "list[int]") -> None:
+        """A request is over, or given up: then its answer will be nobody's."""
+        try:
+            self._waiters.pop(waiter.number, None)
+            if waiter.main and waiter in self._mains:
                 self._mains.remove(waiter)
-            if self._waiters.pop(number_of, None):  # an exception of a signal's
-                self._given_up.add(number_of)
+        finally:
+            try:
+                if not sent:
+                    self._outside.discard(waiter.number)
                 for frame in waiter.frames:
-                    self._refuse(frame)
-            if not parent:
-                self._outside -= 1
-                if self._queue:
-                    self._queue.popleft().release()
-            self._hand_over()
+                    if frame.kind == REQUEST and not frame.taken:
+                        self._refuse(frame)
+            finally:
+                self._hand_over()
 
     def note(self, op: str, body: object) -> None:
         """Tell the host; there is no answer."""
         data = self._fitting(body)
         with self._sending:
             if not self._lost:
-                self._write(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data)
+                self._write(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data, [])
 
     def _fitting(self, value: object) -> bytes:
         data = dumps(value, self._refer, self.room)
@@ -187,179 +187,149 @@ class Peer:
             raise Unsendable("a value of %d bytes is longer than a frame" % len(data))
         return data
 
+    def _write(self, data: bytes, sent: "list[int]") -> None:
+        try:
+            _write_whole(self._fd, data, sent)
+        except OSError:
+            self._lost = "the host is gone"
+            raise ConnectionError(self._lost) from None
+
+    # --- serving -------------------------------------------------------------------------
+
     def loop(self) -> None:
         """Serve the host in this thread until it goes. In a forked child whose part of the program
         is done it ends like a program."""
         self._main = get_ident()
-        waiter = _Waiter(0, True)
+        waiter = _Waiter(True)
         self._mains.append(waiter)
         while True:
             try:
                 frame = self._wait(waiter)
-            except ConnectionError:
-                return
-            self._answer(frame, 0)
-            if self._lost:
+                self._answer(frame, 0)
+            except BaseException:
+                if not self._lost:  # of a signal's handler, in nobody's call
+                    sys.excepthook(*sys.exc_info())
+                elif self._lost != _FORKED:
+                    return
+                else:
+                    raise
+            if self._lost == _FORKED:
                 raise SystemExit(0)
 
-    def _queue_up(self) -> None:
-        while self._outside >= OUTSTANDING:
-            lock = allocate_lock()
-            lock.acquire()
-            self._queue.append(lock)
-            lock.acquire()
-        self._outside += 1
-
-    # --- serving -------------------------------------------------------------------------
-
-    def _answer(self, frame: "Frame", depth: int) -> None:
-        kind, number, parent, data, at = frame
-        asked = FROM_HOST.get(data[at]) if kind == REQUEST else NOTES_FROM_HOST.get(data[at])
-        if asked is None:
-            raise ConnectionError("the host speaks another protocol")
-        if kind == NOTE:
-            self._serve(asked[0], loads(data, self._resolve, 1 << 62, at + 1), self.request)
-            return
-        stack = self._serving.setdefault(get_ident(), [])
-        stack.append((number, (depth if parent else 0) + 1))
+    def _answer(self, frame: "_Frame", depth: int) -> None:
+        """Deal with a request or a note of the host's; a request gets one answer, come what may."""
+        table = FROM_HOST if frame.kind == REQUEST else NOTES_FROM_HOST
         try:
+            frame.taken = True
+            op = table[frame.data[frame.at]][0]
+            if frame.kind == NOTE:
+                body = loads(frame.data, self._resolve, 1 << 62, frame.at + 1)
+                self._serve(op, body, self.request)
+                return
+            stack = self._serving.setdefault(get_ident(), [])
+            base = len(stack)
             try:
-                body = loads(data, self._resolve, 1 << 62, at + 1)
-                answer, how = self._fitting(self._serve(asked[0], body, self.request)), REPLY
+                stack.append((frame.number, (depth if frame.parent else 0) + 1))
+                body = loads(frame.data, self._resolve, 1 << 62, frame.at + 1)
+                answer, how = self._fitting(self._serve(op, body, self.request)), REPLY
+            except BaseException as error:
+                if self._lost:
+                    raise  # a forked child, or the host is gone
+                answer, how = dumps(_cut_report(self._report(error))), RAISED
             finally:
-                stack.pop()
-        except BaseException as error:
-            if self._lost:
-                raise  # a forked child, or the host is gone
-            answer, how = dumps(_cut_report(self._report(error))), RAISED
-        with self._sending:
-            if not self._lost:
-                self._write(_HEAD.pack(len(answer), how, number, 0) + answer)
-
-    def _refuse(self, frame: "Frame") -> None:
-        """A request inside one that was given up."""
-        if frame[0] == REQUEST:
-            answer = dumps(("RuntimeError", "the guest no longer waits", ""))
+                del stack[base:]
             with self._sending:
                 if not self._lost:
-                    self._write(_HEAD.pack(len(answer), RAISED, frame[1], 0) + answer)
+                    self._write(_HEAD.pack(len(answer), how, frame.number, 0) + answer, frame.sent)
+        finally:
+            if frame.kind == REQUEST and not frame.sent:
+                self._refuse(frame)
+
+    def _refuse(self, frame: "_Frame") -> None:
+        """Answer a request inside one that was given up, or whose answer was broken off."""
+        frame.taken = True
+        answer = dumps(("RuntimeError", "the guest's call was broken off", ""))
+        with self._sending:
+            if not self._lost and not frame.sent:
+                self._write(_HEAD.pack(len(answer), RAISED, frame.number, 0) + answer, frame.sent)
 
     # --- frames --------------------------------------------------------------------------
 
-    def _wait(self, waiter: "_Waiter") -> "Frame":
-        """The next frame for `waiter`."""
+    def _wait(self, waiter: "_Waiter") -> "_Frame":
+        """The next frame for `waiter`; it stays where it is until it is taken."""
         while True:
-            if waiter.frames:
-                return waiter.frames.popleft()
-            if waiter.main and self._inbox:
-                return self._inbox.popleft()
+            frame = self._due(waiter)
+            if frame is not None:
+                return frame
             if self._lost:
                 raise ConnectionError(self._lost)
-            if self._reading.acquire(False):
-                try:
-                    if not waiter.frames and not (waiter.main and self._inbox):
-                        self._route(self._read())
-                finally:
+            held: "list[bool]" = []
+            try:
+                # taken and noted within one call
+                held.extend(filter(None, map(self._reading.acquire, (False,))))
+                if held:
                     waiter.blocked = False
+                    if self._due(waiter) is None:
+                        self._route(self._input.next(self._receive))
+                elif waiter.blocked:
+                    waiter.block()
+                else:
+                    waiter.ready_to_block()  # and once more: whoever reads may just have left
+            except EOFError:
+                self._lost = "the host is gone"
+            finally:
+                if held:
                     self._reading.release()
-                    if len(self._waiters) > 1 or self._mains:
-                        self._hand_over()
-            elif not waiter.blocked:
-                if waiter.lock is None:
-                    waiter.lock = allocate_lock()
-                    waiter.lock.acquire()
-                waiter.blocked = True  # and try once more: whoever reads may just have left
-            else:
-                try:
-                    waiter.lock.acquire()
-                finally:
-                    waiter.blocked = False
+                    self._hand_over()
+
+    def _due(self, waiter: "_Waiter") -> "_Frame | None":
+        frame = _first(waiter.frames) if waiter.frames else None
+        if frame is None and waiter.main and self._inbox:
+            frame = _first(self._inbox)
+        return frame
 
     def _hand_over(self) -> None:
         """Wake one thread that could read."""
-        for waiter in [*self._mains[-1:], *list(self._waiters.values())]:
+        if self._mains and self._mains[-1].blocked:
+            self._mains[-1].wake()
+            return
+        for waiter in list(self._waiters.values()):
             if waiter.blocked:
                 waiter.wake()
                 return
 
-    def _route(self, frame: "Frame") -> None:
-        kind, number, parent, data, at = frame
-        if kind in (REPLY, RAISED):
-            owner = self._waiters.get(number)
-            if owner is None:
-                self._given_up.discard(number)
-                return
-        elif kind == DESCRIPTORS:
-            for n in loads(data, None, 1 << 62, at):
-                self.descriptors[n] = self.received.popleft()
-            return
-        elif parent:
-            owner = self._waiters.get(parent)
+    def _route(self, frame: "_Frame") -> None:
+        """Give a frame to whom it concerns. Twice the same does not matter."""
+        owner = None
+        if frame.kind in (REPLY, RAISED):
+            owner = self._waiters.get(frame.number)
+            if frame.number in self._outside:
+                self._outside.discard(frame.number)
+                if self._queue:
+                    self._queue.popleft().release()
+        elif frame.kind == DESCRIPTORS:
+            for n in loads(frame.data, None, 1 << 62, frame.at):
+                if n not in self.descriptors:
+                    self.descriptors.update(zip((n,), map(_POP, (self.received,))))  # noqa: B905
+        elif frame.parent:
+            owner = self._waiters.get(frame.parent)
             if owner is None:
                 self._refuse(frame)
-                return
         else:
-            self._inbox.append(frame)
+            if not self._inbox or self._inbox[-1] is not frame:
+                self._inbox.append(frame)
             if self._mains and self._mains[-1].blocked:
                 self._mains[-1].wake()
-            return
-        owner.frames.append(frame)
-        if owner.blocked:
-            owner.wake()
+        if owner is not None:
+            if not owner.frames or owner.frames[-1] is not frame:
+                owner.frames.append(frame)
+            if owner.blocked:
+                owner.wake()
+        self._input.delivered()
 
-    def _read(self) -> "Frame":
-        if len(self._buffer) - self._at < _HEAD.size:
-            self._fill(_HEAD.size)
-        length, kind, number, parent = _HEAD.unpack_from(self._buffer, self._at)
-        size = _HEAD.size + length
-        if len(self._buffer) - self._at < size:
-            self._fill(size)
-        begin = self._at + _HEAD.size
-        if len(self._buffer) - self._at == size:
-            frame = (kind, number, parent, self._buffer, begin)
-            self._buffer, self._at = b"", 0
-        else:
-            frame = (kind, number, parent, self._buffer[begin : self._at + size], 0)
-            self._at += size
-        return frame
 
-    def _fill(self, size: int) -> None:
-        """Read until there are `size` bytes; none is lost when a signal's handler raises."""
-        parts = self._parts
-        while True:
-            have = len(self._buffer) - self._at + sum(map(len, parts))
-            if have >= size:
-                break
-            wanted = min(max(size - have, _PIECE_OF_INPUT), _LARGEST_PIECE)
-            # read and kept within one call: a handler runs between calls
-            parts.extend(map(self._receive, (wanted,)))
-            if not parts[-1]:
-                self._lost = "the host is gone"
-                raise ConnectionError(self._lost)
-        self._buffer, self._at = b"".join([self._buffer[self._at :], *parts]), 0
-        parts.clear()
-
-    def _write(self, data: bytes) -> None:
-        sent: "list[int]" = []
-        raised: "BaseException | None" = None
-        while True:
-            try:
-                while True:
-                    # written and counted within one call: a handler runs between calls
-                    piece = memoryview(data)[sum(sent) :][:_LARGEST_PIECE] if sent else data
-                    sent.extend(map(posix.write, (self._fd,), (piece,)))
-                    if sum(sent) == len(data):
-                        break
-                break
-            except OSError:
-                self._lost = "the host is gone"
-                raise ConnectionError(self._lost) from None
-            except BaseException as error:  # of a signal's handler
-                if not sent:
-                    raise
-                raised = error  # half a frame would end the guest
-        if raised is not None:
-            raise raised
+_FORKED = "a forked process has no bridge to the host"
+_POP = deque.popleft
 
 
 def _report(error: BaseException) -> "tuple[str, str, str]":

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from belljar.sandbox.guest.buffers import LargePeer
+    from belljar.sandbox.guest.host import HostSide, install_host
     from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
-    from belljar.sandbox.guest.peer import Peer
-    from belljar.sandbox.guest.values import Unsendable, dumps
 
 _OURS = "/belljar/boot.py"
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST, without the module
@@ -22,7 +22,7 @@ _MOST_TURNS = 4096  # changes between the two streams that are told of one reque
 _KEPT_SOURCES = 256
 
 #: How a request ended; the first item of its answer.
-VALUE, EXIT, ERROR, OPAQUE = 0, 1, 2, 3
+VALUE, EXIT, ERROR = 0, 1, 2
 
 
 class _Turns:
@@ -54,11 +54,11 @@ def _streams() -> None:
     import io
 
     class Stream(io.FileIO):
-        def __init__(self, number, first):
+        def __init__(self, number: int, first: "Any") -> None:
             io.FileIO.__init__(self, number, "wb", closefd=False)
             self.first = first
 
-        def write(self, data):
+        def write(self, data: "Any") -> int:
             if self.first is not None:
                 try:
                     self.first.flush()
@@ -69,16 +69,23 @@ def _streams() -> None:
                 _turns.note(self.fileno(), written)
             return written
 
-    def text(number, first, errors):
-        buffer = io.BufferedWriter(Stream(number, first))
-        name = "<stdout>" if number == 1 else "<stderr>"
-        buffer.raw.name = name
-        stream = io.TextIOWrapper(buffer, "utf-8", errors, "\n", number == 2)
+    class AtOnce(io.BufferedWriter):
+        def write(self, data: "Any") -> int:
+            written = io.BufferedWriter.write(self, data)
+            self.flush()
+            return written
+
+    def text(number: int, first: "Any", errors: str) -> "Any":
+        raw: "Any" = Stream(number, first)
+        raw.name = "<stdout>" if number == 1 else "<stderr>"
+        buffer = io.BufferedWriter(raw) if number == 1 else AtOnce(raw)
+        stream: "Any" = io.TextIOWrapper(buffer, "utf-8", errors, "\n", False, number == 2)
         stream.mode = "w"
         return stream
 
-    sys.stdout = sys.__stdout__ = text(1, None, "surrogateescape")
-    sys.stderr = sys.__stderr__ = text(2, sys.stdout, "backslashreplace")
+    sys.stdout = text(1, None, "surrogateescape")
+    sys.stderr = text(2, sys.stdout, "backslashreplace")
+    sys.__dict__.update(__stdout__=sys.stdout, __stderr__=sys.stderr)
 
 
 def _flush() -> None:
@@ -92,7 +99,7 @@ def _flush() -> None:
 def _last_value(source: "Any", filename: str, mode: str, names: "dict[str, Any]") -> "Any":
     """Run `source`; the value of its last statement, if that is an expression."""
     if mode == "eval":
-        return eval(compile(source, filename, "eval", 0, True), names)
+        return eval(compile(source, filename, "eval", 0, True), names)  # noqa: S307
     tree: "Any" = compile(source, filename, "exec", _ONLY_AST, True)
     body = tree.body
     if not body or type(body[-1]).__name__ != "Expr":
@@ -103,7 +110,7 @@ def _last_value(source: "Any", filename: str, mode: str, names: "dict[str, Any]"
     last = _ast.Expression(body.pop().value)
     if body:
         exec(compile(tree, filename, "exec", 0, True), names)
-    return eval(compile(last, filename, "eval", 0, True), names)
+    return eval(compile(last, filename, "eval", 0, True), names)  # noqa: S307 - what it is for
 
 
 def _remember(source: "Any", filename: str) -> None:
@@ -115,7 +122,7 @@ def _remember(source: "Any", filename: str) -> None:
     cache = linecache.cache
     cache.pop(filename, None)
     if len(cache) > _KEPT_SOURCES:
-        for name in [name for name in cache if name[:1] == "<"][:_KEPT_SOURCES // 2]:
+        for name in [name for name in cache if name[:1] == "<"][: _KEPT_SOURCES // 2]:
             del cache[name]
     cache[filename] = (len(source), None, [line + "\n" for line in source.split("\n")], filename)
 
@@ -175,7 +182,7 @@ def _status(end: SystemExit) -> int:
 
 
 class Session:
-    """Serves the host's requests; `more` holds further operations by name (other parts add them)."""
+    """Serves the host's requests; `more` holds further operations by name, of other parts."""
 
     def __init__(self, names: "dict[str, Any]") -> None:
         self.names = names
@@ -256,7 +263,12 @@ def serve_session(names: "dict[str, Any]") -> None:
     """Be a live guest until the host closes the bridge."""
     _streams()
     session = Session(names)
-    peer = Peer(3, session.serve, tell_error)
+    peer: "Any" = LargePeer(3, session.serve, tell_error)
+    side = HostSide(peer)
+    peer._refer, peer._resolve = side.refer, side.resolve
+    session.more.update(side.operations())
+    session.more["buffer"] = peer.take_descriptors
+    names["host"] = session.clean["host"] = install_host(side)
     sys.audit("belljar.begin")
     posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
     peer.loop()

@@ -1,4 +1,4 @@
-"""What a guest's session answers to `run`, `eval`, `call` and `get`, checked: it may say anything."""
+"""What a guest's session answers to `run`, `eval`, `call`, `get`: checked, it may say anything."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: As in `guest/session.py`.
-VALUE, EXIT, ERROR, OPAQUE = 0, 1, 2, 3
+VALUE, EXIT, ERROR = 0, 1, 2
 _MOST_TURNS = 4096
 
 
 class Opaque(Value):
-    """In a result's place for a value: one that is no data and stays in the guest. `type_name` is
-    what its type calls itself there, a text of the guest's."""
+    """In a result's place for a value: one that cannot cross and stays in the guest. `reason` is a
+    text of the guest's."""
 
-    type_name: str
+    reason: str
 
 
 class Answer(Value):
@@ -46,8 +46,6 @@ def read_answer(answer: object) -> Answer:
         return Answer(value, turns=told)
     if how == EXIT and type(value) is int and 0 <= value <= 255:
         return Answer(status=value, turns=told)
-    if how == OPAQUE and type(value) is str:
-        return Answer(Opaque(value[:256]), turns=told)
     if how == ERROR and type(value) is tuple and len(value) == 3:
         name, message, text = value
         if type(name) is str and type(message) is str and type(text) is str:

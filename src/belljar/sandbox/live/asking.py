@@ -1,4 +1,4 @@
-"""One guest asked by the host's threads: whose turn it is, how long it may take, what came of it."""
+"""One guest asked by the host's threads: whose turn it is, how long that may take, what came."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import threading
 import time
 
 from belljar.errors import BelljarError, GuestEnded, GuestError, GuestProtocolError, SandboxEnded
-from belljar.sandbox.bridge.peer import Peer
+from belljar.sandbox.bridge.objects import Objects
 from belljar.sandbox.live.answers import Answer, Opaque, read_answer
+from belljar.sandbox.live.buffers import Buffers
+from belljar.sandbox.live.crossing import LargePeer
 from belljar.sandbox.result import Result, Usage
 
 TYPE_CHECKING = False
@@ -28,7 +30,13 @@ class Asking:
 
     def __init__(self, guest: Guest) -> None:
         self.guest = guest
-        self.peer = Peer(guest.bridge, _nothing_shared)
+        self.objects = objects = Objects(guest.note_call)
+        room = Buffers(guest.policy.limits.memory)
+        self.peer = LargePeer(
+            guest.bridge, objects.serve, room, None, objects.refer, objects.resolve
+        )
+        objects.attach(self.peer)
+        guest.serve = self.serve_waiting
         self._turn = threading.RLock()
         self._depth = 0
         self._calls = 0
@@ -44,18 +52,27 @@ class Asking:
         result = self.result(op, body, timeout)
         if result.error is not None or result.ended_by != "exit" or result.status:
             result.check()
-        if type(result.value) is Opaque:
-            name = result.value.type_name
-            raise GuestError("TypeError", f"a {name} is no data and stays in the sandbox")
         return result.value
 
     def call(self, function: object, args: Any, kwargs: Any, timeout: float | None) -> Any:
         """Call one of the guest's functions."""
+        args, kwargs = self.objects.arguments(args, kwargs)
         return self.value("call", (function, args, kwargs), timeout)
 
+    def serve_waiting(self) -> None:
+        """Answer threads of the guest that ask while nobody waits for it; in a thread for that."""
+        try:
+            self.peer.serve_waiting()
+        except GuestProtocolError as error:
+            self.guest.failure = self.guest.failure or error
+            self.guest.end("protocol")
+        except GuestEnded:
+            return
+
     def close(self) -> None:
-        """Let go of the bridge."""
+        """Let go of the bridge and of all that was shared."""
         self.peer.close()
+        self.objects.close()
 
     def _check_alive(self) -> None:
         guest = self.guest
@@ -104,7 +121,9 @@ class Asking:
             guest.failure = guest.failure or error
             guest.end("protocol")
             return None
-        except GuestError as error:
+        except GuestError as error:  # not of the guest's code, whose errors are answers
+            if op == "run" and body[2] == "exec":
+                return Answer(Opaque(error.message))
             return Answer(status=1, error=error)
         except BaseException as error:
             if self.peer.over is not None:  # nothing more can be asked: it ends
@@ -155,7 +174,3 @@ _ANSWERS = frozenset(("run", "call", "get"))
 def ended(guest: Guest) -> SandboxEnded:
     """The error for a question to a guest that has ended."""
     return SandboxEnded(f"the sandbox has ended ({guest.ended_by})", guest.ended_by, guest.result)
-
-
-def _nothing_shared(op: str, _body: object, *_rest: object) -> object:
-    raise GuestProtocolError(f"the guest asks for {op}, and nothing is shared with it")

@@ -7,7 +7,6 @@ import weakref
 
 from belljar.confine import available
 from belljar.confine.program import Program
-from belljar.errors import GuestError, SandboxEnded
 from belljar.model import Policy
 from belljar.policy.keywords import from_keywords
 from belljar.sandbox.live.asking import Asking
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from belljar.model import Status
+    from belljar.sandbox.bridge.exposure import Exposure
+    from belljar.sandbox.bridge.handles import Handle
+    from belljar.sandbox.bridge.limits import Limit
     from belljar.sandbox.live.guest import Guest
     from belljar.sandbox.live.warm import Template
     from belljar.sandbox.result import Denial, Result, Usage
@@ -61,9 +63,7 @@ class Sandbox:
         policy = from_keywords(policy or Policy(), grants).with_programs()
         available.check(policy)
         interpreter = None if python is None else os.fspath(python)
-        program = Program(
-            "live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name
-        )
+        program = Program("live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name)
         told = on_denial or _nobody
         guest = start(policy, program, lambda denial, _receipt: told(denial), engine, template)
         self.policy = policy
@@ -113,8 +113,8 @@ class Sandbox:
         return self._asking.value("run", (_source(expression), "", "eval"), timeout)
 
     def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call `module:function` of the guest, or a name of its `__main__` (`function`, `obj.method`)
-        with data. Raises as `eval`.
+        """Call `module:function` of the guest, or a name of its `__main__` (`function`,
+        `obj.method`) with data and functions. Raises as `eval`.
 
         >>> box.call("math:gcd", 12, 18)  # doctest: +SKIP
         6
@@ -135,6 +135,32 @@ class Sandbox:
         """Forget the variables of `__main__`. Imported modules stay imported and changed: what is
         to be as new is a new sandbox."""
         self._asking.value("reset", None, None)
+
+    # --- what is shared -------------------------------------------------------------------
+
+    def share(
+        self,
+        name: str,
+        obj: Any = None,
+        *,
+        methods: Iterable[str] = (),
+        attributes: Iterable[str] = (),
+        functions: Any = None,
+        allow: Mapping[str, Callable[..., object]] | None = None,
+        limits: Mapping[str, Limit] | None = None,
+        returns: Mapping[str, Iterable[str] | Exposure] | None = None,
+        messages: bool = False,
+    ) -> Handle:
+        """Let the guest use the listed methods and attributes of `obj`, or `functions`, as
+        `host.<name>`; the handle narrows it and takes it back. docs/sharing.md has all of it.
+
+        >>> box.share("db", database, methods=["get"])  # doctest: +SKIP
+        >>> box.eval("host.db.get('k')")  # doctest: +SKIP
+        """
+        return self._asking.objects.share(
+            name, obj, methods=methods, attributes=attributes, functions=functions, allow=allow,
+            limits=limits, returns=returns, messages=messages,
+        )  # fmt: skip
 
     # --- the end --------------------------------------------------------------------------
 

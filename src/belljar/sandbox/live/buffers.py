@@ -176,6 +176,7 @@ class Outgoing:
 
     def __init__(self, buffers: Buffers, others: Refer | None = None) -> None:
         self.fds: list[tuple[int, int]] = []
+        self.places: dict[int, int] = {}  # number -> what the peer calls its descriptor
         self._buffers = buffers
         self._others = others
         self._to_close: list[int] = []

@@ -6,6 +6,7 @@ the kernel's (clock_getcpuclockid(3)), read without any right to the process.
 
 from __future__ import annotations
 
+import os
 import time
 
 from belljar.confine.settings import cpu_fence
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
 
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3)
 _SIZE = 1 << 12
+_MOST_PROCESSES = 1 << 12
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Clocks:
     """`begin` and `end` frame a call; what is used between two calls has the same limit of
     processor time, and none by the clock."""
 
-    def __init__(self, pid: int, limits: Limits, group: Group | None) -> None:
+    def __init__(self, pid: int, limits: Limits, group: Group | None, keeper: int) -> None:
         self._pid = pid
+        # where it may start processes and no group counts them, all beneath the keeper are counted
+        self._keeper = keeper if group is None and limits.processes > 1 else 0
+        self._others: float | None = None  # what they had used when the call began
         self._clock = (~pid << 3) | _PROCESS_CLOCK
         self._limits = limits
         self._group = group
@@ -40,18 +46,25 @@ class Clocks:
         try:
             self._used = time.clock_gettime(self._clock)
         except OSError:
-            pass  # it has ended: what was last read stands
+            return self._used  # it has ended: what was last read stands
         return self._used
 
+    @property
+    def in_call(self) -> bool:
+        """Is the guest asked at the moment?"""
+        return self._deadline > 0
+
     def begin(self, deadline: float) -> float:
-        """A call begins that is to end by `deadline` (monotonic); the processor time used before."""
+        """A call begins that is to end by `deadline` (monotonic); the processor time before."""
         self._from = self.used()
+        self._others = None
         self._deadline = deadline
         return self._from
 
     def end(self) -> float:
         """The call has ended; the processor time that it used."""
         self._deadline = 0.0
+        self._others = None
         before, self._from = self._from, self.used()
         return self._from - before
 
@@ -62,6 +75,12 @@ class Clocks:
         used = self.used()
         if used - self._from > self._limits.cpu:
             return "cpu"
+        if self._keeper:
+            others = seconds_beneath(self._keeper)
+            if self._others is None:
+                self._others = others
+            if others - self._others > self._limits.cpu:
+                return "cpu"
         if used > self._fence / 2:
             self._raise_fence(used)
         return ""
@@ -90,3 +109,26 @@ class Clocks:
             return 0
         number = text.partition(b"VmHWM:")[2].split()[:1]
         return int(number[0]) * 1024 if number and number[0].isdigit() else 0
+
+
+def seconds_beneath(pid: int) -> float:
+    """Processor time of all processes that descend from `pid`, and of those that they waited for.
+    0 for what ends meanwhile; children that nobody waits for are lost with their end (proc(5))."""
+    total = 0
+    seen = {pid}
+    rest = [pid]
+    while rest and len(seen) < _MOST_PROCESSES:
+        parent = rest.pop()
+        try:
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+                    children = {int(child) for child in file.read().split()} - seen
+                seen |= children
+                rest += children
+            with open(f"/proc/{parent}/stat", "rb") as file:
+                fields = file.read(_SIZE).rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if parent != pid:
+            total += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+    return total / _TICKS

@@ -1,4 +1,4 @@
-"""The cold engine: a live guest by keeper and exec, as every one-shot run has it. Works on each tier.
+"""The cold engine: a live guest by keeper and exec, as every one-shot run has it. For each tier.
 
 Its descriptor 3 is one end of a socket pair: first come the boot parameters, then the bridge.
 """

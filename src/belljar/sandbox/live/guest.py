@@ -7,10 +7,12 @@ bridge itself is not here: the calling thread alone speaks over it.
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 
 from belljar.sandbox.ending import how
+from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import Clocks
 from belljar.sandbox.live.output import Output
 from belljar.sandbox.result import Result, Usage
@@ -18,9 +20,10 @@ from belljar.sandbox.result import Result, Usage
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
-    from belljar.model import Policy
+    from belljar.model import Decision, Policy
     from belljar.sandbox.result import Denial
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
@@ -30,24 +33,36 @@ _INFINITE = float("inf")
 _MOST_FRAMES = 1 << 20
 
 
+#: Seconds after which a keeper that was told to end is told again.
+_AGAIN = 1.0
+
+
 class Guest:
     """Made by an engine, watched by the supervisor, asked by a box. `end()` may be called from
     anywhere, any number of times; `over` is set when the guest has ended and all is put away."""
 
     def __init__(self, walls: Walls, bridge: _socket.socket, streams: Streams, pid: int) -> None:
         self.walls = walls
-        self.bridge = bridge
+        self.bridge: Any = bridge
         self.pid = pid
         self.policy: Policy = walls.policy
         self.owner = os.getpid()
         self.lock = threading.RLock()
         self.over = threading.Event()
         self.output = Output(streams, self.policy.limits.output)
-        self.clocks = Clocks(pid, self.policy.limits, walls.group)
+        self.clocks = Clocks(pid, self.policy.limits, walls.group, walls.keeper.pid)
         self.ended_by = ""
+        #: answers what the guest's threads ask while nobody waits; in a thread of its own
+        self.serve: Callable[[], None] | None = None
+        self.serving: threading.Thread | None = None
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self._alive = [True]  # popped by who ends it: an atomic test and set
+        self._look = select.poll()
+        for fd in (walls.collector.fileno(), *self.output.pipes):
+            self._look.register(fd, select.POLLIN)
+        self._calls = Calls(pid, walls.judge, walls.record)
+        self._told_to_end = 0.0
         self._started = time.monotonic()
         self._frames: list[bytes] = []
         self._framed = 0
@@ -66,7 +81,7 @@ class Guest:
         return bool(self._alive)
 
     def end(self, why: str) -> None:
-        """Let it end, because of `why`. Waits for nothing: the supervisor puts away what is left."""
+        """Let it end, because of `why`. Waits for nothing: the supervisor puts away the rest."""
         try:
             self._alive.pop()
         except IndexError:
@@ -74,6 +89,7 @@ class Guest:
         self.ended_by = why
         self.clocks.used()  # for the last word: nobody reports what a killed one used
         self.walls.keeper.kill()
+        self._told_to_end = time.monotonic()
 
     def attend(self, fd: int) -> bool:
         """Take what is ready at one of the descriptors; False where it is to be polled no more."""
@@ -109,16 +125,31 @@ class Guest:
         why = self.clocks.over(now)
         if why:
             self.end(why)
-        elif not self._alive and not self.walls.keeper.ended:
+        elif self._told_to_end and now - self._told_to_end > _AGAIN:
             self.walls.keeper.kill()  # one that does not end is told again, and then ended itself
 
+    def serve_idle(self) -> None:
+        """Let a thread answer what the guest's own threads ask while nobody waits for it."""
+        if self.serve is None or self.clocks.in_call or not self._alive:
+            return
+        if self.serving is not None and self.serving.is_alive():
+            return
+        poll = select.poll()
+        poll.register(self.bridge.fileno(), select.POLLIN)
+        if poll.poll(0):
+            self.serving = threading.Thread(target=self.serve, name="belljar-serve", daemon=True)
+            self.serving.start()
+
     def settle(self) -> None:
-        """Take all that is there now: a reply has come, and what the guest did before it is done."""
+        """Take all that is there now: a reply has come, what the guest did before it is done."""
         with self.lock:
             if not self.over.is_set():
-                while self.collect(idle=True):
-                    pass
-                self.output.read_all()
+                if self._look.poll(0):  # asking once is cheaper than three reads of nothing
+                    while self.collect(idle=False):
+                        pass
+                    self.output.read_all()
+                self.collect(idle=True)  # what pends in the page, and is told of by nobody
+                self._calls.flush()
                 if self.output.over:
                     self.end("output")
 
@@ -133,6 +164,11 @@ class Guest:
             tuple(judge.denials[denials:]), tuple(judge.alerts[alerts:]),
             judge.repeated - repeated, judge.events - events, frames,
         )  # fmt: skip
+
+    def note_call(self, name: str, method: str, decision: Decision) -> None:
+        """A call of something shared by the host, or its refusal, into the record."""
+        with self.lock:
+            self._calls.note(name, method, decision)
 
     def usage(self) -> Usage:
         """What the guest used so far, its whole life long."""
@@ -167,6 +203,7 @@ class Guest:
         walls = self.walls
         while self.collect(idle=True):
             pass
+        self._calls.flush()
         self.output.read_all()
         walls.appended.finish()
         walls.lower()

@@ -79,7 +79,7 @@ class Supervisor:
             if now - looked >= _DOZE / 2:
                 looked = now
                 for guest in self.guests:
-                    guest.check(now)
+                    self._check(guest, now)
             if self._alive:
                 idle_since = now
             elif now - idle_since > _LINGER and self._retire():
@@ -109,6 +109,14 @@ class Supervisor:
                 guest.put_away()
             except BaseException as error:  # noqa: BLE001 - told to whoever asks the guest next
                 guest.failure = guest.failure or error
+
+    def _check(self, guest: Guest, now: float) -> None:
+        try:
+            guest.check(now)
+            guest.serve_idle()
+        except Exception as error:  # noqa: BLE001 - a clock that cannot be read does not run
+            guest.failure = guest.failure or error
+            guest.end("failed")
 
     def _forget(self, fd: int) -> None:
         if self._guests.pop(fd, None) is not None:
@@ -159,7 +167,6 @@ def _farewell() -> None:
 
 
 def _in_child() -> None:
-    global _making
-    _making = threading.Lock()
+    globals()["_making"] = threading.Lock()  # a thread that is no more may have held it
     while _supervisors:
         _supervisors.pop().abandon()

@@ -12,7 +12,8 @@ from joined import Joined
 
 from belljar.errors import GuestProtocolError
 from belljar.sandbox.guest.forms import BadForm, extent, item_size
-from belljar.sandbox.guest.values import dumps, loads
+from belljar.sandbox.guest.reading import loads
+from belljar.sandbox.guest.values import dumps
 from belljar.sandbox.live.buffers import Incoming, Outgoing
 
 
@@ -25,12 +26,12 @@ def test_arrays_and_bytes_cross_within_other_data(both: Joined) -> None:
     both.sent.update((number, os.dup(fd)) for number, fd in out.fds)
     out.done()
     assert len(data) < 1000
-    there = loads(data, lambda _kind, number, entry: both.guest.resolve(number, entry))
+    there = loads(data, lambda _kind, number, entry: both.guest.resolve(number, (*entry, number)))
     assert (there["a"] == value["a"]).all()  # type: ignore[comparison-overlap]
     assert there["b"] == value["b"]
     back = dumps(there, both.guest.refer)
     del there
-    both.host.drop(both.guest.sent())
+    both.host.drop(both.sent_and_dropped())
     incoming = Incoming(both.host)
     got = loads(back, lambda _kind, number, entry: incoming.resolve(number, entry))
     incoming.done()

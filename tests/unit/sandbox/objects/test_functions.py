@@ -90,6 +90,8 @@ def test_an_iterable_of_the_hosts_is_gone_through_where_it_is_listed(box: Bridge
 
     box.share("rows", Rows(), methods=["__iter__", "some"], returns={"some": ["__next__"]})
     assert box.run("[*host.rows], [*host.rows.some()]") == ([1, 2], [7])
+    box.share("itself", functions={"rows": lambda: iter("ab")}, returns={"rows": ["__iter__"]})
+    assert box.run("[*host.itself.rows()]") == ["a", "b"]
 
 
 def test_a_guests_iterator_is_gone_through_by_the_host(box: Bridged) -> None:

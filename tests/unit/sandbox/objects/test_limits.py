@@ -56,7 +56,7 @@ def test_calls_are_counted_and_end() -> None:
     handle = pair.share("db", functions={"get": named}, limits={"get": Limit(calls=2)})
     pair.host.db.get("a")
     pair.host.db.get("b")
-    with pytest.raises(Limited, match="its 2 calls are used up"):
+    with pytest.raises(Limited, match=r"^host.db.get: its 2 calls are used up$"):
         pair.host.db.get("c")
     assert handle.calls == {"get": 2}
     assert pair.recorded[-1] == ("db", "get", "deny", "its 2 calls are used up")

@@ -141,6 +141,18 @@ def test_a_result_may_be_marked_by_the_function_itself() -> None:
     assert pair.host.db.open().get("a") == 1
 
 
+def test_an_attribute_that_is_no_data_is_a_capability_where_the_share_says_so() -> None:
+    class Base:
+        table = Table()
+
+    pair = Pair()
+    pair.share("bad", Base(), attributes=["table"])
+    pair.share("base", Base(), attributes=["table"], returns={"table": ["get"]})
+    with pytest.raises(TypeError, match="does not say how"):
+        pair.host.bad.table  # noqa: B018
+    assert pair.host.base.table.get("a") == 1
+
+
 def test_dataclasses_cross_as_data() -> None:
     @dataclass
     class Row:

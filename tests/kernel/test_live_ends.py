@@ -1,0 +1,206 @@
+"""How live sandboxes end: by their limits, their hosts, by accident; and what is left then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import belljar
+
+LONG = 60.0  # seconds; this machine may do much else
+
+
+def test_a_run_that_takes_too_long_ends_the_guest() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        result = box.run("print('begun', flush=True)\nwhile True: pass", timeout=1.0)
+        assert (result.ended_by, result.status, result.stdout) == ("wall", 124, b"begun\n")
+        with pytest.raises(belljar.SandboxEnded) as ended:
+            box.eval("1")
+        assert ended.value.ended_by == "wall"
+        assert ended.value.result is box.result
+    with belljar.Sandbox(ledger="none", wall=1) as box:
+        assert box.run("import time; time.sleep(60)").ended_by == "wall"
+
+
+def test_an_idle_sandbox_is_not_ended_by_its_clock() -> None:
+    with belljar.Sandbox(ledger="none", wall=1) as box:
+        time.sleep(2.6)  # the one thing that only time can show; the keeper's clock had been 2 s
+        assert box.eval("1") == 1
+
+
+def test_processor_time_is_limited_for_each_call() -> None:
+    with belljar.Sandbox(ledger="none", cpu=1) as box:
+        spin = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
+        for _ in range(3):
+            assert box.run(spin).ended_by == "exit"
+        result = box.run("while True: pass")
+        assert result.ended_by == "cpu"
+        assert 0.9 < result.usage.cpu < 10
+
+
+def test_processor_time_of_processes_that_it_starts_counts_too() -> None:
+    with belljar.Sandbox(ledger="none", cpu=1, processes=4) as box:
+        result = box.run("import os\nif os.fork() == 0:\n while True: pass\nos.wait()")
+        assert result.ended_by == "cpu"
+        assert box.status.level("cpu") == "partial"
+
+
+def test_processor_time_is_limited_between_calls() -> None:
+    with belljar.Sandbox(ledger="none", cpu=1) as box:
+        box.run(
+            "import threading\ndef spin():\n    while True: pass\n"
+            "threading.Thread(target=spin, daemon=True).start()"
+        )
+        deadline = time.monotonic() + LONG
+        while not box.ended_by and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert box.ended_by == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("source", "ended_by", "status"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "signal", 139),
+        ("import os; os._exit(3)", "exit", 3),
+        ("import os; os.abort()", "signal", 134),
+        ("import os; os.close(3)\nwhile True: pass", "lost", 137),
+        ("while True: print('x' * 10000)", "output", 137),
+    ],
+)
+def test_a_guest_that_ends_is_a_typed_result(source: str, ended_by: str, status: int) -> None:
+    with belljar.Sandbox(ledger="none", output="1M") as box:
+        result = box.run("print('before', flush=True)\n" + source)
+        assert (result.ended_by, result.status) == (ended_by, status)
+        assert result.stdout.startswith(b"before\n")
+        assert len(result.stdout) <= 1 << 20
+        with pytest.raises(belljar.SandboxEnded):
+            box.run("1")
+        if ended_by != "exit":
+            with pytest.raises(belljar.SandboxEnded):
+                result.check()
+
+
+def test_a_guest_that_does_not_speak_the_protocol_is_ended() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        with pytest.raises(belljar.BelljarError, match=r"kind|frame"):
+            box.run("import os; os.write(3, b'\\xff' * 100)")
+        assert box.ended_by == "protocol"
+
+
+def test_another_thread_interrupts() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        results: list[belljar.Result] = []
+        thread = threading.Thread(
+            target=lambda: results.append(box.run("print(1, flush=True)\nwhile True: pass"))
+        )
+        thread.start()
+        box.interrupt()
+        thread.join(LONG)
+        assert [r.ended_by for r in results] == ["interrupt"]
+
+
+def test_an_interrupt_of_the_waiting_thread_ends_the_guest() -> None:
+    code = (
+        "import belljar, os, signal, threading\n"
+        "with belljar.Sandbox(ledger='none') as box:\n"
+        "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    try: box.run('while True: pass')\n"
+        "    except KeyboardInterrupt: print('interrupted')\n"
+        "print(box.ended_by)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=LONG, check=False
+    )
+    assert (run.stdout, run.stderr) == (b"interrupted\ninterrupt\n", b"")
+
+
+def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None:
+    import gc
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    belljar.run("1", ledger="none")
+    before = descriptors()
+    os.environ["TMPDIR"], old = str(tmp_path), os.environ.get("TMPDIR")
+    try:
+        for lost in (False, True):
+            box = belljar.Sandbox(ledger="none")
+            box.eval("1")
+            guest = box._guest
+            assert list(tmp_path.iterdir()) != []
+            if lost:
+                del box
+                gc.collect()
+            else:
+                box.close()
+            assert guest.over.wait(LONG)
+            assert list(tmp_path.iterdir()) == []
+            assert not Path(f"/proc/{guest.pid}").exists()
+        assert descriptors() == before
+    finally:
+        os.environ.pop("TMPDIR")
+        if old is not None:
+            os.environ["TMPDIR"] = old
+
+
+@pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), 9)", "sys.exit(0)"])
+def test_a_host_that_ends_takes_its_guests_with_it(how: str) -> None:
+    code = (
+        "import belljar, os, sys\n"
+        "box = belljar.Sandbox(ledger='none')\n"
+        "box.run('import threading; e = threading.Event()')\n"
+        "print(box._guest.pid, flush=True)\n" + how
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=LONG, check=False
+    )
+    assert run.stderr == b""
+    pid = int(run.stdout)
+    deadline = time.monotonic() + LONG
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_child_that_the_host_forked_has_no_part_in_its_guests() -> None:
+    code = (
+        "import belljar, os, sys, time\n"
+        "box = belljar.Sandbox(ledger='none')\n"
+        "box.eval('1')\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    try: box.eval('1')\n"
+        "    except belljar.SandboxEnded as e: print(e.ended_by, flush=True)\n"
+        "    with belljar.Sandbox(ledger='none') as own: print(own.eval('2'), flush=True)\n"
+        "    sys.exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "print(box.eval('3'), flush=True)\n"
+        "if os.fork() == 0:\n"
+        "    time.sleep(3600)\n"
+        "print(box._guest.pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    assert run.stdout is not None
+    try:
+        lines = [run.stdout.readline().strip() for _ in range(4)]
+        assert lines[:3] == ["forked", "2", "3"]
+        run.wait(LONG)
+        deadline = time.monotonic() + LONG  # the second child sleeps on; the guest must not live
+        while Path(f"/proc/{lines[3]}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not Path(f"/proc/{lines[3]}").exists()
+    finally:
+        run.stdout.close()
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
