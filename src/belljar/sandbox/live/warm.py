@@ -45,8 +45,8 @@ class Template:
     nothing but the interpreter and its environment. With `names="visible"` that lies at the host's
     paths, for sandboxes that are given the same.
 
-    It starts with the first sandbox, or by `start()`, and again when it should have ended; `close()`
-    ends it and every guest of it. Safe to be used by several threads. Raises `Unenforceable` where
+    It starts with the first sandbox, or by `start()`, and again when it should have ended;
+    `close()` ends it and every guest of it. Safe to be used by several threads. Raises `Unenforceable` where
     there are no namespaces, `TemplateError` when what it imports fails or starts a thread.
 
     >>> template = belljar.Template(modules=["numpy"])  # doctest: +SKIP
@@ -124,7 +124,7 @@ def _end(warmed: Warmed, shown: image.Image) -> None:
 
 
 _shared: dict[tuple[str | None, str], Template] = {}
-_lock = threading.Lock()
+_locks = [threading.Lock()]
 
 
 def shared(policy: Policy, python: str | None) -> Template | None:
@@ -132,7 +132,7 @@ def shared(policy: Policy, python: str | None) -> Template | None:
     if why_not(policy, probe(cache_directory()).tier):
         return None
     key = python, "visible" if policy.names == "visible" else "auto"
-    with _lock:
+    with _locks[0]:
         if key not in _shared:
             _shared[key] = Template(python=python, names=key[1])
         return _shared[key]
@@ -140,8 +140,7 @@ def shared(policy: Policy, python: str | None) -> Template | None:
 
 def _in_child() -> None:
     """The parent's templates stay its own: `Warmed` starts others in this process."""
-    global _lock
-    _lock = threading.Lock()
+    _locks[:] = [threading.Lock()]
 
 
 os.register_at_fork(after_in_child=_in_child)
