@@ -95,12 +95,9 @@ def test_a_writer_calls_a_clerk_that_lets_go_of_it_and_ends_after_it(ledger: str
             name for name in open_files if name.startswith(("pipe:", "socket:", "/dev/pts"))
         ]
         assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
-        times = set()
-        end = time.monotonic() + 3.5
-        while time.monotonic() < end:
-            times.add(checkpoint(ledger).time)
-            time.sleep(0.05)
-        assert len(times) >= 2, "no heartbeat every two seconds"
+        assert clerks.HEARTBEAT + clerks.TICK <= 2, "no heartbeat every two seconds"
+        first = checkpoint(ledger).time
+        until(lambda: checkpoint(ledger).time != first)  # though nothing is written
     finally:
         child.stdin.close()
         child.wait()
@@ -196,7 +193,8 @@ def test_the_key_of_an_epoch_that_ended_is_nowhere(ledger: str) -> None:
     notary.round()
     old = Path(ledger, keys.EPOCH).read_bytes()
     notary.end_epoch()
-    seed = old.rstrip().rpartition(b"+")[2]
+    seed = old.rstrip().split(b"+", 4)[4]  # in base64, which has that character, too
+    assert len(seed) == 44
     for path in Path(ledger).rglob("*"):
         assert path.is_dir() or seed not in path.read_bytes(), path
 
