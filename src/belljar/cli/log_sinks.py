@@ -181,10 +181,12 @@ def _nobody(directory: str) -> bool:
     from belljar.errors import LedgerError
     from belljar.ledger.sinks.folder import Folder
     from belljar.ledger.tree.summon import taken
+    from belljar.ledger.way import reach
 
     try:
-        with Folder(directory, ours=True) as folder:
-            return not (folder.locked("lock") or taken(directory))
+        there = reach(directory)
+        with Folder(there, ours=True) as folder:
+            return not (folder.locked("lock") or taken(there))
     except (OSError, LedgerError):
         return False
 

@@ -16,6 +16,7 @@ from belljar.errors import LedgerCorrupt, LedgerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from belljar.ledger.patience import Patience
@@ -47,8 +48,8 @@ class Held(str):
         made.patience = None
         return made
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self.fd)
 
 
 def held(directory: str) -> Held:

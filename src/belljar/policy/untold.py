@@ -41,6 +41,7 @@ class Untold(Value):
 def untold(event: Event) -> tuple[Untold, ...]:
     """What `event` needs on targets that it does not tell.
 
+    >>> from belljar.model import Event
     >>> untold(Event(1, 0, 1, 1, "open", ("sub/x", None, 0), "read", None, "sub/x"))
     (Untold(right='read', begins='', ends='/sub/x'),)
     """

@@ -95,12 +95,9 @@ def test_a_writer_calls_a_clerk_that_lets_go_of_it_and_ends_after_it(ledger: str
             name for name in open_files if name.startswith(("pipe:", "socket:", "/dev/pts"))
         ]
         assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
-        times = set()
-        end = time.monotonic() + 3.5
-        while time.monotonic() < end:
-            times.add(checkpoint(ledger).time)
-            time.sleep(0.05)
-        assert len(times) >= 2, "no heartbeat every two seconds"
+        assert clerks.HEARTBEAT + clerks.TICK <= 2, "no heartbeat every two seconds"
+        first = checkpoint(ledger).time
+        until(lambda: checkpoint(ledger).time != first)  # though nothing is written
     finally:
         child.stdin.close()
         child.wait()
@@ -290,7 +287,10 @@ def test_killed_at_random_moments_beside_writers_it_never_signs_two_roots_for_on
 def kill_clerks(ledger: str, kills: int, chance: random.Random) -> None:
     roots: dict[int, bytes] = {}
     with Writer(ledger, book=20_000, sync="never") as writer:
-        for _ in range(kills):
+        done = 0
+        # On a busy machine many die before they signed anything: then it takes more of them.
+        while done < kills or (len(roots) <= kills / 4 and done < 20 * kills):
+            done += 1
             child = os.fork()
             if child == 0:
                 signal.alarm(60)
