@@ -177,7 +177,8 @@ def one_round(host: Host, seed: int, args: argparse.Namespace, fork: bool) -> st
         code = f"SOURCE = {script.read_text()!r}\n{CONFINED}"
         command = [sys.executable, "-c", code, str(script), json.dumps(facts), str(host.place)]
         env["MARK"] = host.mark
-    with tempfile.TemporaryFile() as told:  # a pipe would stay open where children live on
+    # a pipe would stay open where children live on; read by a descriptor that is not the guest's
+    with open(host.place / "told", "wb") as told:
         process = subprocess.Popen(
             [*shlex.split(args.enter), *command],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=told,
@@ -189,6 +190,7 @@ def one_round(host: Host, seed: int, args: argparse.Namespace, fork: bool) -> st
             process.kill()
             process.wait()
             raise AssertionError("belljar hung") from None
+    with open(host.place / "told", "rb") as told:
         told.seek(max(0, told.seek(0, os.SEEK_END) - 65536))
         err = told.read()
     assert OURS not in err, repr(err[-2000:])  # a traceback of the host's own
