@@ -151,6 +151,17 @@ def test_a_refusal_says_that_the_process_is_confined(tmp_path: Path) -> None:
     ]
 
 
+def test_refusals_are_events_of_watching() -> None:
+    code = (
+        "confine()\n"
+        "with belljar.watching(right='read') as events:\n"
+        "    said(open, '/etc/passwd'); said(open, '/dev/null')\n"
+        "    (lambda: 0).__code__.replace(co_name='made by hand as before')\n"
+        "print([(event.target, event.refused) for event in events])\n"
+    )
+    assert printed(code) == "[('/etc/passwd', True), ('/dev/null', False)]\n"
+
+
 def test_nothing_is_changed_where_it_is_refused() -> None:
     code = (
         "print(refusal(belljar.confine, ledger='none'))\n"
