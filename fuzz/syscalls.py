@@ -7,7 +7,8 @@ processes, whose guest (`syscalls_guest.py`) calls at random until it ends. Befo
 and after each, the host is looked at: files with their modes, owners and times, a victim process,
 listeners, mounts, host name, clock, limits, System V objects, queues, shared memory, network
 devices, and processes or temporary files that are left. `--enter` puts words before the command:
-that is how another tier is entered. Exit status 0: no effect.
+that is how another tier is entered. With `--confine` a round is a program that confines itself
+(`belljar.confine()`) instead; its children may outlive it, and are ended. Exit status 0: no effect.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import random
 import resource
 import select
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +35,19 @@ HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-c", "import sys; from belljar.cli import main; sys.exit(main())"]
 OURS = os.path.join(os.path.dirname(belljar.__file__), "cli", "").encode()
 MOST = 5_000_000
+#: A round of `--confine`: the guest's program, behind its own walls.
+CONFINED = """
+import json, sys
+import ctypes, mmap, os, random, signal, time, belljar
+script, facts, place = sys.argv[1:]
+fork = json.loads(facts)["fork"]
+belljar.confine(
+    read=[place + "/read", place + "/write"], write=[place + "/write"], ledger="none",
+    wall="12s" if fork else "3s", cpu="10s", processes=32 if fork else 1,
+    accept_partial=["output", "wall", *(["processes"] if fork else [])])
+sys.argv[1:] = [facts]
+exec(compile(SOURCE, script, "exec"))
+"""
 #: how a round may end: by the guest itself, a signal, a limit; never 125, that is Belljar's own
 ENDS = {"exit", "signal", "wall", "cpu", "output", "memory", "lost", "kill"}
 
@@ -156,25 +171,42 @@ def one_round(host: Host, seed: int, args: argparse.Namespace, fork: bool) -> st
         "TMPDIR": str(host.place / "tmp"), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         "PYTHONDONTWRITEBYTECODE": "1", "BELLJAR_CLERK": "none",
     }  # fmt: skip
-    process = subprocess.Popen(
-        [*shlex.split(args.enter), *COMMAND, "run", *words],
-        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        _, err = process.communicate(timeout=40)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise AssertionError("belljar hung") from None
+    command = [*COMMAND, "run", *words]
+    if args.confine:
+        script = HERE / "syscalls_guest.py"
+        code = f"SOURCE = {script.read_text()!r}\n{CONFINED}"
+        command = [sys.executable, "-c", code, str(script), json.dumps(facts), str(host.place)]
+        env["MARK"] = host.mark
+    # a pipe would stay open where children live on; read by a descriptor that is not the guest's
+    with open(host.place / "told", "wb") as told:
+        process = subprocess.Popen(
+            [*shlex.split(args.enter), *command],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=told,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError("belljar hung") from None
+    with open(host.place / "told", "rb") as told:
+        told.seek(max(0, told.seek(0, os.SEEK_END) - 65536))
+        err = told.read()
     assert OURS not in err, repr(err[-2000:])  # a traceback of the host's own
     assert process.returncode != 125, repr(err[-300:])
-    end = json.loads(result.read_text())["ended-by"]
+    if args.confine:
+        end = "exit" if process.returncode >= 0 else "signal"
+        assert process.returncode != 1, repr(err[-2000:])  # it did not begin
+        for pid in host.survivors():
+            os.kill(pid, signal.SIGKILL)
+    else:
+        end = json.loads(result.read_text())["ended-by"]
     assert end in ENDS, end
     if count.is_file() and not count.is_symlink():
         made = int.from_bytes(count.read_bytes()[:8], "little")
         host.calls += made if made < MOST else 0  # the guest may have written there at random
-    result.unlink()
+    result.unlink(missing_ok=True)
     deadline = time.monotonic() + 3
     while host.survivors() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -188,6 +220,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--enter", default="", help="words before the command, for another tier")
     parser.add_argument("--no-fork", action="store_true", help="one process a round only")
+    parser.add_argument("--confine", action="store_true", help="programs that confine themselves")
     args = parser.parse_args()
     ends: dict[str, int] = {}
     rounds, problems = 0, 0

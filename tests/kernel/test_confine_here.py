@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import signal
 import socket
 from pathlib import Path
 
@@ -95,6 +97,26 @@ def test_user_0_keeps_no_power_over_what_is_not_its_own(tmp_path: Path) -> None:
     assert printed(CAPABLE, str(tmp_path)) == f"{before} ('EACCES', False, False, 1) EPERM EACCES\n"
 
 
+OTHER_CONVENTION = """
+import mmap
+room = mmap.mmap(-1, 4096, prot=7)
+room.write(bytes.fromhex(sys.argv[2]))
+entry = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(room)))
+if sys.argv[1] == "held":
+    confine()
+print(entry() > 0, flush=True)
+"""
+
+
+def test_the_system_calls_of_another_convention_end_the_process() -> None:
+    if platform.machine() != "x86_64":
+        return  # the machine code is its own
+    for code in ("b814000000cd80c3", "b8270000400f05c3"):  # getpid by int 0x80, by x32
+        held = run(OTHER_CONVENTION, "held", code)
+        assert (held.returncode, held.stdout) == (-signal.SIGSYS, ""), held.stderr
+    assert printed(OTHER_CONVENTION, "free", "b827000000" + "0f05c3") == "True\n"
+
+
 def test_what_is_granted_works_and_what_is_imported_is_found(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
@@ -127,6 +149,17 @@ def test_a_refusal_says_that_the_process_is_confined(tmp_path: Path) -> None:
         f"FileNotFoundError {none}",
         f"FileNotFoundError {none}",
     ]
+
+
+def test_refusals_are_events_of_watching() -> None:
+    code = (
+        "confine()\n"
+        "with belljar.watching(right='read') as events:\n"
+        "    said(open, '/etc/passwd'); said(open, '/dev/null')\n"
+        "    (lambda: 0).__code__.replace(co_name='made by hand as before')\n"
+        "print([(event.target, event.refused) for event in events])\n"
+    )
+    assert printed(code) == "[('/etc/passwd', True), ('/dev/null', False)]\n"
 
 
 def test_nothing_is_changed_where_it_is_refused() -> None:

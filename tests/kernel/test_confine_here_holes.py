@@ -191,3 +191,33 @@ def test_one_entry_is_recorded_and_the_ledger_is_out_of_reach(tmp_path: Path) ->
     assert len(kinds) == 2
     code = "print(refusal(confine, write=[sys.argv[1]], ledger=sys.argv[1] + '/ledger'))"
     assert "holds Belljar's own files" in printed(code, str(tmp_path), env=environment)
+
+
+def test_a_trial_that_took_too_little_along_is_made_again() -> None:
+    code = (
+        "from belljar.confine import trial\n"
+        "plain, asked = trial._lines, []\n"
+        "def lines(words, light):\n"
+        "    asked.append(light)\n"
+        "    return [] if light else plain(words, light)\n"
+        "trial._lines = lines\n"
+        "print(confine().level('files'), asked)\n"
+    )
+    assert printed(code) == "full [True, False]\n"
+
+
+def test_a_trial_that_cannot_begin_is_no_confinement() -> None:
+    """Whoever may make no Landlock layer any more, say: this one has sixteen."""
+    code = (
+        "ruleset = libc.syscall(444, ctypes.byref(ctypes.c_uint64(1 << 6)), 8, 0)\n"
+        "libc.prctl(38, 1, 0, 0, 0)\n"
+        "assert [libc.syscall(446, ruleset, 0) for _ in range(16)] == [0] * 16\n"
+        "os.close(ruleset)\n"
+        "print(refusal(confine)); print(said(open, '/etc/passwd'))\n"
+    )
+    refused, free = printed(code).splitlines()
+    assert refused.startswith(
+        "Unenforceable: cannot protect syscalls: a copy of this process could"
+    )
+    assert "landlock: Argument list too long restrict" in refused
+    assert free == "done"

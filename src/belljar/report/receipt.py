@@ -24,7 +24,7 @@ def render(status: Status, colour: bool = False) -> str:
         f"tier: {tier.get(status.tier, status.tier)}"
         + (f" ({status.probed})" if status.probed else "")
     ]
-    width = max(11, *(len(row.name) for row in rows))
+    width = max([11, *(len(row.name) for row in rows)])
     for row in rows:
         level = paint(f"{row.level:<8}", _COLOUR[row.level], colour)
         text = row.by if row.level == "full" else "; ".join(t for t in (row.reason, row.by) if t)

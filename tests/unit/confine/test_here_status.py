@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+
+import pytest
+
+from belljar.confine import here_plan
 from belljar.confine.held import Descriptor, Held
 from belljar.confine.here_plan import Plan
 from belljar.confine.here_status import Kept, receipt
@@ -66,3 +71,13 @@ def test_descriptors_that_reach_nothing_need_no_name() -> None:
     loose = Descriptor(6, "6 (pipe, writing)")
     assert of(held=NOTHING.replace(descriptors=(harmless,))).level("descriptors") == "full"
     assert of(held=NOTHING.replace(descriptors=(loose,))).level("descriptors") == "partial"
+
+
+def test_processor_time_is_counted_from_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = resource.struct_rusage((100.5, 20.25, *[0] * 14))
+    monkeypatch.setattr(resource, "getrusage", lambda who: spent)
+    words = here_plan.bounds(Policy(), again=False)
+    at = words.index("cpu")
+    assert words[at + 1 : at + 3] == ["181", "182"]
+    assert "core" in words
+    assert "core" not in here_plan.bounds(Policy(), again=True), "the first filter keeps that one"

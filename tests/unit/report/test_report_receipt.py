@@ -30,6 +30,16 @@ def test_the_weakest_rows_come_first() -> None:
 def test_every_tier_has_words() -> None:
     assert render(Status("root", ())) == "tier: namespaces as root"
     assert render(Status("landlock", ())) == "tier: Landlock and seccomp only"
+    process = render(Status("process", ()))
+    assert process == "tier: this very process, by Landlock and seccomp"
+
+
+def test_long_names_move_the_columns_of_all() -> None:
+    rows = (Protection("existing-threads", "full", "none"), Protection("files", "full", "a wall"))
+    assert render(Status("process", rows)).split("\n")[1:] == [
+        "  existing-threads full     none",
+        "  files            full     a wall",
+    ]
 
 
 def test_long_reasons_are_wrapped_below_themselves() -> None:
