@@ -83,7 +83,7 @@ def make(
     _furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
     told = netinfo.show(view, policy, net)
-    system_libraries(view, shown, cache)
+    system_libraries(view, shown)
     named = add_runtime(view, policy, runtime, shown, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""
