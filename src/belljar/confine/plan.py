@@ -12,10 +12,9 @@ from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, netinfo, network, sensitive
 from belljar.confine.first_lines import boot_file
 from belljar.confine.program import Program
-from belljar.confine.runtime import Runtime
+from belljar.confine.runtime import Runtime, Shown, as_it_is
 from belljar.confine.runtime_view import add_runtime, system_libraries
 from belljar.confine.settings import environment, limits
-from belljar.confine.shown import Shown, as_it_is
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound

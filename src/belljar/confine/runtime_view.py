@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from belljar.confine import modules
-from belljar.confine.runtime import Runtime
-from belljar.confine.shown import Shown
+from belljar.confine.runtime import Runtime, Shown
 from belljar.confine.view import View
 from belljar.model import Policy
 
@@ -30,9 +29,13 @@ def add_runtime(
         flags = "x" if policy.extensions == "all" else ""
         view.bind(shown.source(path), path, flags, "rl")
     named = modules.named_by(policy, runtime)
-    named = modules.Named(
-        tuple(map(shown.guest, named.native)), tuple(map(shown.guest, named.trusted))
-    )
+    if shown.trees:  # what a link of the environment leads out to is not in the image
+        named = modules.Named(
+            *(
+                tuple(shown.guest(path) for path in paths if shown.guest(path) != path)
+                for paths in (named.native, named.trusted)
+            )
+        )
     if policy.extensions != "all":
         for path in named.native:
             source = shown.source(path)
