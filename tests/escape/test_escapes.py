@@ -191,7 +191,12 @@ def kill_session(leader: int) -> None:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                fields = (
+                    Path(f"/proc/{entry}/stat")
+                    .read_text(errors="replace")
+                    .rpartition(")")[2]
+                    .split()
+                )
                 if int(fields[3]) == leader:
                     os.kill(int(entry), 9)
             except (FileNotFoundError, ProcessLookupError):

@@ -42,7 +42,8 @@ class Environment:
         (self.path / "pyvenv.cfg").write_text(f"home = {self.python.parent}\n")
         (package / "__init__.py").write_text("def fail():\n    raise ValueError('pkg')\n")
         (package / "config.py").write_text(f"PLACE = {str(self.site)!r}\n")
-        for name in ("__init__", "config"):
+        (package / "uses.py").write_text("import ctypes\n")
+        for name in ("__init__", "config", "uses"):
             py_compile.compile(str(package / f"{name}.py"))
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n")
         (info / "RECORD").write_text(f"pkg/__init__.py,,\n{self.path}/bin/tool,,\n")
@@ -145,3 +146,20 @@ def test_a_person_is_told_the_host_s_names(tier: Tier, environment: Environment)
     assert "/python/" not in done.stderr
     explained = environment.why(done.stderr.partition("record #")[2].split()[0])
     assert f"{environment.site}/pkg/__init__.py" in explained
+
+
+@pytest.mark.parametrize("names", ["hidden", "visible"])
+def test_what_is_named_lies_beneath_the_library_and_is_not_taken_for_it(
+    tier: Tier, environment: Environment, names: str
+) -> None:
+    """The image has the distributions beneath `lib/python3.X`; who imports decides."""
+    if not isolated(tier):
+        return
+    code = "import pkg.uses; print('imported')"
+    allowed = environment.run("--names", names, "--import", "pkg", "-c", code)
+    assert allowed.stdout == "imported\n", allowed.stderr
+    refused = environment.run("--names", names, "-c", code)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "ImportError: ctypes is outside the safe set" in refused.stderr
+    if names == "hidden":
+        assert f'File "/python/lib/{SHORT}/site-packages/pkg/uses.py"' in refused.stderr

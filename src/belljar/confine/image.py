@@ -14,8 +14,7 @@ import time
 from contextlib import suppress
 
 from belljar._native import unchanged
-from belljar.confine.runtime import Runtime
-from belljar.confine.shown import Shown, as_it_is
+from belljar.confine.runtime import Runtime, Shown, as_it_is
 from belljar.errors import Unenforceable
 
 TYPE_CHECKING = False

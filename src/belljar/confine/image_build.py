@@ -22,7 +22,7 @@ _SPECIAL = 0o6000
 #: Static libraries, and what tells where a distribution was installed from.
 _LEFT_OUT = (".a", ".o", ".egg-link", ".pth")
 _COMPILED = "__pycache__"
-#: Without compiled files: a third of an environment, hardly ever imported.
+#: Without compiled files, and not asked for changes: a third of an environment, hardly imported.
 _TESTS = frozenset(("test", "tests", "idle_test"))
 _LONGEST = 1 << 20  # of the build's settings
 _DEEPEST = 64
@@ -90,7 +90,8 @@ class Builder:
     def _folder(self, fd: int, relative: str, skip: tuple[str, ...], depth: int) -> None:
         if depth > _DEEPEST or self.count > _MOST_FILES:
             raise OSError(errno.E2BIG, "too many files, or too deep", self._source)
-        self.states.append((os.fstat(fd).st_mtime_ns, relative))
+        if not relative.endswith(".dist-info") and not _TESTS.intersection(relative.split("/")):
+            self.states.append((os.fstat(fd).st_mtime_ns, relative))
         here = os.path.join(self._target, relative)
         with os.scandir(fd) as entries:
             found = [(e.name, e.stat(follow_symlinks=False)) for e in entries]

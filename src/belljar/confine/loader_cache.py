@@ -9,34 +9,22 @@ from __future__ import annotations
 import os
 import struct
 
-_PLACE = "/etc/ld.so.cache"
+PLACE = "/etc/ld.so.cache"
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEAD, _ENTRY = 48, 24
 _MOST = 1 << 24
 
 
-def seen(folders: tuple[str, ...], moved: dict[str, str], cache: str) -> str:
-    """The host path of a list that tells of libraries in `folders`, and of those in `moved` by
-    their other names; kept in `cache`. Nothing where the host has none that we understand."""
-    try:
-        stat = os.stat(_PLACE)
-    except OSError:
-        return ""
-    what = f"{stat.st_mtime_ns}{stat.st_size}{stat.st_ino}{folders}{sorted(moved.items())}"
-    import zlib
-
-    path = f"{cache}/ld-{stat.st_mtime_ns:x}-{zlib.crc32(what.encode('utf-8', 'replace')):08x}"
-    if not os.path.exists(path):
-        with open(_PLACE, "rb") as file:
-            made = only(file.read(_MOST), folders, moved)
-        if not made:
-            return ""
-        temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "wb") as out:
-            out.write(made)
-        os.chmod(temporary, 0o644)  # the guest is another user
-        os.replace(temporary, path)
-    return path
+def write(path: str, folders: tuple[str, ...], moved: dict[str, str]) -> None:
+    """Put at `path` what the host's list tells of libraries in `folders`, and of those in `moved`
+    by their other names; an empty file where the host's is of a form that we do not know."""
+    with open(PLACE, "rb") as file:
+        made = only(file.read(_MOST), folders, moved)
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb") as out:
+        out.write(made)
+    os.chmod(temporary, 0o644)  # the guest is another user
+    os.replace(temporary, path)
 
 
 def only(data: bytes, folders: tuple[str, ...], moved: dict[str, str]) -> bytes:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from belljar.confine.runtime import Runtime
-from belljar.confine.shown import Shown
+from belljar.confine.runtime import Runtime, Shown
 from belljar.confine.view import View
 from belljar.model import Policy, Value
 from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES

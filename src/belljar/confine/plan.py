@@ -12,10 +12,9 @@ from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, netinfo, network, sensitive
 from belljar.confine.first_lines import LIVE_PARTS, PARTS, boot_file
 from belljar.confine.program import Program
-from belljar.confine.runtime import Runtime
+from belljar.confine.runtime import Runtime, Shown, as_it_is
 from belljar.confine.runtime_view import add_runtime, system_libraries
 from belljar.confine.settings import environment, limits
-from belljar.confine.shown import Shown, as_it_is
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
 from belljar.errors import BelljarError, ProgramNotExecutable, ProgramNotFound
@@ -85,7 +84,7 @@ def make(
     furniture(view, policy, temporary)
     interpreter.show_machine(view, policy)
     told = netinfo.show(view, policy, net)
-    system_libraries(view, shown, cache)
+    system_libraries(view, shown)
     named = add_runtime(view, policy, runtime, shown, os.path.join(here, "py.typed"))
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""

@@ -9,7 +9,7 @@ from belljar.model import Grant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.confine.shown import Shown
+    from belljar.confine.runtime import Shown
     from belljar.confine.view import View
     from belljar.model import Policy
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from belljar.confine import modules
-from belljar.confine.runtime import Runtime
-from belljar.confine.shown import Shown
+from belljar.confine.runtime import Runtime, Shown
 from belljar.confine.view import View
 from belljar.model import Policy
+
+_LIST = "/etc/ld.so.cache"
 
 
 def add_runtime(
@@ -28,9 +29,13 @@ def add_runtime(
         flags = "x" if policy.extensions == "all" else ""
         view.bind(shown.source(path), path, flags, "rl")
     named = modules.named_by(policy, runtime)
-    named = modules.Named(
-        tuple(map(shown.guest, named.native)), tuple(map(shown.guest, named.trusted))
-    )
+    if shown.trees:  # what a link of the environment leads out to is not in the image
+        named = modules.Named(
+            *(
+                tuple(shown.guest(path) for path in paths if shown.guest(path) != path)
+                for paths in (named.native, named.trusted)
+            )
+        )
     if policy.extensions != "all":
         for path in named.native:
             source = shown.source(path)
@@ -58,7 +63,7 @@ def landmarks(runtime: Runtime) -> list[str]:
     return [os.path.join(os.path.dirname(folder), "pyvenv.cfg")] + [f"{folder}/{b}" for b in beside]
 
 
-def system_libraries(view: View, shown: Shown, cache: str | None) -> None:
+def system_libraries(view: View, shown: Shown) -> None:
     """The host's own libraries, where the loader looks for them, and its list of them: a list of
     those that are shown, where names are hidden."""
     machine = os.uname().machine
@@ -69,15 +74,25 @@ def system_libraries(view: View, shown: Shown, cache: str | None) -> None:
     for folder in folders:
         if os.path.isdir(folder) and os.path.realpath(folder) == folder:
             view.bind(folder, folder, "x", "rl")
-    listed = "/etc/ld.so.cache" if os.path.exists("/etc/ld.so.cache") else ""
-    if shown.trees:
-        from belljar.confine.loader_cache import seen
-
-        moved = {shown_host: guest for guest, shown_host in shown.mapped if ".so" in guest}
-        listed = seen(tuple(folders), moved, cache) if cache else ""
-    if listed:
-        view.bind(listed, "/etc/ld.so.cache", "", "r")
+    try:
+        listed = _list_of(tuple(folders), shown, os.stat(_LIST))
+        view.bind(listed, _LIST, "", "r")
+    except FileNotFoundError:
+        pass  # the loader looks in its directories
     loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
     real = os.path.realpath(loader.get(machine, ""))
     if os.path.isfile(real):
         view.land[real] = "rx"
+
+
+def _list_of(folders: tuple[str, ...], shown: Shown, stat: os.stat_result) -> str:
+    """The host's path of the loader's list; beside an image lies one of what the guest has."""
+    if not shown.trees:
+        return _LIST
+    beside = os.path.dirname(shown.trees[0][1])
+    path = f"{beside}/ld-{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    if not os.path.exists(path):
+        from belljar.confine.loader_cache import write
+
+        write(path, folders, {host: guest for guest, host in shown.mapped if ".so" in guest})
+    return path

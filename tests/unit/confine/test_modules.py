@@ -9,8 +9,7 @@ import pytest
 
 from belljar.confine.blocked import blocked_places
 from belljar.confine.modules import Named, allowed, cover, inside
-from belljar.confine.runtime import Runtime
-from belljar.confine.shown import as_it_is
+from belljar.confine.runtime import Runtime, as_it_is
 from belljar.confine.view import View
 from belljar.model import Grant, Policy
 from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
