@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar._native import get_include as get_include
+    from belljar.adapters.executor import SandboxExecutor as SandboxExecutor
+    from belljar.adapters.executor import WorkerEnded as WorkerEnded
     from belljar.errors import BelljarError as BelljarError
     from belljar.errors import GuestError as GuestError
     from belljar.errors import SandboxEnded as SandboxEnded
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from belljar.sandbox.bridge.handles import Exposed as Exposed
     from belljar.sandbox.bridge.limits import Limit as Limit
     from belljar.sandbox.live.answers import Opaque as Opaque
+    from belljar.sandbox.live.arrays import array as array
+    from belljar.sandbox.live.async_box import AsyncSandbox as AsyncSandbox
     from belljar.sandbox.live.box import Sandbox as Sandbox
     from belljar.sandbox.live.box import run as run
     from belljar.sandbox.result import Denial as Denial
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 #: Names that are whole modules.
 _MODULES = {"caps": "sandbox.caps", "catalogue": "events.table"}
 _HOMES = {
+    "AsyncSandbox": "sandbox.live.async_box",
     "BelljarError": "errors",
     "Decision": "model",
     "Denial": "sandbox.result",
@@ -51,15 +56,19 @@ _HOMES = {
     "Result": "sandbox.result",
     "Sandbox": "sandbox.live.box",
     "SandboxEnded": "errors",
+    "SandboxExecutor": "adapters.executor",
     "Status": "model",
     "UsageError": "errors",
     "Watching": "watch.here",
+    "WorkerEnded": "adapters.executor",
+    "array": "sandbox.live.arrays",
     "get_include": "_native",
     "run": "sandbox.live.box",
     "watching": "watch.here",
 }
 
 __all__ = [
+    "AsyncSandbox",
     "BelljarError",
     "Decision",
     "Denial",
@@ -75,10 +84,13 @@ __all__ = [
     "Result",
     "Sandbox",
     "SandboxEnded",
+    "SandboxExecutor",
     "Status",
     "UsageError",
     "Watching",
+    "WorkerEnded",
     "__version__",
+    "array",
     "caps",
     "catalogue",
     "get_include",

@@ -7,9 +7,13 @@ import weakref
 
 from belljar.confine import available
 from belljar.confine.program import Program
+from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import from_keywords
 from belljar.sandbox.live.asking import Asking
+from belljar.sandbox.live.birth import modules_source, with_input
+from belljar.sandbox.live.collecting import check as patterns
+from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
 from belljar.sandbox.live.supervisor import supervisor
 
@@ -31,8 +35,10 @@ class Sandbox:
 
     `policy` is a `belljar.Policy`; further keywords are keys of a policy file (`read=["data/"]`,
     `memory="256M"`), added to it. `python` names an interpreter or virtual environment, `name` is
-    what denials and the record call the guest, `argv` its `sys.argv`. `on_denial` is called with
-    each `Denial` as it comes, in a thread of Belljar's.
+    what denials and the record call the guest, `argv` its `sys.argv`, `cwd` the directory it works
+    in, `input` its standard input. `modules` are further modules, name -> source; `collect` names
+    files for `collected`. `on_output(1 or 2, data)` is called with output as it comes, `on_denial`
+    with each `Denial`, by a thread of Belljar's or the one that waits; what they raise ends it.
 
     `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
     `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
@@ -54,6 +60,11 @@ class Sandbox:
         python: str | os.PathLike[str] | None = None,
         name: str = "",
         argv: Iterable[str] = (),
+        modules: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        input: bytes | str | None = None,  # noqa: A002 - as subprocess calls it
+        collect: Iterable[str] = (),
+        on_output: Callable[[int, bytes], None] | None = None,
         on_denial: Callable[[Denial], None] | None = None,
         engine: str | None = None,
         **grants: Any,
@@ -61,16 +72,27 @@ class Sandbox:
         policy = from_keywords(policy or Policy(), grants).with_programs()
         available.check(policy)
         interpreter = None if python is None else os.fspath(python)
-        program = Program("live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name)
+        self._folder = os.path.abspath(cwd or os.getcwd())
+        self._patterns = patterns(collect)
+        given = modules_source(modules) if modules else ""
+        program = Program("live", "", tuple(map(str, argv)), self._folder, (), interpreter, name)
         told = on_denial or _nobody
-        guest = start(policy, program, lambda denial, _receipt: told(denial), engine)
+        with with_input(policy, input) as lent:
+            guest = start(lent, program, lambda denial, _receipt: told(denial), engine)
         self.policy = policy
         self.name = name
         self._guest = guest
         self._asking = Asking(guest)
         self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
+        guest.output.listen = on_output
         supervisor().add(guest)
+        if given:
+            try:
+                self._asking.value("run", (given, "<modules>", "exec"), None)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -123,6 +145,7 @@ class Sandbox:
         """Set variables of the guest's `__main__`: `put("x", 1)` or `put(x=1, y=2)`."""
         if name is not None:
             names[_name(name)] = value
+        names = self._asking.objects.arguments((), names)[1]
         self._asking.value("put", names, None)
 
     def get(self, name: str) -> Any:
@@ -150,7 +173,7 @@ class Sandbox:
         messages: bool = False,
     ) -> Handle:
         """Let the guest use the listed methods and attributes of `obj`, or `functions`, as
-        `host.<name>`; the handle narrows it and takes it back. docs/sharing.md has all of it.
+        `host.<name>`; the handle narrows it and takes it back. docs/capabilities.md has all of it.
 
         >>> box.share("db", database, methods=["get"])  # doctest: +SKIP
         >>> box.eval("host.db.get('k')")  # doctest: +SKIP
@@ -182,6 +205,20 @@ class Sandbox:
     def result(self) -> Result | None:
         """How the whole session ended, once it has: its last word in the record."""
         return self._guest.result
+
+    @property
+    def collected(self) -> dict[str, bytes]:
+        """The files that `collect` names, by path, once the guest has ended. Links, pipes and
+        devices are left out. Raises `BelljarError` beyond 1000 files or 64 MiB, and before the end.
+
+        >>> with belljar.Sandbox(write=["out/"], collect=["out/*.csv"]) as box:  # doctest: +SKIP
+        ...     box.run("open('out/a.csv', 'w').write('1,2')")
+        >>> box.collected["out/a.csv"]  # doctest: +SKIP
+        b'1,2'
+        """
+        if not self._guest.over.is_set():
+            raise BelljarError("files are collected when the sandbox has ended: close it first")
+        return collect_files(self._folder, self._patterns)
 
     @property
     def status(self) -> Status:
