@@ -87,6 +87,15 @@ def test_a_guest_that_ends_is_a_typed_result(source: str, ended_by: str, status:
                 result.check()
 
 
+def test_what_comes_of_running_out_of_memory_is_told_as_that() -> None:
+    with belljar.Sandbox(ledger="none", memory="96M") as box:
+        result = box.run("x = ['a' * 1000 for n in range(30000)]\nx * 2000")
+        assert result.error is not None
+        assert result.error.type_name == "MemoryError"
+        assert repr(result).startswith("Result(status=1, ended_by='exit', error=")
+        assert box.eval("len(x)") == 30000
+
+
 def test_a_guest_that_does_not_speak_the_protocol_is_ended() -> None:
     with belljar.Sandbox(ledger="none") as box:
         with pytest.raises(belljar.BelljarError, match=r"kind|frame"):

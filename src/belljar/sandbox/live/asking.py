@@ -11,6 +11,7 @@ from belljar.sandbox.bridge.objects import Objects
 from belljar.sandbox.live.answers import Answer, Opaque, read_answer
 from belljar.sandbox.live.buffers import Buffers
 from belljar.sandbox.live.crossing import LargePeer
+from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.result import Result, Usage
 
 TYPE_CHECKING = False
@@ -80,6 +81,8 @@ class Asking:
             raise SandboxEnded("this sandbox belongs to the process that forked this one", "forked")
         if guest.over.is_set():
             raise guest.failure or ended(guest)
+        if supervisor().is_this_thread():
+            raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
     def _asked(self, op: str, body: Any, timeout: float | None) -> Result:
         guest = self.guest
@@ -122,7 +125,7 @@ class Asking:
             guest.end("protocol")
             return None
         except GuestError as error:  # not of the guest's code, whose errors are answers
-            if op == "run" and body[2] == "exec":
+            if op == "run" and body[2] == "exec" and error.type_name == "Unsendable":
                 return Answer(Opaque(error.message))
             return Answer(status=1, error=error)
         except BaseException as error:
