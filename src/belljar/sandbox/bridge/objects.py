@@ -60,7 +60,8 @@ class Objects:
       arguments themselves are exposed, what is deeper has to be `Exposed` by hand;
     - `record(name, method, decision)` is called before every call that is made, and for every one
       that is refused; where it raises, nothing is called;
-    - `loop` may be set to the event loop on which `async def` functions are to run;
+    - `loop` may be set to the event loop on which `async def` functions are to run, `operations`
+      to what answers further operations of the guest's, by name (`box`);
     - `close()` when the guest has ended: all handles are revoked.
     """
 
@@ -81,6 +82,7 @@ class Objects:
         self.inside: ContextVar[Any] = ContextVar("inside", default=None)
         self._closed = False
         self.loop: AbstractEventLoop | None = None
+        self.operations: dict[str, Callable[[object], object]] = {}
 
     def attach(self, peer: Peer) -> None:
         """The bridge by which wrappers of the guest's functions ask."""
@@ -133,13 +135,13 @@ class Objects:
             shared.life.over = True
             if self._names.get(shared.name) is shared:
                 del self._names[shared.name]
-            for number, one in list(self.shared.items()):
-                if one.life is shared.life and one.sent == 0:
-                    del self.shared[number]
-        if type(shared.obj) is Descriptor:
-            shared.obj.close()
-            if shared.obj.given:
-                raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
+            gone = [one for one in self.shared.values() if one.life is shared.life]
+            for one in gone:
+                if one.sent == 0:
+                    del self.shared[one.number]
+        _end(gone)
+        if type(shared.obj) is Descriptor and shared.obj.given:
+            raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
 
     def _hand_over(self, held: Descriptor) -> object:
         """Send a descriptor ahead of the answer, which is its place among those sent."""
@@ -158,15 +160,14 @@ class Objects:
         """The guest has ended: nothing is shared any more, and nothing was lent."""
         with self._lock:
             self._closed = True
-            for shared in self.shared.values():
+            gone, self.shared = [*self.shared.values()], {}
+            for shared in gone:
                 shared.life.over = True
-                if type(shared.obj) is Descriptor:
-                    shared.obj.close()
-            self.shared.clear()
             self._names.clear()
             self._lent.clear()
             self._dropped.clear()
             self.peer = None
+        _end(gone)
 
     # --- what the guest asks ---
 
@@ -181,6 +182,8 @@ class Objects:
         if op == "drop":
             self._drop(body)
             return None
+        if op in self.operations:
+            return self.operations[op](body)
         raise GuestProtocolError("an operation that is not about objects")
 
     def named(self, name: str) -> object:
@@ -196,6 +199,7 @@ class Objects:
         """Pairs of a number and how many references to it the guest no longer has."""
         if type(body) is not tuple or len(body) % 2:
             raise GuestProtocolError("a drop is pairs of numbers")
+        gone = []
         with self._lock:
             for number, count in zip(body[::2], body[1::2], strict=True):
                 if type(number) is not int or type(count) is not int:
@@ -205,7 +209,8 @@ class Objects:
                     raise GuestProtocolError("the guest drops what it does not have")
                 shared.sent -= count
                 if shared.sent == 0 and self._names.get(shared.name) is not shared:
-                    del self.shared[number]
+                    gone.append(self.shared.pop(number))
+        _end(gone)
 
     # --- references ---
 
@@ -287,3 +292,11 @@ class Objects:
             self._give_back()
         until = None if deadline is None else monotonic() + deadline
         return peer.request_for(self.inside.get(), op, body, until)
+
+
+def _end(gone: list[Shared]) -> None:
+    """End what is not to outlive its share. Called without the lock: it may take its time."""
+    for shared in gone:
+        if getattr(type(shared.obj), "ends_with_its_share", False):
+            shared.obj.close()
+    gone.clear()

@@ -233,21 +233,22 @@ class HostSide:
 
     def call(self, number: int, name: str, args: "Any", kwargs: "Any") -> "Any":
         """Call a method of a host object."""
-        return self._ask("call", (number, name, args, kwargs))
+        return self.ask("call", (number, name, args, kwargs))
 
     def get(self, number: int, name: str) -> "Any":
         """Read an attribute of a host object; of number 0, what is shared under a name."""
-        return self._ask("get", (number, name))
+        return self.ask("get", (number, name))
 
-    def _ask(self, op: str, body: "Any") -> "Any":
+    def ask(self, op: str, body: "Any") -> "Any":
+        """Ask the host. Raises what it raises."""
         if len(self._dropped) >= _HOST_DROPS:
-            self._give_back()
+            self.give_back()
         try:
             return self._peer.request(op, body)
         except (StopIteration, StopAsyncIteration, ConnectionError):
             raise
         except Exception as error:
-            if isinstance(error, ReferenceError):  # perhaps shared anew by now
+            if isinstance(error, ReferenceError) and op != "box":  # perhaps shared anew by now
                 for name in [
                     name
                     for name, one in self.names.items()
@@ -267,11 +268,13 @@ class HostSide:
         """A host object is no longer used here. Called by the garbage collector: only noted."""
         self._dropped.append((number, count))
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Tell the host what is no longer used here."""
         dropped: "list[int]" = []
         while self._dropped:
             dropped.extend(self._dropped.popleft())
-        self._peer.note("drop", tuple(dropped))
+        if dropped:
+            self._peer.note("drop", tuple(dropped))
 
     def refer(self, obj: "Any") -> "Any":
         """The reference by which `obj` crosses to the host; None for what cannot be lent."""
@@ -371,6 +374,18 @@ def _to_its_end(result: "Any") -> "Any":
     return value
 
 
+def _host_sandbox(side: "HostSide") -> "Any":
+    def Sandbox(**grants: "Any") -> "Any":  # noqa: N802 - as outside
+        """A sandbox made by the host, with some of this one's grants (`read=["/in"]`) and limits
+        (`memory="64M"`): run, eval, call, put, get, reset, share, close, and `with`. Raises
+        PermissionError for more than this sandbox has itself."""
+        side.give_back()  # those that nobody holds have made room
+        return side.ask("box", grants)
+
+    Sandbox.__module__ = "belljar.guest"
+    return Sandbox
+
+
 def install_host(side: HostSide) -> HostNames:
     """Make `host`, and the modules `belljar` and `belljar.guest` that hold it."""
     package: "Any" = type(sys)("belljar")
@@ -378,6 +393,7 @@ def install_host(side: HostSide) -> HostNames:
     package.__path__ = []
     package.guest = inside
     host = inside.host = package.host = HostNames(side)
+    inside.Sandbox = _host_sandbox(side)
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
     sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
     return host
