@@ -83,6 +83,7 @@ class Sandbox:
         self.name = name
         self._guest = guest
         self._asking = Asking(guest)
+        self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
         self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
         guest.output.listen = on_output
@@ -253,6 +254,22 @@ def run(
     with Sandbox(policy, **grants) as box:
         result = box.run(source, timeout=timeout)
     return result.check() if check else result
+
+
+def _sandboxes_of(
+    policy: Policy, python: str | None, engine: str | None
+) -> Callable[[object], object]:
+    """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
+    made: list[Callable[[object], object]] = []
+
+    def ask(body: object) -> object:
+        if not made:
+            from belljar.sandbox.live.inner import Inner
+
+            made.append(Inner(policy, lambda less: Sandbox(less, python=python, engine=engine)))
+        return made[0](body)
+
+    return ask
 
 
 def _source(source: object) -> str:
