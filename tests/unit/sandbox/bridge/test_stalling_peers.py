@@ -42,6 +42,35 @@ def test_a_guest_that_does_not_read_is_ended_by_the_deadline() -> None:
         stop.set()
 
 
+def test_a_deadline_may_be_never() -> None:
+    with against(answering(reply(1, 5))) as peer:
+        assert peer.request("put", b"x" * 3_000_000, float("inf")) == 5
+
+
+def test_of_two_who_wait_the_one_with_less_time_ends_it() -> None:
+    def script(guest: Guest) -> None:
+        while True:
+            guest.read()
+
+    found: list[Any] = []
+
+    def wait(peer: Peer, deadline: float) -> None:
+        try:
+            ask(peer, deadline)
+        except (TimeoutError, GuestEnded) as error:
+            found.append(type(error))
+
+    with against(script) as peer:
+        patient = threading.Thread(target=wait, args=(peer, float("inf")))
+        patient.start()
+        finish = soon()
+        while not peer.busy:
+            assert time.monotonic() < finish
+        wait(peer, time.monotonic() + 0.05)
+        patient.join(PATIENCE)
+    assert sorted(kind.__name__ for kind in found) == ["GuestEnded", "TimeoutError"]
+
+
 def test_every_end_within_a_frame_is_an_end() -> None:
     whole = reply(1, "value")
     for size in range(len(whole)):
