@@ -14,8 +14,9 @@ else:
     from _collections import deque  # the other imports five modules
 
 if "Peer" not in globals():  # in the guest, all parts are one file
+    from belljar.sandbox.guest.lent import use_lent
     from belljar.sandbox.guest.ops import GUEST_OBJECT, HOST_OBJECT
-    from belljar.sandbox.guest.peer import HostError, _error_here
+    from belljar.sandbox.guest.peer import HostError
 
 
 _HOST_DROPS = 32  # references that are given back with one note
@@ -314,64 +315,7 @@ class HostSide:
         number, name, args, kwargs = body
         if number not in self._lent:
             raise ReferenceError("it was given back")
-        return _use_lent(self._lent[number], name, args, kwargs)
-
-
-def _use_lent(obj: "Any", name: str, args: "Any", kwargs: "Any") -> "Any":
-    kind = type(obj)
-    if name == "__call__":
-        return _to_its_end(obj(*args, **kwargs))
-    if name == "__next__":
-        try:
-            if hasattr(kind, "__next__"):
-                return (next(obj),)
-            return (_to_its_end(kind.__anext__(obj)),)
-        except (StopIteration, StopAsyncIteration):
-            return ()
-    if name == "close":
-        close = getattr(obj, "close", None) or getattr(obj, "aclose", None)
-        return _to_its_end(close()) if close is not None else None
-    plain = hasattr(kind, "__enter__")
-    if name == "__enter__":
-        return kind.__enter__(obj) if plain else _to_its_end(kind.__aenter__(obj))
-    about: "Any" = (None, None, None)
-    if args[0] is not None:
-        error = _error_here(*args)
-        about = (type(error), error, None)
-    _to_its_end(kind.__exit__(obj, *about) if plain else kind.__aexit__(obj, *about))
-    return None
-
-
-def _to_its_end(result: "Any") -> "Any":
-    """The result of a coroutine, run here; anything else as it is."""
-    if not hasattr(type(result), "__await__"):
-        return result
-    import asyncio
-
-    async def awaiting() -> "Any":
-        return await result
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(awaiting())
-    import threading  # this thread's loop waits for the host: another thread has to run it
-
-    outcome: "list[Any]" = []
-
-    def work() -> None:
-        try:
-            outcome.append((asyncio.run(awaiting()), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+        return use_lent(self._lent[number], name, args, kwargs)
 
 
 def _host_sandbox(side: "HostSide") -> "Any":
