@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from fnmatch import fnmatchcase
 
 from belljar.errors import BelljarError
 
@@ -73,6 +72,8 @@ def _matching(
     folder: int, parts: tuple[str, ...], path: str, seen: list[int]
 ) -> Iterator[tuple[str, int]]:
     """Path and descriptor of what matches; `folder` is closed here."""
+    from fnmatch import fnmatchcase  # with `re`, the most that is imported here
+
     try:
         names = []
         with os.scandir(folder) as entries:
