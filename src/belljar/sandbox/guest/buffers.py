@@ -13,6 +13,7 @@ if "fits" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.forms import BadForm, extent, viewed
     from belljar.sandbox.guest.ops import BUFFER, GUEST_ASKS, RAISED, REQUEST
     from belljar.sandbox.guest.peer import Peer
+    from belljar.sandbox.guest.values import Unsendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _HUGE = 4 << 20
 
 def _plain_dtype(dtype: "Any") -> str:
     if dtype.hasobject or dtype.kind not in "biufcSUMm" or not dtype.itemsize:
-        raise TypeError(
+        raise Unsendable(
             "an array of dtype %s cannot cross the bridge: only numbers, fixed-length bytes and "
             "text, and times do" % (dtype,)
         )

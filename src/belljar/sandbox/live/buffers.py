@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 #: (For bytes that is decided by `guest.values`.)
 THRESHOLD: Final = 256 << 10
 _MOST_KEPT: Final = 64
-_ROUNDS: Final = 4  # how often one message may refer to all that a guest has
 _MOST_GIVEN: Final = 256  # descriptors of the host that one guest may occupy
 
 
@@ -256,7 +255,7 @@ class Incoming:
         self._buffers = buffers
         self._taken: dict[int, tuple[Any, int]] = {}
         self._copied: list[int] = []
-        self._work = _ROUNDS * buffers.room  # bytes to copy and to look at
+        self._work = max(buffers.room, THRESHOLD)  # bytes to copy and to look at
 
     def resolve(self, number: int, entry: object) -> object:
         """The value of a reference. Raises `GuestProtocolError`."""
@@ -271,13 +270,13 @@ class Incoming:
         _, length = extent(form)
         if data is not None or not length:
             raise BadForm("told in two ways")
-        self._work -= length
-        if self._work < 0:  # one memory, again and again: each time it would be copied
-            raise BadForm("one of too many")
         lent = self._buffers.lent(number)
         if lent is not None and form[0] == "array":
             fits(form, lent.bytes)
+            if form[1][1] in "bU":
+                self._count(length)
             return _array(form, lent)
+        self._count(length)
         if form[0] == "array" and number not in self._taken:
             own = self._buffers.take(number)
             if own is not None:
@@ -289,6 +288,13 @@ class Incoming:
         fits(form, self._buffers.size_of(number))
         self._copied.append(number)
         return _copied(form, self._buffers, number)
+
+    def _count(self, length: int) -> None:
+        """No message makes more work than its guest has memory: it could name one again and again,
+        and each time it would be copied, or looked at."""
+        self._work -= length
+        if self._work < 0:
+            raise BadForm("one of too many")
 
     def done(self) -> None:
         """All is read. What the guest kept nothing of is given back."""
