@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from liar import HEAD, Guest, against, answering, ask, asks, frame, notes, reply, soon
+from liar import HEAD, PATIENCE, Guest, against, answering, ask, asks, frame, notes, reply, soon
 
 from belljar.errors import GuestEnded, GuestProtocolError
+from belljar.sandbox.bridge.peer import Peer
 from belljar.sandbox.guest import ops
 from belljar.sandbox.guest.values import dumps
 
@@ -172,3 +175,31 @@ def test_notes_that_go_with_the_traffic_are_borne() -> None:
     with against(script) as peer:
         for _ in range(500):
             ask(peer)
+
+
+def test_a_request_of_another_thread_is_answered_once_too() -> None:
+    """The thread that reads meets both answers before the other one wakes."""
+
+    def script(guest: Guest) -> None:
+        numbers = sorted(guest.read()[1] for _ in range(2))
+        guest.send(reply(numbers[1]) + reply(numbers[1]) + reply(numbers[0]))
+        while guest.sock.recv(1 << 16):
+            continue
+
+    found: list[Any] = []
+
+    def wait(peer: Peer) -> None:
+        try:
+            found.append(ask(peer))
+        except GuestProtocolError as error:
+            found.append(error)
+
+    with against(script) as peer:
+        first = threading.Thread(target=wait, args=(peer,))
+        first.start()
+        finish = soon()
+        while not peer.busy:
+            assert time.monotonic() < finish
+        wait(peer)
+        first.join(PATIENCE)
+        assert type(peer.over) is GuestProtocolError
