@@ -151,6 +151,28 @@ def test_the_depth_is_the_hosts_to_keep() -> None:
     assert len(served) == ops.NESTED // 2
 
 
+def test_a_guest_that_goes_deeper_is_ended() -> None:
+    """It begins, so that the request beyond the depth is its own."""
+    served = []
+
+    def serve(op: str, body: Any, request: Any) -> Any:
+        served.append(1)
+        return request("call", 1, soon())
+
+    def script(guest: Guest) -> None:
+        guest.send(asks(1))
+        for mine in range(2, 40):
+            guest.send(asks(mine, guest.read()[1]))
+
+    with against(script, serve) as peer:
+        finish = soon()
+        while not peer._wire.waiting():
+            assert time.monotonic() < finish
+        with pytest.raises(GuestProtocolError, match="inside"):
+            peer.serve_waiting()
+    assert len(served) == ops.NESTED // 2
+
+
 def test_too_many_requests_without_an_answer_end_the_guest() -> None:
     def serve(op: str, body: Any, request: Any) -> Any:
         return request("call", 1, soon())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from typing import Any
@@ -111,6 +112,28 @@ def test_a_forked_child_of_the_guest_has_no_bridge(guest: Plain) -> None:
     )  # fmt: skip
     assert call(guest, "forks") == ("a forked process has no bridge to the host", 0)
     assert call(guest, "host", "echo", 3) == 3
+
+
+def test_threads_of_the_guest_learn_that_the_host_is_gone() -> None:
+    read, write = os.pipe()
+    main = (
+        "import threading, posix\n"
+        "def work():\n"
+        "  try: peer.request('call', 1)\n"
+        "  except ConnectionError as e: posix.write(OUT, b'%s\\n' % str(e).encode())\n"
+        "peer = Peer(3, lambda *_: None)\n"
+        "threads = [threading.Thread(target=work) for _ in range(5)]\n"
+        "for t in threads: t.start()\n"
+        "peer.loop()\n"
+        "for t in threads: t.join()\n"
+    )
+    with Plain(main=main.replace("OUT", str(write)), keep=(write,)) as guest:
+        os.close(write)
+        finish = time.monotonic() + PATIENCE
+        while len(guest.sock.recv(4096, socket.MSG_PEEK)) < 5 * 16:  # all of them have asked
+            assert time.monotonic() < finish
+    with open(read, "rb") as told:
+        assert told.read() == b"the host is gone\n" * 5
 
 
 def test_a_program_that_the_guest_starts_does_not_inherit_the_bridge(guest: Plain) -> None:
