@@ -37,6 +37,7 @@ class Asking:
             guest.bridge, objects.serve, room, None, objects.refer, objects.resolve
         )
         objects.attach(self.peer)
+        objects.gone = lambda: guest.ended_by
         guest.serve = self.serve_waiting
         self._turn = threading.RLock()
         self._depth = 0
@@ -44,6 +45,9 @@ class Asking:
 
     def result(self, op: str, body: Any, timeout: float | None) -> Result:
         """What came of one request, whatever it was."""
+        if self.objects.part_of() is not None:  # another thread of a call that has the turn
+            self._check_alive()
+            return self._asked(op, body, timeout)
         with self._turn:
             self._check_alive()
             return self._asked(op, body, timeout)
@@ -105,6 +109,8 @@ class Asking:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
         guest.settle()
+        if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
+            guest.end("wall")  # of the same call
         if answer is None or not guest.alive:
             return self._end(started, cpu)
         return self._made(answer, started, cpu)
@@ -113,7 +119,7 @@ class Asking:
         """The answer; None where the guest has ended, or is to."""
         guest = self.guest
         try:
-            answer = self.peer.request(op, body, deadline)
+            answer = self.peer.request_for(self.objects.part_of(), op, body, deadline)
             return read_answer(answer) if op in _ANSWERS else Answer(answer)
         except GuestEnded:
             return None
@@ -156,6 +162,8 @@ class Asking:
             raise BelljarError("the sandbox does not end; its keeper does not answer")
         if guest.result is None:
             raise guest.failure or ended(guest)
+        if guest.teller is not None:
+            guest.teller.wait(_GRACE)  # the last of its output
         if guest.failure is not None:
             raise guest.failure
         with guest.lock:

@@ -16,6 +16,7 @@ from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
 from belljar.sandbox.live.supervisor import supervisor
+from belljar.sandbox.live.telling import Teller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from belljar.sandbox.live.guest import Guest
     from belljar.sandbox.result import Denial, Result, Usage
 
+#: Whoever hears output as it comes wants it at the end of each line.
+_BY_LINES = "__import__('sys').stdout.reconfigure(line_buffering=True)"
+
 
 class Sandbox:
     """A guest of its own, under a policy, until it is closed, lost or ended by a limit.
@@ -38,7 +42,8 @@ class Sandbox:
     what denials and the record call the guest, `argv` its `sys.argv`, `cwd` the directory it works
     in, `input` its standard input. `modules` are further modules, name -> source; `collect` names
     files for `collected`. `on_output(1 or 2, data)` is called with output as it comes, `on_denial`
-    with each `Denial`, by a thread of Belljar's or the one that waits; what they raise ends it.
+    with each `Denial`, by a thread of this sandbox's; a call returns when they have heard all of
+    it, and what they raise ends the guest.
 
     `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
     `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
@@ -76,9 +81,14 @@ class Sandbox:
         self._patterns = patterns(collect)
         given = modules_source(modules) if modules else ""
         program = Program("live", "", tuple(map(str, argv)), self._folder, (), interpreter, name)
-        told = on_denial or _nobody
+        teller = Teller()
+
+        def told(denial: Denial, _receipt: Status) -> None:
+            if on_denial is not None:
+                teller.tell(on_denial, denial)
+
         with with_input(policy, input) as lent:
-            guest = start(lent, program, lambda denial, _receipt: told(denial), engine)
+            guest = start(lent, program, told, engine)
         self.policy = policy
         self.name = name
         self._guest = guest
@@ -86,11 +96,16 @@ class Sandbox:
         self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
         self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
-        guest.output.listen = on_output
+        guest.tells(teller)
+        if on_output is not None:
+            guest.output.listen = lambda number, data: teller.tell(on_output, number, data)
         supervisor().add(guest)
-        if given:
+        if given or on_output is not None:
             try:
-                self._asking.value("run", (given, "<modules>", "exec"), None)
+                if on_output is not None:
+                    self._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
+                if given:
+                    self._asking.value("run", (given, "<modules>", "exec"), None)
             except BaseException:
                 self.close()
                 raise
@@ -282,10 +297,6 @@ def _name(name: object) -> str:
     if type(name) is not str or not name.isidentifier():
         raise ValueError(f"{name!a} is not the name of a variable")
     return name
-
-
-def _nobody(_denial: Denial) -> None:
-    return
 
 
 def _let_go(guest: Guest, asking: Asking, owner: int) -> None:
