@@ -62,6 +62,7 @@ class Objects:
       that is refused; where it raises, nothing is called;
     - `loop` may be set to the event loop on which `async def` functions are to run, `operations`
       to what answers further operations of the guest's, by name (`box`);
+    - `gone` may be set to what tells that the guest has ended: coroutines are then cancelled;
     - `close()` when the guest has ended: all handles are revoked.
     """
 
@@ -82,7 +83,9 @@ class Objects:
         self.inside: ContextVar[Any] = ContextVar("inside", default=None)
         self._closed = False
         self.loop: AbstractEventLoop | None = None
+        self.under_way: set[object] = set()  # requests of the guest that others do a part of
         self.operations: dict[str, Callable[[object], object]] = {}
+        self.gone: Callable[[], object] = lambda: self.peer is None
 
     def attach(self, peer: Peer) -> None:
         """The bridge by which wrappers of the guest's functions ask."""
@@ -291,7 +294,13 @@ class Objects:
         if len(self._dropped) >= _MANY:
             self._give_back()
         until = None if deadline is None else monotonic() + deadline
-        return peer.request_for(self.inside.get(), op, body, until)
+        return peer.request_for(self.part_of(), op, body, until)
+
+    def part_of(self) -> tuple[int, int] | None:
+        """The guest's request that this thread or task does a part of, while the guest waits for
+        it: what is asked of the guest meanwhile has to be asked inside it (`Peer.request_for`)."""
+        inside: tuple[int, int] | None = self.inside.get()
+        return inside if inside in self.under_way else None
 
 
 def _end(gone: list[Shared]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 from functools import partial
@@ -178,7 +179,8 @@ async def _in_thread(
             if error is None and unwanted is not None:
                 unwanted(result)
 
-    thread = threading.Thread(target=run, name="belljar-call", daemon=True)
+    context = contextvars.copy_context()  # it may be a part of a call of the guest's
+    thread = threading.Thread(target=context.run, args=(run,), name="belljar-call", daemon=True)
     thread.start()
     try:
         return await future
