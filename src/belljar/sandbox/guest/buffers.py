@@ -13,6 +13,7 @@ if "fits" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.forms import BadForm, extent, viewed
     from belljar.sandbox.guest.ops import BUFFER, GUEST_ASKS, RAISED, REQUEST
     from belljar.sandbox.guest.peer import Peer
+    from belljar.sandbox.guest.tables import put_together, take_apart
     from belljar.sandbox.guest.values import Unsendable
 
 TYPE_CHECKING = False
@@ -120,7 +121,11 @@ class Memories:
             made[:] = value
             return self._reference(made, (kind.__name__, len(value)))
         numpy = sys.modules.get("numpy")
-        if numpy is None or kind.__module__.partition(".")[0] != "numpy":
+        root = kind.__module__.partition(".")[0]
+        if root == "pyarrow" and kind.__name__ == "Table":
+            loaded: "Any" = __import__("numpy")
+            return BUFFER, 0, take_apart(sys.modules["pyarrow"], loaded, value)
+        if numpy is None or root != "numpy":
             return None
         if isinstance(value, numpy.generic):
             return BUFFER, 0, (("scalar", _plain_dtype(value.dtype)), value.tobytes())
@@ -193,6 +198,8 @@ class Memories:
     def resolve(self, number: int, entry: "Any") -> "Any":
         """The value of a reference from the host."""
         form, data, *place = entry
+        if form[0] == "table":
+            return put_together(__import__("pyarrow"), __import__("numpy"), form, data)
         if form[0] == "scalar":
             return self._laid(("array", form[1], (), "C", 0), data, True)
         if number == 0:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from belljar.errors import BelljarError, GuestProtocolError
 from belljar.sandbox.guest.forms import BadForm, extent, fits, viewed
 from belljar.sandbox.guest.ops import BUFFER
+from belljar.sandbox.guest.tables import put_together, take_apart
 from belljar.sandbox.live import memory
 from belljar.sandbox.live.arrays import Shared, laid, memory_of, plain
 
@@ -190,10 +191,15 @@ class Outgoing:
         if kind is bytes or kind is bytearray:
             made = self._copy((kind.__name__, len(value)), memoryview(value))
         else:
-            numpy = sys.modules.get("numpy")
-            if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
+            numpy, pyarrow = sys.modules.get("numpy"), sys.modules.get("pyarrow")
+            if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+                made = self._array(numpy, value)
+            elif pyarrow is not None and kind is pyarrow.Table:
+                import numpy as loaded
+
+                made = BUFFER, 0, take_apart(pyarrow, loaded, value)
+            else:
                 return None if self._others is None else self._others(value)
-            made = self._array(numpy, value)
         self._seen[id(value)] = made, value
         return made
 
@@ -262,6 +268,8 @@ class Incoming:
         if type(entry) is not tuple or len(entry) != 2:
             raise GuestProtocolError("the guest sent a large value in another form")
         try:
+            if number == 0 and type(entry[0]) is tuple and entry[0][:1] == ("table",):
+                return _table(*entry)
             return _small(*entry) if number == 0 else self._large(number, *entry)
         except BadForm as bad:
             raise GuestProtocolError(f"the guest sent a large value that is {bad}") from None
@@ -314,6 +322,16 @@ def _small(form: Any, data: object) -> object:
     if extent(form) != (0, len(data)) or form[0] != "array":
         raise BadForm("not as long as it says")
     return _array(form, bytearray(data))
+
+
+def _table(form: Any, buffers: Any) -> object:
+    try:
+        numpy, pyarrow = __import__("numpy"), __import__("pyarrow")
+    except ImportError:
+        raise BelljarError(
+            "the guest sent an Arrow table: install pyarrow and numpy here, or let it send arrays"
+        ) from None
+    return put_together(pyarrow, numpy, form, buffers)
 
 
 def _copied(form: Any, buffers: Buffers, number: int) -> object:
