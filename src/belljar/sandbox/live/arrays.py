@@ -95,7 +95,10 @@ def laid(form: Any, over: Any) -> Any:
     _, dtype, shape, order, offset = form
     import numpy
 
-    kind = numpy.dtype(dtype)
+    try:
+        kind = numpy.dtype(dtype)
+    except TypeError:  # such floats are not on every machine
+        raise BadForm("not a plain dtype here") from None
     if kind.str != dtype or kind.hasobject:  # the list of forms and numpy disagree: not ours
         raise BadForm("not a plain dtype")
     return numpy.ndarray(shape, kind, over, offset, order=order)

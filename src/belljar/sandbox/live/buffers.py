@@ -154,7 +154,10 @@ class Buffers:
             fd, size = self._given.get(number, (-1, 0))
             if fd < 0 or not memory.alone(fd) or not memory.sealed(fd, size):
                 return None
-            own = memory.map_private(fd, size)
+            try:
+                own = memory.map_private(fd, size)
+            except OSError:  # no room here: it is copied, or that fails
+                return None
             del self._given[number]
             self.used -= size
         os.close(fd)
@@ -328,10 +331,16 @@ def _table(form: Any, buffers: Any) -> object:
     try:
         numpy, pyarrow = __import__("numpy"), __import__("pyarrow")
     except ImportError:
-        raise BelljarError(
-            "the guest sent an Arrow table: install pyarrow and numpy here, or let it send arrays"
+        raise GuestProtocolError(
+            "the guest sent an Arrow table, and this Python has no pyarrow and numpy: install "
+            "them, or let it send arrays"
         ) from None
-    return put_together(pyarrow, numpy, form, buffers)
+    try:
+        return put_together(pyarrow, numpy, form, buffers)
+    except BadForm:
+        raise
+    except Exception:  # noqa: BLE001 - what Arrow makes of hostile data is not ours to foresee
+        raise BadForm("a table that Arrow refuses") from None
 
 
 def _copied(form: Any, buffers: Buffers, number: int) -> object:

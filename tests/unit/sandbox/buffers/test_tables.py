@@ -77,6 +77,19 @@ def test_columns_that_do_not_cross_are_named(column: Any, guest: Arrays) -> None
         guest.call("same", pa.table({"deep": pa.array(column)}))
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a" * 100_000])
+def test_names_that_arrow_refuses_are_no_surprise(name: str) -> None:
+    from belljar.sandbox.live.buffers import Buffers, Incoming
+
+    form = ("table", 2, ((name, "int8", ""),))
+    try:
+        made: Any = Incoming(Buffers(1 << 20)).resolve(0, (form, ((None, u1(1, 2)),)))
+    except GuestProtocolError:
+        assert name == "\ud800"
+    else:
+        assert made.column_names == [name]
+
+
 def u1(*numbers: int) -> Any:
     return np.array(numbers, "u1")
 
