@@ -40,6 +40,7 @@ class Asking:
         objects.gone = lambda: guest.ended_by
         guest.serve = self.serve_waiting
         self._turn = threading.RLock()
+        self._counting = threading.Lock()  # threads of one call may ask at once
         self._depth = 0
         self._calls = 0
 
@@ -93,7 +94,8 @@ class Asking:
         started = time.monotonic()
         wall = guest.policy.limits.wall
         deadline = started + (wall if timeout is None else min(wall, timeout))
-        self._depth += 1
+        with self._counting:
+            self._depth += 1
         if self._depth == 1:
             self._calls += 1
             guest.clocks.begin(deadline)
@@ -104,7 +106,8 @@ class Asking:
         try:
             answer = self._request(op, body, deadline)
         finally:
-            self._depth -= 1
+            with self._counting:
+                self._depth -= 1
             if self._depth == 0:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
