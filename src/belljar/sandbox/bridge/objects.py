@@ -14,7 +14,7 @@ from time import monotonic
 
 from belljar.errors import BelljarError, GuestProtocolError
 from belljar.model import Decision, Value
-from belljar.sandbox.bridge.exposure import Exposure, table_of, table_of_functions
+from belljar.sandbox.bridge.exposure import Exposure, Table, table_of, table_of_functions
 from belljar.sandbox.bridge.failures import Refusal
 from belljar.sandbox.bridge.files import Descriptor, is_open
 from belljar.sandbox.bridge.guests import GuestObject, wrapper_of
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Final
 
-    from belljar.sandbox.bridge.exposure import Allow, Table
+    from belljar.sandbox.bridge.exposure import Allow
     from belljar.sandbox.bridge.limits import Limit
     from belljar.sandbox.bridge.peer import Peer
 
 _MANY: Final = 32  # references that are given back with one note
 _NUMBERS: Final = (1 << 32) - 1  # never used again, so they end some day
+
+
+_NOTHING: Final = Table({}, {}, False)
 
 
 class ObjectLimits(Value):
@@ -142,8 +145,11 @@ class Objects:
             for one in gone:
                 if one.sent == 0:
                     del self.shared[one.number]
+        given = type(shared.obj) is Descriptor and shared.obj.given
         _end(gone)
-        if type(shared.obj) is Descriptor and shared.obj.given:
+        for one in gone:  # a guest that keeps the reference keeps nothing alive
+            one.obj, one.table = None, _NOTHING
+        if given:
             raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
 
     def _hand_over(self, held: Descriptor) -> object:
@@ -308,4 +314,3 @@ def _end(gone: list[Shared]) -> None:
     for shared in gone:
         if getattr(type(shared.obj), "ends_with_its_share", False):
             shared.obj.close()
-    gone.clear()
