@@ -136,9 +136,9 @@ def frames(chance: random.Random) -> Iterator[bytes]:
                 yield struct.pack("<IBII", len(body), what, answered, 0) + body
                 continue
             mine += what == ops.REQUEST
-            numbers = mine if what == ops.REQUEST else 0, 0
+            numbers = mine % 2**32 if what == ops.REQUEST else 0, 0
             if what == ops.REQUEST and chance.random() < 0.3:
-                numbers = mine, answered + 1
+                numbers = mine % 2**32, answered + 1
             known = ops.FROM_GUEST if what == ops.REQUEST else ops.NOTES_FROM_GUEST
             body = bytes([chance.choice([*known])]) + encoded(chance)
             yield struct.pack("<IBII", len(body), what, *numbers) + body

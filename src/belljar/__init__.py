@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from belljar._native import get_include as get_include
+    from belljar.adapters.executor import SandboxExecutor as SandboxExecutor
+    from belljar.adapters.executor import WorkerEnded as WorkerEnded
     from belljar.confine.here import confine as confine
     from belljar.errors import BelljarError as BelljarError
     from belljar.errors import GuestError as GuestError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from belljar.sandbox.bridge.handles import Exposed as Exposed
     from belljar.sandbox.bridge.limits import Limit as Limit
     from belljar.sandbox.live.answers import Opaque as Opaque
+    from belljar.sandbox.live.arrays import array as array
+    from belljar.sandbox.live.async_box import AsyncSandbox as AsyncSandbox
     from belljar.sandbox.live.box import Sandbox as Sandbox
     from belljar.sandbox.live.box import run as run
     from belljar.sandbox.result import Denial as Denial
@@ -41,6 +45,7 @@ _MODULES = {
     "confine": "confine",  # this one can be called
 }
 _HOMES = {
+    "AsyncSandbox": "sandbox.live.async_box",
     "BelljarError": "errors",
     "Decision": "model",
     "Denial": "sandbox.result",
@@ -56,16 +61,20 @@ _HOMES = {
     "Result": "sandbox.result",
     "Sandbox": "sandbox.live.box",
     "SandboxEnded": "errors",
+    "SandboxExecutor": "adapters.executor",
     "Status": "model",
     "Template": "sandbox.live.warm",
     "UsageError": "errors",
     "Watching": "watch.here",
+    "WorkerEnded": "adapters.executor",
+    "array": "sandbox.live.arrays",
     "get_include": "_native",
     "run": "sandbox.live.box",
     "watching": "watch.here",
 }
 
 __all__ = [
+    "AsyncSandbox",
     "BelljarError",
     "Decision",
     "Denial",
@@ -81,11 +90,14 @@ __all__ = [
     "Result",
     "Sandbox",
     "SandboxEnded",
+    "SandboxExecutor",
     "Status",
     "Template",
     "UsageError",
     "Watching",
+    "WorkerEnded",
     "__version__",
+    "array",
     "caps",
     "catalogue",
     "confine",

@@ -87,6 +87,54 @@ def test_a_guest_that_ends_is_a_typed_result(source: str, ended_by: str, status:
                 result.check()
 
 
+def test_what_comes_of_running_out_of_memory_is_told_as_that() -> None:
+    with belljar.Sandbox(ledger="none", memory="96M") as box:
+        result = box.run("x = ['a' * 1000 for n in range(30000)]\nx * 2000")
+        assert result.error is not None
+        assert result.error.type_name == "MemoryError"
+        assert repr(result).startswith("Result(status=1, ended_by='exit', error=")
+        assert box.eval("len(x)") == 30000
+
+
+def test_callbacks_hear_everything_before_the_call_returns_and_hold_up_nobody() -> None:
+    heard: list[tuple[int, bytes]] = []
+    denied: list[belljar.Denial] = []
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(number: int, data: bytes) -> None:
+        begun.set()
+        release.wait(LONG)
+
+    with (
+        belljar.Sandbox(
+            ledger="none", on_output=lambda *one: heard.append(one), on_denial=denied.append
+        ) as box,
+        belljar.Sandbox(ledger="none", on_output=slow) as other,
+        belljar.Sandbox(ledger="none", cpu=1) as limited,
+    ):
+        thread = threading.Thread(target=other.run, args=("print(1)",))
+        thread.start()
+        assert begun.wait(LONG)
+        result = box.run("import sys\nprint('a' * 200000)\nopen('/srv')")
+        assert sum(len(data) for _, data in heard) == 200001
+        assert len(denied) == len(result.denials)
+        box.eval("print('b')")
+        assert heard[-1] == (1, b"b\n")
+        assert limited.run("while True: pass").ended_by == "cpu"  # the clocks run on
+        release.set()
+        thread.join(LONG)
+
+
+def test_a_callback_that_raises_ends_the_guest_and_is_told() -> None:
+    def failing(number: int, data: bytes) -> None:
+        raise LookupError("mine")
+
+    with belljar.Sandbox(ledger="none", on_output=failing) as box:
+        with pytest.raises(LookupError, match="mine"):
+            box.run("print(1)\nimport time; time.sleep(60)")
+        assert box.ended_by == "failed"
+
+
 def test_a_guest_that_does_not_speak_the_protocol_is_ended() -> None:
     with belljar.Sandbox(ledger="none") as box:
         with pytest.raises(belljar.BelljarError, match=r"kind|frame"):

@@ -217,3 +217,39 @@ def test_a_hosts_function_that_blocks_stops_no_other_sandbox(box: belljar.Sandbo
         go.set()
         thread.join()
     assert found == [True]
+
+
+def test_a_part_of_a_call_in_another_thread_may_ask_the_guest(box: belljar.Sandbox) -> None:
+    """It does not wait for the turn of the call that waits for it."""
+    functions = {"plain": lambda: box.eval("1 + 1"), "call": lambda call: call(20)}
+    limits = {name: belljar.Limit(seconds=60) for name in functions}
+    box.share("tools", functions=functions, limits=limits)
+    assert box.eval("host.tools.plain(), host.tools.call(lambda x: x + 1)") == (2, 21)
+
+    async def main() -> object:
+        async with belljar.AsyncSandbox(ledger="none") as other:
+
+            async def nested(call: GuestFunction) -> object:
+                both = await asyncio.gather(other.eval("3 * 3"), call.aio(1))
+                return [*both, await other.eval("host.nested2(4)")]
+
+            await other.share("nested", functions=nested)
+            await other.share("nested2", functions=lambda n: n * 2)
+            return await other.eval("host.nested(lambda x: -x)")
+
+    assert asyncio.run(main()) == [9, -1, 8]
+
+
+def test_a_coroutine_that_never_ends_is_cancelled_with_its_guest() -> None:
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("yes")
+
+    with belljar.Sandbox(ledger="none", wall="1s") as box:
+        box.share("wait", functions=wait)
+        assert box.run("host.wait()").ended_by == "wall"
+    assert ended == ["yes"]

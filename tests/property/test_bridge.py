@@ -34,8 +34,10 @@ HASHABLE = st.one_of(
 LEAVES = st.one_of(
     HASHABLE, st.builds(bytearray, st.binary(max_size=20)),
     st.builds(slice, st.none() | st.integers(-9, 9), st.none() | st.integers(-9, 9)),
-    st.lists(st.floats(), min_size=8, max_size=20), st.lists(st.integers(), min_size=8, max_size=20),
+    st.lists(st.floats(), min_size=8, max_size=20),
+    st.lists(st.integers(), min_size=8, max_size=20),
 )  # fmt: skip
+FIELDS = st.sampled_from(["a", "_c", "é"])
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(

@@ -168,7 +168,7 @@ def _sandbox() -> Callable[..., Any]:
 
 def _granted(policy: Policy | None, options: Mapping[str, Any]) -> list[str]:
     names = [] if policy is None else [g.target for g in policy.grants if g.right == "import"]
-    for key in ("imports", "import_", "import"):
+    for key in ("import_", "import"):
         names += options.get(key) or ()
     return [name.partition(".")[0] for name in names]
 

@@ -79,7 +79,7 @@ def pack(function: Any, importable: Callable[[str], bool]) -> Travelling:
     if isinstance(function, types.FunctionType):
         return _by_source(function, name)
     raise CannotTravel(
-        f"{module}.{name} cannot be imported by the guest: grant it (imports=[...]), or pass a "
+        f"{module}.{name} cannot be imported by the guest: grant it (import_=[...]), or pass a "
         "function of your own that does the same"
     )
 

@@ -145,7 +145,7 @@ def for_calls(receipt: Status) -> Status:
         if row.name == "wall":
             row = row.replace(by="the host's clock, for each call, ends init, and init all of it")
         elif row.name == "cpu" and row.level != "none":
-            why = "a host that is stuck counts nothing; then SIGXCPU comes, which can be caught"
+            why = "a host that is stuck counts nothing, and the guest can put SIGXCPU off"
             row = Protection("cpu", "partial", "CPU clocks that the host reads, RLIMIT_CPU", why)
         rows.append(row)
     return receipt.replace(protections=tuple(rows))

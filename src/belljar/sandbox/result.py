@@ -67,6 +67,16 @@ class Result(Value):
     error: GuestError | None = None
     frames: tuple[bytes, ...] = ()  # of events, undecoded
 
+    def __repr__(self) -> str:
+        told = [f"status={self.status}", f"ended_by={self.ended_by!r}"]
+        if self.value is not None:
+            told.append(f"value=<{type(self.value).__name__}>")
+        if self.error is not None:
+            told.append(f"error={str(self.error)[:200]!a}")
+        sizes = ("output", self.usage.output), ("denials", len(self.denials))
+        told += [f"{name}={size}" for name, size in sizes if size]
+        return f"Result({', '.join(told)})"
+
     @property
     def stdout(self) -> bytes:
         """What it wrote to standard output."""

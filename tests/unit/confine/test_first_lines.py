@@ -60,7 +60,7 @@ def test_the_parts_are_all_there_is_and_import_nothing_of_the_host() -> None:
         text = (Path(FOLDER) / part).read_text("utf-8")
         for line in text.splitlines():
             if "import" in line.split() and "belljar" in line:
-                assert line.startswith("    from belljar.sandbox.guest"), line
+                assert line.strip().startswith("from belljar.sandbox.guest"), line
 
 
 def test_no_part_defines_a_name_of_another_for_something_else() -> None:

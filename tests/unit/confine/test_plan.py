@@ -89,6 +89,21 @@ def test_python_files_beside_the_script_are_shown_and_nothing_else(lay: Lay, pro
     assert in_box(lay()) == ["/box/helper.py", "/box/job.py"]
 
 
+def test_a_live_guest_has_no_files_beside_it_and_no_clock_of_the_keeper(
+    lay: Lay, project: Path
+) -> None:
+    (project / "helper.py").touch()
+    policy = Policy(limits=Limits(cpu=4.0, wall=7.0))
+    live, once = lay(policy, "live", ""), lay(policy, "code", "pass")
+    assert (in_box(live), live.box, live.boot["kind"]) == ([], "/box", "live")
+    assert every(once, "wall", 1) == [("8000",)]
+    assert every(live, "wall", 1) == []  # it would end one that only waits
+    cpu = {kind: [row for row in every(plan, "limit", 3) if row[0] == "cpu"]
+           for kind, plan in (("live", live), ("once", once))}  # fmt: skip
+    assert cpu["once"] == [("cpu", "4", "5")]
+    assert cpu["live"] == [("cpu", "15", str(2**64 - 1))]  # nobody could raise a hard limit again
+
+
 def test_a_link_beside_the_script_that_leads_out_is_not_shown(
     lay: Lay, project: Path, outside_tmp: Path
 ) -> None:

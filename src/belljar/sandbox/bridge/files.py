@@ -41,6 +41,7 @@ class Descriptor:
     """
 
     __slots__ = ("fd", "form", "given")
+    ends_with_its_share = True
 
     def __init__(self, obj: Any) -> None:
         self.fd = -1

@@ -14,7 +14,7 @@ from time import monotonic
 
 from belljar.errors import BelljarError, GuestProtocolError
 from belljar.model import Decision, Value
-from belljar.sandbox.bridge.exposure import Exposure, table_of, table_of_functions
+from belljar.sandbox.bridge.exposure import Exposure, Table, table_of, table_of_functions
 from belljar.sandbox.bridge.failures import Refusal
 from belljar.sandbox.bridge.files import Descriptor, is_open
 from belljar.sandbox.bridge.guests import GuestObject, wrapper_of
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Final
 
-    from belljar.sandbox.bridge.exposure import Allow, Table
+    from belljar.sandbox.bridge.exposure import Allow
     from belljar.sandbox.bridge.limits import Limit
     from belljar.sandbox.bridge.peer import Peer
 
 _MANY: Final = 32  # references that are given back with one note
 _NUMBERS: Final = (1 << 32) - 1  # never used again, so they end some day
+
+
+_NOTHING: Final = Table({}, {}, False)
 
 
 class ObjectLimits(Value):
@@ -60,7 +63,9 @@ class Objects:
       arguments themselves are exposed, what is deeper has to be `Exposed` by hand;
     - `record(name, method, decision)` is called before every call that is made, and for every one
       that is refused; where it raises, nothing is called;
-    - `loop` may be set to the event loop on which `async def` functions are to run;
+    - `loop` may be set to the event loop on which `async def` functions are to run, `operations`
+      to what answers further operations of the guest's, by name (`box`);
+    - `gone` may be set to what tells that the guest has ended: coroutines are then cancelled;
     - `close()` when the guest has ended: all handles are revoked.
     """
 
@@ -81,6 +86,9 @@ class Objects:
         self.inside: ContextVar[Any] = ContextVar("inside", default=None)
         self._closed = False
         self.loop: AbstractEventLoop | None = None
+        self.under_way: set[object] = set()  # requests of the guest that others do a part of
+        self.operations: dict[str, Callable[[object], object]] = {}
+        self.gone: Callable[[], object] = lambda: self.peer is None
 
     def attach(self, peer: Peer) -> None:
         """The bridge by which wrappers of the guest's functions ask."""
@@ -133,13 +141,16 @@ class Objects:
             shared.life.over = True
             if self._names.get(shared.name) is shared:
                 del self._names[shared.name]
-            for number, one in list(self.shared.items()):
-                if one.life is shared.life and one.sent == 0:
-                    del self.shared[number]
-        if type(shared.obj) is Descriptor:
-            shared.obj.close()
-            if shared.obj.given:
-                raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
+            gone = [one for one in self.shared.values() if one.life is shared.life]
+            for one in gone:
+                if one.sent == 0:
+                    del self.shared[one.number]
+        given = type(shared.obj) is Descriptor and shared.obj.given
+        _end(gone)
+        for one in gone:  # a guest that keeps the reference keeps nothing alive
+            one.obj, one.table = None, _NOTHING
+        if given:
+            raise BelljarError(f"{shared.name} was handed over: the guest has it for good")
 
     def _hand_over(self, held: Descriptor) -> object:
         """Send a descriptor ahead of the answer, which is its place among those sent."""
@@ -158,15 +169,14 @@ class Objects:
         """The guest has ended: nothing is shared any more, and nothing was lent."""
         with self._lock:
             self._closed = True
-            for shared in self.shared.values():
+            gone, self.shared = [*self.shared.values()], {}
+            for shared in gone:
                 shared.life.over = True
-                if type(shared.obj) is Descriptor:
-                    shared.obj.close()
-            self.shared.clear()
             self._names.clear()
             self._lent.clear()
             self._dropped.clear()
             self.peer = None
+        _end(gone)
 
     # --- what the guest asks ---
 
@@ -181,6 +191,8 @@ class Objects:
         if op == "drop":
             self._drop(body)
             return None
+        if op in self.operations:
+            return self.operations[op](body)
         raise GuestProtocolError("an operation that is not about objects")
 
     def named(self, name: str) -> object:
@@ -196,6 +208,7 @@ class Objects:
         """Pairs of a number and how many references to it the guest no longer has."""
         if type(body) is not tuple or len(body) % 2:
             raise GuestProtocolError("a drop is pairs of numbers")
+        gone = []
         with self._lock:
             for number, count in zip(body[::2], body[1::2], strict=True):
                 if type(number) is not int or type(count) is not int:
@@ -205,7 +218,8 @@ class Objects:
                     raise GuestProtocolError("the guest drops what it does not have")
                 shared.sent -= count
                 if shared.sent == 0 and self._names.get(shared.name) is not shared:
-                    del self.shared[number]
+                    gone.append(self.shared.pop(number))
+        _end(gone)
 
     # --- references ---
 
@@ -286,4 +300,17 @@ class Objects:
         if len(self._dropped) >= _MANY:
             self._give_back()
         until = None if deadline is None else monotonic() + deadline
-        return peer.request_for(self.inside.get(), op, body, until)
+        return peer.request_for(self.part_of(), op, body, until)
+
+    def part_of(self) -> tuple[int, int] | None:
+        """The guest's request that this thread or task does a part of, while the guest waits for
+        it: what is asked of the guest meanwhile has to be asked inside it (`Peer.request_for`)."""
+        inside: tuple[int, int] | None = self.inside.get()
+        return inside if inside in self.under_way else None
+
+
+def _end(gone: list[Shared]) -> None:
+    """End what is not to outlive its share. Called without the lock: it may take its time."""
+    for shared in gone:
+        if getattr(type(shared.obj), "ends_with_its_share", False):
+            shared.obj.close()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: How many calls of one method may go on after their time, before no more are begun.
 STUCK: Final = 4
+_LOOK: Final = 0.5  # seconds between looks whether the guest that waits has ended
 
 
 def perform(
@@ -23,16 +24,16 @@ def perform(
     Raises what the function raises, and `TimeoutError` after the seconds of its limit. A coroutine
     runs on the `loop` of `objects` where that is running, else on a loop of its own.
     """
-    seconds, loop = listed.seconds, objects.loop
+    seconds = listed.seconds
     if not listed.is_async and seconds is None:
         result = listed.call(*args, **kwargs)
         if not _is_awaitable(result):
             return result
-        return _carried(objects, lambda: _awaited(result, None, loop))
+        return _carried(objects, lambda: _awaited(result, None, objects))
 
     def call() -> object:
         result = listed.call(*args, **kwargs)
-        return _awaited(result, seconds, loop) if _is_awaitable(result) else result
+        return _awaited(result, seconds, objects) if _is_awaitable(result) else result
 
     if listed.is_async or seconds is None:
         return _carried(objects, call)
@@ -46,7 +47,13 @@ def _carried(objects: Objects, call: Callable[[], object]) -> object:
 
     peer = objects.peer
     inside = peer.inside() if peer is not None else None
-    return contextvars.copy_context().run(_with, objects, inside, call)
+    if inside is None:
+        return contextvars.copy_context().run(call)
+    objects.under_way.add(inside)
+    try:
+        return contextvars.copy_context().run(_with, objects, inside, call)
+    finally:
+        objects.under_way.discard(inside)
 
 
 def _with(objects: Objects, inside: object, call: Callable[[], object]) -> object:
@@ -98,19 +105,30 @@ def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> obj
     return result
 
 
-def _awaited(
-    coroutine: Awaitable[object], seconds: float | None, loop: AbstractEventLoop | None
-) -> object:
+def _awaited(coroutine: Awaitable[object], seconds: float | None, objects: Objects) -> object:
     import asyncio
+    from time import monotonic
+
+    loop = objects.loop
+    end = None if seconds is None else monotonic() + seconds
+
+    async def waiting() -> object:
+        return await coroutine
 
     async def timed() -> object:
+        task = asyncio.ensure_future(waiting())
+        late = gone = False
         try:
-            async with asyncio.timeout(seconds) as clock:
-                return await coroutine
-        except TimeoutError:
-            if clock.expired() and seconds is not None:
-                raise _late(seconds) from None
-            raise
+            while not (late or gone):
+                left = _LOOK if end is None else min(_LOOK, max(0.0, end - monotonic()))
+                if (await asyncio.wait({task}, timeout=left))[0]:
+                    return task.result()
+                late, gone = end is not None and monotonic() >= end, bool(objects.gone())
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        raise _late(seconds or 0.0) if late else ReferenceError("the guest has ended")
 
     try:
         here: AbstractEventLoop | None = asyncio.get_running_loop()

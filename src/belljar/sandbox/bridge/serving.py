@@ -58,6 +58,8 @@ class Serving:
             if key[:1] == "_":
                 self._refuse(shared, name, "TypeError", "the name of an argument is private")
         self._permit(shared, name, listed, args, kwargs)
+        if shared.life.over or name not in shared.table.methods:  # by a check, or meanwhile
+            self._refuse(shared, name, "ReferenceError", "it was taken back")
         self._record(shared.name, name, _ALLOWED)
         with self._lock:
             shared.calls[name] = shared.calls.get(name, 0) + 1

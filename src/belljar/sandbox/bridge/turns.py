@@ -118,7 +118,7 @@ class Turns:
                     left = -1 if deadline is None else left_until(deadline)
                     awake = waiter.lock.acquire(True, left)
                     waiter.blocked = False
-                    if not awake:
+                    if not awake and left == 0:
                         raise TimeoutError("the guest did not answer in time")
             except BaseException as error:
                 self._end(error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 from _struct import Struct
+from time import monotonic
 
 from belljar.errors import GuestEnded, GuestProtocolError
 from belljar.sandbox.guest import ops
@@ -61,7 +62,7 @@ class Wire:
     The socket is blocking. `close` may come from any thread, and wakes both.
     """
 
-    __slots__ = ("_at", "_buffer", "_had", "_pieces", "limits", "sock")
+    __slots__ = ("_at", "_buffer", "_had", "_pieces", "_poll", "limits", "sock")
 
     def __init__(self, sock: socket.socket, limits: BridgeLimits) -> None:
         self.sock = sock
@@ -70,12 +71,18 @@ class Wire:
         self._at = 0
         self._pieces: list[bytes] = []  # behind the buffer
         self._had = 0  # bytes in them
+        self._poll = select.poll()  # for the one that reads
+        self._poll.register(sock, select.POLLIN)
 
     def read(self, deadline: float | None = None) -> Frame:
         """The next frame. `deadline` is a time of `time.monotonic`.
 
         Raises GuestEnded, GuestProtocolError, and TimeoutError.
         """
+        if not self._buffer and not self._had:  # mostly: one frame, in one piece
+            if deadline is not None:
+                self._await(deadline)
+            self._buffer = self._receive(_PIECE, 0)
         if len(self._buffer) - self._at < 13:
             self._fill(13, deadline)
         length, kind, number, parent = HEAD.unpack_from(self._buffer, self._at)
@@ -107,8 +114,8 @@ class Wire:
         have = len(self._buffer) - self._at + self._had
         while have < size:
             wanted = min(max(size - have, _PIECE), _LARGEST_PIECE)
-            if deadline is not None and not ready(self.sock, select.POLLIN, left_until(deadline)):
-                raise TimeoutError("the guest did not answer in time")
+            if deadline is not None:
+                self._await(deadline)
             have += self._take(wanted, 0)
         if self._at == len(self._buffer) and len(self._pieces) == 1:
             self._buffer = self._pieces[0]
@@ -118,15 +125,29 @@ class Wire:
         self._pieces = []
         self._had = 0
 
-    def _take(self, wanted: int, flags: int) -> int:
+    def _await(self, deadline: float) -> None:
+        if self.sock.fileno() < 0:
+            raise GuestEnded("the guest has ended")
+        while not self._poll.poll(int(left_until(deadline) * 1000) + 1):
+            if monotonic() >= deadline:
+                raise TimeoutError("the guest did not answer in time")
+
+    def _receive(self, wanted: int, flags: int) -> bytes:
         try:
             piece = self.sock.recv(wanted, flags)
         except BlockingIOError:
-            return 0
+            raise
         except OSError:
             piece = b""
         if not piece:
             raise GuestEnded("the guest has ended")
+        return piece
+
+    def _take(self, wanted: int, flags: int) -> int:
+        try:
+            piece = self._receive(wanted, flags)
+        except BlockingIOError:
+            return 0
         if len(self._pieces) >= _PIECES:
             self._pieces = [b"".join(self._pieces)]
         self._pieces.append(piece)
@@ -159,10 +180,8 @@ class Wire:
 
 
 def left_until(deadline: float) -> float:
-    """Seconds until a time of `time.monotonic`."""
-    import time
-
-    return max(0.0, deadline - time.monotonic())
+    """Seconds until a time of `time.monotonic`, or a day if that is further away."""
+    return max(0.0, min(deadline - monotonic(), 86400.0))
 
 
 def ready(sock: socket.socket, what: int, seconds: float | None) -> bool:

@@ -13,6 +13,8 @@ if "fits" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.forms import BadForm, extent, viewed
     from belljar.sandbox.guest.ops import BUFFER, GUEST_ASKS, RAISED, REQUEST
     from belljar.sandbox.guest.peer import Peer
+    from belljar.sandbox.guest.tables import put_together, take_apart
+    from belljar.sandbox.guest.values import Unsendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +22,25 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SHARED_FROM = 256 << 10  # bytes of an array that go by shared memory
+_HUGE = 4 << 20
 
 
 def _plain_dtype(dtype: "Any") -> str:
     if dtype.hasobject or dtype.kind not in "biufcSUMm" or not dtype.itemsize:
-        raise TypeError(
+        raise Unsendable(
             "an array of dtype %s cannot cross the bridge: only numbers, fixed-length bytes and "
             "text, and times do" % (dtype,)
         )
     text: str = dtype.str
     return text
+
+
+def _ask_for_large_pages(made: "Any") -> None:
+    """Where the kernel gives some, making, reading and giving back the memory costs far less."""
+    try:
+        made.madvise(14)  # MADV_HUGEPAGE
+    except OSError:
+        return
 
 
 class _Gone(_weak):  # type: ignore[type-arg]
@@ -78,6 +89,8 @@ class Memories:
         finally:
             posix.close(fd)
         made.number, made.writable = number, write
+        if size >= _HUGE:
+            _ask_for_large_pages(made)
         gone = self._maps[number] = _Gone(made, self._dead.append)
         gone.number = number
         return made
@@ -108,7 +121,11 @@ class Memories:
             made[:] = value
             return self._reference(made, (kind.__name__, len(value)))
         numpy = sys.modules.get("numpy")
-        if numpy is None or kind.__module__.partition(".")[0] != "numpy":
+        root = kind.__module__.partition(".")[0]
+        if root == "pyarrow" and kind.__name__ == "Table":
+            loaded: "Any" = __import__("numpy")
+            return BUFFER, 0, take_apart(sys.modules["pyarrow"], loaded, value)
+        if numpy is None or root != "numpy":
             return None
         if isinstance(value, numpy.generic):
             return BUFFER, 0, (("scalar", _plain_dtype(value.dtype)), value.tobytes())
@@ -181,6 +198,8 @@ class Memories:
     def resolve(self, number: int, entry: "Any") -> "Any":
         """The value of a reference from the host."""
         form, data, *place = entry
+        if form[0] == "table":
+            return put_together(__import__("pyarrow"), __import__("numpy"), form, data)
         if form[0] == "scalar":
             return self._laid(("array", form[1], (), "C", 0), data, True)
         if number == 0:

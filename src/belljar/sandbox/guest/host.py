@@ -14,8 +14,9 @@ else:
     from _collections import deque  # the other imports five modules
 
 if "Peer" not in globals():  # in the guest, all parts are one file
+    from belljar.sandbox.guest.lent import use_lent
     from belljar.sandbox.guest.ops import GUEST_OBJECT, HOST_OBJECT
-    from belljar.sandbox.guest.peer import HostError, _error_here
+    from belljar.sandbox.guest.peer import HostError
 
 
 _HOST_DROPS = 32  # references that are given back with one note
@@ -233,21 +234,22 @@ class HostSide:
 
     def call(self, number: int, name: str, args: "Any", kwargs: "Any") -> "Any":
         """Call a method of a host object."""
-        return self._ask("call", (number, name, args, kwargs))
+        return self.ask("call", (number, name, args, kwargs))
 
     def get(self, number: int, name: str) -> "Any":
         """Read an attribute of a host object; of number 0, what is shared under a name."""
-        return self._ask("get", (number, name))
+        return self.ask("get", (number, name))
 
-    def _ask(self, op: str, body: "Any") -> "Any":
+    def ask(self, op: str, body: "Any") -> "Any":
+        """Ask the host. Raises what it raises."""
         if len(self._dropped) >= _HOST_DROPS:
-            self._give_back()
+            self.give_back()
         try:
             return self._peer.request(op, body)
         except (StopIteration, StopAsyncIteration, ConnectionError):
             raise
         except Exception as error:
-            if isinstance(error, ReferenceError):  # perhaps shared anew by now
+            if isinstance(error, ReferenceError) and op != "box":  # perhaps shared anew by now
                 for name in [
                     name
                     for name, one in self.names.items()
@@ -267,11 +269,13 @@ class HostSide:
         """A host object is no longer used here. Called by the garbage collector: only noted."""
         self._dropped.append((number, count))
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Tell the host what is no longer used here."""
         dropped: "list[int]" = []
         while self._dropped:
             dropped.extend(self._dropped.popleft())
-        self._peer.note("drop", tuple(dropped))
+        if dropped:
+            self._peer.note("drop", tuple(dropped))
 
     def refer(self, obj: "Any") -> "Any":
         """The reference by which `obj` crosses to the host; None for what cannot be lent."""
@@ -311,64 +315,19 @@ class HostSide:
         number, name, args, kwargs = body
         if number not in self._lent:
             raise ReferenceError("it was given back")
-        return _use_lent(self._lent[number], name, args, kwargs)
+        return use_lent(self._lent[number], name, args, kwargs)
 
 
-def _use_lent(obj: "Any", name: str, args: "Any", kwargs: "Any") -> "Any":
-    kind = type(obj)
-    if name == "__call__":
-        return _to_its_end(obj(*args, **kwargs))
-    if name == "__next__":
-        try:
-            if hasattr(kind, "__next__"):
-                return (next(obj),)
-            return (_to_its_end(kind.__anext__(obj)),)
-        except (StopIteration, StopAsyncIteration):
-            return ()
-    if name == "close":
-        close = getattr(obj, "close", None) or getattr(obj, "aclose", None)
-        return _to_its_end(close()) if close is not None else None
-    plain = hasattr(kind, "__enter__")
-    if name == "__enter__":
-        return kind.__enter__(obj) if plain else _to_its_end(kind.__aenter__(obj))
-    about: "Any" = (None, None, None)
-    if args[0] is not None:
-        error = _error_here(*args)
-        about = (type(error), error, None)
-    _to_its_end(kind.__exit__(obj, *about) if plain else kind.__aexit__(obj, *about))
-    return None
+def _host_sandbox(side: "HostSide") -> "Any":
+    def Sandbox(**grants: "Any") -> "Any":  # noqa: N802 - as outside
+        """A sandbox made by the host, with some of this one's grants (`read=["/in"]`) and limits
+        (`memory="64M"`): run, eval, call, put, get, reset, share, close, and `with`. Raises
+        PermissionError for more than this sandbox has itself."""
+        side.give_back()  # those that nobody holds have made room
+        return side.ask("box", grants)
 
-
-def _to_its_end(result: "Any") -> "Any":
-    """The result of a coroutine, run here; anything else as it is."""
-    if not hasattr(type(result), "__await__"):
-        return result
-    import asyncio
-
-    async def awaiting() -> "Any":
-        return await result
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(awaiting())
-    import threading  # this thread's loop waits for the host: another thread has to run it
-
-    outcome: "list[Any]" = []
-
-    def work() -> None:
-        try:
-            outcome.append((asyncio.run(awaiting()), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+    Sandbox.__module__ = "belljar.guest"
+    return Sandbox
 
 
 def install_host(side: HostSide) -> HostNames:
@@ -378,6 +337,7 @@ def install_host(side: HostSide) -> HostNames:
     package.__path__ = []
     package.guest = inside
     host = inside.host = package.host = HostNames(side)
+    inside.Sandbox = _host_sandbox(side)
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
     sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
     return host

@@ -16,7 +16,7 @@ SAME = 64  # different keys of one dict or set with equal hashes
 MOST_FROZEN = 16384  # items of a frozen set that are not texts: it cannot be filled piece by piece
 _MANY = 2048  # keys from here on are put in piece by piece, with an eye on the clock
 _PIECE = 128
-_SLOW = 1e-3  # seconds of this thread for a piece, beyond what its hashes take
+_SLOW = 3e-4  # seconds of this thread for a piece, beyond what its hashes take
 
 TEXTS = frozenset((str, bytes))
 #: Texts are hashed with a secret of this process: nobody makes them meet.

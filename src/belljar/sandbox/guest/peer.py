@@ -111,7 +111,10 @@ class Peer:
         if not self._lost:
             self._lost = _FORKED
             self._fresh_locks()
-            posix.close(self._fd)
+            ends = posix.pipe()  # a closed number would soon be another file's
+            posix.dup2(ends[1], self._fd, False)
+            posix.close(ends[0])
+            posix.close(ends[1])
 
     # --- asking --------------------------------------------------------------------------
 
@@ -210,6 +213,7 @@ class Peer:
                 if not self._lost:  # of a signal's handler, in nobody's call
                     sys.excepthook(*sys.exc_info())
                 elif self._lost != _FORKED:
+                    self._hand_over()  # other threads learn it, too
                     return
                 else:
                     raise

@@ -218,9 +218,18 @@ _PUT: "dict[type, Put]" = {
     frozenset: _put_set,
 }
 
-if "loads" not in globals() and __name__ == "belljar.sandbox.guest.values":
-    from belljar.sandbox.guest import kinds, kinds_read  # noqa: F401
-    from belljar.sandbox.guest.reading import loads
-    from belljar.sandbox.guest.records import EnumValue, Record
+if __name__ == "belljar.sandbox.guest.values":  # on the host: what the other parts add
+    from belljar.sandbox.guest import kinds  # noqa: F401
+
+    if TYPE_CHECKING:
+        from belljar.sandbox.guest.reading import loads
+        from belljar.sandbox.guest.records import EnumValue, Record
 
     __all__ = ["EnumValue", "Malformed", "Record", "Unsendable", "dumps", "loads"]
+
+    def __getattr__(name: str) -> "Any":
+        if name not in __all__:
+            raise AttributeError(name)
+        from belljar.sandbox.guest import reading, records
+
+        return getattr(reading if name == "loads" else records, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
+from contextlib import suppress
 
 from belljar.errors import BelljarError
 from belljar.sandbox.guest.forms import BadForm, extent
@@ -18,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+
+_HUGE = 4 << 20
 
 
 class Shared(mmap.mmap):
@@ -66,6 +70,9 @@ def shared(size: int) -> Shared:
             "(sealing against later writers needs Linux 5.1)"
         ) from None
     made.fd, made.bytes = fd, size
+    if size >= _HUGE:
+        with suppress(OSError):  # where the kernel may not, or has no such pages
+            made.madvise(mmap.MADV_HUGEPAGE)
     weakref.finalize(made, os.close, fd).atexit = False
     return made
 
@@ -88,7 +95,10 @@ def laid(form: Any, over: Any) -> Any:
     _, dtype, shape, order, offset = form
     import numpy
 
-    kind = numpy.dtype(dtype)
+    try:
+        kind = numpy.dtype(dtype)
+    except TypeError:  # such floats are not on every machine
+        raise BadForm("not a plain dtype here") from None
     if kind.str != dtype or kind.hasobject:  # the list of forms and numpy disagree: not ours
         raise BadForm("not a plain dtype")
     return numpy.ndarray(shape, kind, over, offset, order=order)

@@ -11,6 +11,7 @@ from belljar.sandbox.bridge.objects import Objects
 from belljar.sandbox.live.answers import Answer, Opaque, read_answer
 from belljar.sandbox.live.buffers import Buffers
 from belljar.sandbox.live.crossing import LargePeer
+from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.result import Result, Usage
 
 TYPE_CHECKING = False
@@ -36,13 +37,18 @@ class Asking:
             guest.bridge, objects.serve, room, None, objects.refer, objects.resolve
         )
         objects.attach(self.peer)
+        objects.gone = lambda: guest.ended_by
         guest.serve = self.serve_waiting
         self._turn = threading.RLock()
+        self._counting = threading.Lock()  # threads of one call may ask at once
         self._depth = 0
         self._calls = 0
 
     def result(self, op: str, body: Any, timeout: float | None) -> Result:
         """What came of one request, whatever it was."""
+        if self.objects.part_of() is not None:  # another thread of a call that has the turn
+            self._check_alive()
+            return self._asked(op, body, timeout)
         with self._turn:
             self._check_alive()
             return self._asked(op, body, timeout)
@@ -80,13 +86,16 @@ class Asking:
             raise SandboxEnded("this sandbox belongs to the process that forked this one", "forked")
         if guest.over.is_set():
             raise guest.failure or ended(guest)
+        if supervisor().is_this_thread():
+            raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
     def _asked(self, op: str, body: Any, timeout: float | None) -> Result:
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall
         deadline = started + (wall if timeout is None else min(wall, timeout))
-        self._depth += 1
+        with self._counting:
+            self._depth += 1
         if self._depth == 1:
             self._calls += 1
             guest.clocks.begin(deadline)
@@ -97,11 +106,14 @@ class Asking:
         try:
             answer = self._request(op, body, deadline)
         finally:
-            self._depth -= 1
+            with self._counting:
+                self._depth -= 1
             if self._depth == 0:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
         guest.settle()
+        if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
+            guest.end("wall")  # of the same call
         if answer is None or not guest.alive:
             return self._end(started, cpu)
         return self._made(answer, started, cpu)
@@ -110,7 +122,7 @@ class Asking:
         """The answer; None where the guest has ended, or is to."""
         guest = self.guest
         try:
-            answer = self.peer.request(op, body, deadline)
+            answer = self.peer.request_for(self.objects.part_of(), op, body, deadline)
             return read_answer(answer) if op in _ANSWERS else Answer(answer)
         except GuestEnded:
             return None
@@ -122,7 +134,7 @@ class Asking:
             guest.end("protocol")
             return None
         except GuestError as error:  # not of the guest's code, whose errors are answers
-            if op == "run" and body[2] == "exec":
+            if op == "run" and body[2] == "exec" and error.type_name == "Unsendable":
                 return Answer(Opaque(error.message))
             return Answer(status=1, error=error)
         except BaseException as error:
@@ -153,6 +165,8 @@ class Asking:
             raise BelljarError("the sandbox does not end; its keeper does not answer")
         if guest.result is None:
             raise guest.failure or ended(guest)
+        if guest.teller is not None:
+            guest.teller.wait(_GRACE)  # the last of its output
         if guest.failure is not None:
             raise guest.failure
         with guest.lock:

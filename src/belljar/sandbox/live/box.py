@@ -7,11 +7,16 @@ import weakref
 
 from belljar.confine import available
 from belljar.confine.program import Program
+from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import from_keywords
 from belljar.sandbox.live.asking import Asking
+from belljar.sandbox.live.birth import modules_source, with_input
+from belljar.sandbox.live.collecting import check as patterns
+from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
 from belljar.sandbox.live.supervisor import supervisor
+from belljar.sandbox.live.telling import Teller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +31,20 @@ if TYPE_CHECKING:
     from belljar.sandbox.live.warm import Template
     from belljar.sandbox.result import Denial, Result, Usage
 
+#: Whoever hears output as it comes wants it at the end of each line.
+_BY_LINES = "__import__('sys').stdout.reconfigure(line_buffering=True)"
+
 
 class Sandbox:
     """A guest of its own, under a policy, until it is closed, lost or ended by a limit.
 
     `policy` is a `belljar.Policy`; further keywords are keys of a policy file (`read=["data/"]`,
     `memory="256M"`), added to it. `python` names an interpreter or virtual environment, `name` is
-    what denials and the record call the guest, `argv` its `sys.argv`. `on_denial` is called with
-    each `Denial` as it comes, in a thread of Belljar's.
+    what denials and the record call the guest, `argv` its `sys.argv`, `cwd` the directory it works
+    in, `input` its standard input. `modules` are further modules, name -> source; `collect` names
+    files for `collected`. `on_output(1 or 2, data)` is called with output as it comes, `on_denial`
+    with each `Denial`, by a thread of this sandbox's; a call returns when they have heard all of
+    it, and what they raise ends the guest.
 
     `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
     `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
@@ -55,6 +66,11 @@ class Sandbox:
         python: str | os.PathLike[str] | None = None,
         name: str = "",
         argv: Iterable[str] = (),
+        modules: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        input: bytes | str | None = None,  # noqa: A002 - as subprocess calls it
+        collect: Iterable[str] = (),
+        on_output: Callable[[int, bytes], None] | None = None,
         on_denial: Callable[[Denial], None] | None = None,
         template: Template | None = None,
         engine: str | None = None,
@@ -63,16 +79,38 @@ class Sandbox:
         policy = from_keywords(policy or Policy(), grants).with_programs()
         available.check(policy)
         interpreter = None if python is None else os.fspath(python)
-        program = Program("live", "", tuple(map(str, argv)), os.getcwd(), (), interpreter, name)
-        told = on_denial or _nobody
-        guest = start(policy, program, lambda denial, _receipt: told(denial), engine, template)
+        self._folder = os.path.abspath(cwd or os.getcwd())
+        self._patterns = patterns(collect)
+        given = modules_source(modules) if modules else ""
+        program = Program("live", "", tuple(map(str, argv)), self._folder, (), interpreter, name)
+        teller = Teller()
+
+        def told(denial: Denial, _receipt: Status) -> None:
+            if on_denial is not None:
+                teller.tell(on_denial, denial)
+
+        with with_input(policy, input) as lent:
+            guest = start(lent, program, told, engine, template)
         self.policy = policy
         self.name = name
         self._guest = guest
         self._asking = Asking(guest)
+        self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
         self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
+        guest.tells(teller)
+        if on_output is not None:
+            guest.output.listen = lambda number, data: teller.tell(on_output, number, data)
         supervisor().add(guest)
+        if given or on_output is not None:
+            try:
+                if on_output is not None:
+                    self._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
+                if given:
+                    self._asking.value("run", (given, "<modules>", "exec"), None)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +163,7 @@ class Sandbox:
         """Set variables of the guest's `__main__`: `put("x", 1)` or `put(x=1, y=2)`."""
         if name is not None:
             names[_name(name)] = value
+        names = self._asking.objects.arguments((), names)[1]
         self._asking.value("put", names, None)
 
     def get(self, name: str) -> Any:
@@ -152,7 +191,7 @@ class Sandbox:
         messages: bool = False,
     ) -> Handle:
         """Let the guest use the listed methods and attributes of `obj`, or `functions`, as
-        `host.<name>`; the handle narrows it and takes it back. docs/sharing.md has all of it.
+        `host.<name>`; the handle narrows it and takes it back. docs/capabilities.md has all of it.
 
         >>> box.share("db", database, methods=["get"])  # doctest: +SKIP
         >>> box.eval("host.db.get('k')")  # doctest: +SKIP
@@ -184,6 +223,20 @@ class Sandbox:
     def result(self) -> Result | None:
         """How the whole session ended, once it has: its last word in the record."""
         return self._guest.result
+
+    @property
+    def collected(self) -> dict[str, bytes]:
+        """The files that `collect` names, by path, once the guest has ended. Links, pipes and
+        devices are left out. Raises `BelljarError` beyond 1000 files or 64 MiB, and before the end.
+
+        >>> with belljar.Sandbox(write=["out/"], collect=["out/*.csv"]) as box:  # doctest: +SKIP
+        ...     box.run("open('out/a.csv', 'w').write('1,2')")
+        >>> box.collected["out/a.csv"]  # doctest: +SKIP
+        b'1,2'
+        """
+        if not self._guest.over.is_set():
+            raise BelljarError("files are collected when the sandbox has ended: close it first")
+        return collect_files(self._folder, self._patterns)
 
     @property
     def status(self) -> Status:
@@ -220,6 +273,22 @@ def run(
     return result.check() if check else result
 
 
+def _sandboxes_of(
+    policy: Policy, python: str | None, engine: str | None
+) -> Callable[[object], object]:
+    """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
+    made: list[Callable[[object], object]] = []
+
+    def ask(body: object) -> object:
+        if not made:
+            from belljar.sandbox.live.inner import Inner
+
+            made.append(Inner(policy, lambda less: Sandbox(less, python=python, engine=engine)))
+        return made[0](body)
+
+    return ask
+
+
 def _source(source: object) -> str:
     if type(source) is not str:
         raise TypeError(f"source is text, not {type(source).__name__}")
@@ -230,10 +299,6 @@ def _name(name: object) -> str:
     if type(name) is not str or not name.isidentifier():
         raise ValueError(f"{name!a} is not the name of a variable")
     return name
-
-
-def _nobody(_denial: Denial) -> None:
-    return
 
 
 def _let_go(guest: Guest, asking: Asking, owner: int) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from belljar.errors import BelljarError, GuestProtocolError
 from belljar.sandbox.guest.forms import BadForm, extent, fits, viewed
 from belljar.sandbox.guest.ops import BUFFER
+from belljar.sandbox.guest.tables import put_together, take_apart
 from belljar.sandbox.live import memory
 from belljar.sandbox.live.arrays import Shared, laid, memory_of, plain
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 #: (For bytes that is decided by `guest.values`.)
 THRESHOLD: Final = 256 << 10
 _MOST_KEPT: Final = 64
-_ROUNDS: Final = 4  # how often one message may refer to all that a guest has
 _MOST_GIVEN: Final = 256  # descriptors of the host that one guest may occupy
 
 
@@ -154,7 +154,10 @@ class Buffers:
             fd, size = self._given.get(number, (-1, 0))
             if fd < 0 or not memory.alone(fd) or not memory.sealed(fd, size):
                 return None
-            own = memory.map_private(fd, size)
+            try:
+                own = memory.map_private(fd, size)
+            except OSError:  # no room here: it is copied, or that fails
+                return None
             del self._given[number]
             self.used -= size
         os.close(fd)
@@ -191,10 +194,15 @@ class Outgoing:
         if kind is bytes or kind is bytearray:
             made = self._copy((kind.__name__, len(value)), memoryview(value))
         else:
-            numpy = sys.modules.get("numpy")
-            if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
+            numpy, pyarrow = sys.modules.get("numpy"), sys.modules.get("pyarrow")
+            if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+                made = self._array(numpy, value)
+            elif pyarrow is not None and kind is pyarrow.Table:
+                import numpy as loaded
+
+                made = BUFFER, 0, take_apart(pyarrow, loaded, value)
+            else:
                 return None if self._others is None else self._others(value)
-            made = self._array(numpy, value)
         self._seen[id(value)] = made, value
         return made
 
@@ -256,13 +264,15 @@ class Incoming:
         self._buffers = buffers
         self._taken: dict[int, tuple[Any, int]] = {}
         self._copied: list[int] = []
-        self._work = _ROUNDS * buffers.room  # bytes to copy and to look at
+        self._work = max(buffers.room, THRESHOLD)  # bytes to copy and to look at
 
     def resolve(self, number: int, entry: object) -> object:
         """The value of a reference. Raises `GuestProtocolError`."""
         if type(entry) is not tuple or len(entry) != 2:
             raise GuestProtocolError("the guest sent a large value in another form")
         try:
+            if number == 0 and type(entry[0]) is tuple and entry[0][:1] == ("table",):
+                return _table(*entry)
             return _small(*entry) if number == 0 else self._large(number, *entry)
         except BadForm as bad:
             raise GuestProtocolError(f"the guest sent a large value that is {bad}") from None
@@ -271,13 +281,13 @@ class Incoming:
         _, length = extent(form)
         if data is not None or not length:
             raise BadForm("told in two ways")
-        self._work -= length
-        if self._work < 0:  # one memory, again and again: each time it would be copied
-            raise BadForm("one of too many")
         lent = self._buffers.lent(number)
         if lent is not None and form[0] == "array":
             fits(form, lent.bytes)
+            if form[1][1] in "bU":
+                self._count(length)
             return _array(form, lent)
+        self._count(length)
         if form[0] == "array" and number not in self._taken:
             own = self._buffers.take(number)
             if own is not None:
@@ -289,6 +299,13 @@ class Incoming:
         fits(form, self._buffers.size_of(number))
         self._copied.append(number)
         return _copied(form, self._buffers, number)
+
+    def _count(self, length: int) -> None:
+        """No message makes more work than its guest has memory: it could name one again and again,
+        and each time it would be copied, or looked at."""
+        self._work -= length
+        if self._work < 0:
+            raise BadForm("one of too many")
 
     def done(self) -> None:
         """All is read. What the guest kept nothing of is given back."""
@@ -308,6 +325,22 @@ def _small(form: Any, data: object) -> object:
     if extent(form) != (0, len(data)) or form[0] != "array":
         raise BadForm("not as long as it says")
     return _array(form, bytearray(data))
+
+
+def _table(form: Any, buffers: Any) -> object:
+    try:
+        numpy, pyarrow = __import__("numpy"), __import__("pyarrow")
+    except ImportError:
+        raise GuestProtocolError(
+            "the guest sent an Arrow table, and this Python has no pyarrow and numpy: install "
+            "them, or let it send arrays"
+        ) from None
+    try:
+        return put_together(pyarrow, numpy, form, buffers)
+    except BadForm:
+        raise
+    except Exception:  # noqa: BLE001 - what Arrow makes of hostile data is not ours to foresee
+        raise BadForm("a table that Arrow refuses") from None
 
 
 def _copied(form: Any, buffers: Buffers, number: int) -> object:

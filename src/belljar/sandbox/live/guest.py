@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from belljar.model import Decision, Policy
+    from belljar.sandbox.live.telling import Teller
     from belljar.sandbox.result import Denial
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
@@ -57,6 +58,7 @@ class Guest:
         self.serving: threading.Thread | None = None
         self.failure: BaseException | None = None
         self.result: Result | None = None
+        self.teller: Teller | None = None
         self._alive = [True]  # popped by who ends it: an atomic test and set
         self._look = select.poll()
         for fd in (walls.collector.fileno(), *self.output.pipes):
@@ -67,6 +69,15 @@ class Guest:
         self._frames: list[bytes] = []
         self._framed = 0
         self._told = 0, 0, 0, 0  # denials, alerts, repeated, events of results so far
+
+    def tells(self, teller: Teller) -> None:
+        """Callbacks of the owner's; the guest ends when one of them fails."""
+        self.teller = teller
+        teller.failed = self._failed
+
+    def _failed(self, error: BaseException) -> None:
+        self.failure = self.failure or error
+        self.end("failed")
 
     def descriptors(self) -> Iterator[int]:
         """What the supervisor has to poll."""

@@ -51,7 +51,8 @@ def source(*further: str, main: str = MAIN) -> str:
 class Plain:
     """`with Plain() as guest: guest.peer.request("run", ("1+1",))`; `serve` is the host's part.
 
-    `python` may be another interpreter. The process is killed at the end if it does not go.
+    `python` may be another interpreter, `keep` are descriptors that it inherits.
+    The process is killed at the end if it does not go.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Plain:
         limits: Any = None,
         refer: Any = None,
         resolve: Any = None,
+        keep: tuple[int, ...] = (),
     ) -> None:
         ours, theirs = socket.socketpair()
         text = source(*further, main=main)
@@ -73,7 +75,9 @@ class Plain:
             f"if {end} != 3: os.dup2({end}, 3); os.close({end})\n"
             "exec(compile(text, '/belljar/boot.py', 'exec'))"
         )
-        self.process = subprocess.Popen([python, "-I", "-S", "-c", code], pass_fds=(end, read))
+        self.process = subprocess.Popen(
+            [python, "-I", "-S", "-c", code], pass_fds=(end, read, *keep)
+        )
         theirs.close()
         os.close(read)
         with open(write, "w", encoding="utf-8") as out:

@@ -2,97 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from liar import HEAD, PATIENCE, Guest, against, answering, ask, asks, frame, notes, reply, soon
 
-from belljar.errors import GuestEnded, GuestError, GuestProtocolError
+from belljar.errors import GuestEnded, GuestProtocolError
 from belljar.sandbox.bridge.peer import Peer
-from belljar.sandbox.bridge.wire import BridgeLimits
 from belljar.sandbox.guest import ops
 from belljar.sandbox.guest.values import dumps
-
-PATIENCE = 30.0
-HEAD = struct.Struct("<IBII")
-
-
-def frame(kind: int, number: int, parent: int, body: bytes) -> bytes:
-    return HEAD.pack(len(body), kind, number, parent) + body
-
-
-def reply(number: int, value: object = None) -> bytes:
-    return frame(ops.REPLY, number, 0, dumps(value))
-
-
-def asks(number: int, parent: int = 0, op: str = "call", body: object = None) -> bytes:
-    return frame(ops.REQUEST, number, parent, bytes([ops.GUEST_ASKS[op]]) + dumps(body))
-
-
-def notes(value: object = ()) -> bytes:
-    return frame(ops.NOTE, 0, 0, bytes([ops.GUEST_NOTES["drop"]]) + dumps(value))
-
-
-class Guest:
-    """The other end: reads frames and sends bytes."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-
-    def exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
-
-    def read(self) -> tuple[int, int, int, bytes]:
-        length, kind, number, parent = HEAD.unpack(self.exactly(13))
-        return kind, number, parent, self.exactly(length)
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-
-@contextmanager
-def against(
-    script: Callable[[Guest], None], serve: Any = lambda op, body, request: body, **limits: int
-) -> Iterator[Peer]:
-    """A host's peer whose guest is `script` in a thread; its socket is closed behind it."""
-    ours, theirs = socket.socketpair()
-    peer = Peer(ours, serve, BridgeLimits(**limits))
-
-    def run() -> None:
-        with theirs:
-            try:
-                script(Guest(theirs))
-            except (EOFError, OSError):
-                return
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield peer
-    finally:
-        peer.close()
-        thread.join(PATIENCE)
-        ours.close()
-        assert not thread.is_alive()
-
-
-def soon() -> float:
-    return time.monotonic() + PATIENCE
-
-
-def ask(peer: Peer, deadline: float | None = None) -> Any:
-    return peer.request("run", "x", deadline or soon())
 
 
 def refused(
@@ -117,19 +38,6 @@ def refused(
             ask(peer)
         assert type(peer.over) is GuestProtocolError
     assert ended == [True]
-
-
-def answering(*frames: bytes, stays: bool = True) -> Callable[[Guest], None]:
-    """Waits for the host's first request, then sends, and stays until the host is done."""
-
-    def script(guest: Guest) -> None:
-        guest.read()
-        for one in frames:
-            guest.send(one)
-        while stays and guest.sock.recv(1 << 16):
-            continue
-
-    return script
 
 
 def test_an_answer_is_an_answer() -> None:
@@ -243,6 +151,28 @@ def test_the_depth_is_the_hosts_to_keep() -> None:
     assert len(served) == ops.NESTED // 2
 
 
+def test_a_guest_that_goes_deeper_is_ended() -> None:
+    """It begins, so that the request beyond the depth is its own."""
+    served = []
+
+    def serve(op: str, body: Any, request: Any) -> Any:
+        served.append(1)
+        return request("call", 1, soon())
+
+    def script(guest: Guest) -> None:
+        guest.send(asks(1))
+        for mine in range(2, 40):
+            guest.send(asks(mine, guest.read()[1]))
+
+    with against(script, serve) as peer:
+        finish = soon()
+        while not peer._wire.waiting():
+            assert time.monotonic() < finish
+        with pytest.raises(GuestProtocolError, match="inside"):
+            peer.serve_waiting()
+    assert len(served) == ops.NESTED // 2
+
+
 def test_too_many_requests_without_an_answer_end_the_guest() -> None:
     def serve(op: str, body: Any, request: Any) -> Any:
         return request("call", 1, soon())
@@ -269,181 +199,29 @@ def test_notes_that_go_with_the_traffic_are_borne() -> None:
             ask(peer)
 
 
-@pytest.mark.parametrize("size", [0, 1, 12, 13, 14, 20])
-def test_a_guest_that_stops_within_a_frame_is_ended_by_the_deadline(size: int) -> None:
-    stop = threading.Event()
+def test_a_request_of_another_thread_is_answered_once_too() -> None:
+    """The thread that reads meets both answers before the other one wakes."""
 
     def script(guest: Guest) -> None:
-        guest.read()
-        guest.send(reply(1, "long enough")[:size])
-        stop.wait(PATIENCE)
+        numbers = sorted(guest.read()[1] for _ in range(2))
+        guest.send(reply(numbers[1]) + reply(numbers[1]) + reply(numbers[0]))
+        while guest.sock.recv(1 << 16):
+            continue
 
-    with against(script) as peer:
-        with pytest.raises(TimeoutError):
-            ask(peer, time.monotonic() + 0.05)
-        with pytest.raises(GuestEnded):
-            ask(peer)
-        stop.set()
-
-
-def test_a_guest_that_does_not_read_is_ended_by_the_deadline() -> None:
-    stop = threading.Event()
-    with against(lambda guest: stop.wait(PATIENCE) and None) as peer:
-        with pytest.raises(TimeoutError):
-            peer.request("put", b"x" * 10_000_000, time.monotonic() + 0.05)
-        stop.set()
-
-
-def test_every_end_within_a_frame_is_an_end() -> None:
-    whole = reply(1, "value")
-    for size in range(len(whole)):
-        with against(answering(whole[:size], stays=False)) as peer, pytest.raises(GuestEnded):
-            ask(peer)
-    with against(lambda guest: None) as peer:
-        with pytest.raises(GuestEnded):
-            ask(peer)
-        with pytest.raises(GuestEnded):
-            peer.note("drop", ())
-
-
-def test_an_end_while_the_host_writes_much_is_an_end() -> None:
-    def script(guest: Guest) -> None:
-        guest.exactly(100_000)
-
-    with against(script) as peer, pytest.raises(GuestEnded):
-        peer.request("put", b"x" * 50_000_000, soon())
-
-
-def test_a_guest_that_only_writes_is_ended_before_it_fills_the_host() -> None:
-    """While the host writes, it takes what comes: so much and no more."""
-
-    def script(guest: Guest) -> None:
-        guest.exactly(13)
-        body = bytes([ops.GUEST_ASKS["call"]]) + dumps(b"x" * 100_000)
-        for n in range(1, 100):
-            guest.send(frame(ops.REQUEST, n, 0, body))
-
-    with against(script, ahead=2_000_000) as peer, pytest.raises(GuestProtocolError, match="read"):
-        peer.request("put", b"x" * 50_000_000, soon())
-
-
-def test_bytes_one_by_one_are_a_frame() -> None:
-    def script(guest: Guest) -> None:
-        guest.read()
-        for byte in reply(1, "x" * 2000):
-            guest.send(bytes([byte]))
-
-    with against(script) as peer:
-        assert ask(peer) == "x" * 2000
-
-
-def test_many_small_frames_cost_no_more_than_their_bytes() -> None:
-    """Frames that come in one piece are not cut off one by one, each from all that follow."""
-    count = 20_000
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        peer = Peer(ours, lambda op, body, request: None, BridgeLimits(notes=10 * count))
-
-        def script() -> None:
-            Guest(theirs).read()
-            theirs.sendall(notes() * count + reply(1))
-
-        thread = threading.Thread(target=script)
-        thread.start()
-        begun = time.thread_time()
-        ask(peer)
-        took = time.thread_time() - begun
-        thread.join()
-    assert took < count * 100e-6
-
-
-def test_what_waits_for_nobody_is_served_when_asked_to() -> None:
-    served = []
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        peer = Peer(ours, lambda op, body, request: served.append(body))
-        assert peer.serve_waiting() == 0
-        theirs.sendall(asks(1, 0, "call", "a") + notes("b"))
-        assert peer.serve_waiting() == 2
-        assert served == ["a", "b"]
-        assert not peer.pending
-        theirs.sendall(asks(2)[:5])
-        with pytest.raises(TimeoutError):
-            peer.serve_waiting(time.monotonic() + 0.01)
-        assert isinstance(peer.over, GuestEnded)
-        assert peer.serve_waiting() == 0
-
-
-def test_frames_behind_an_answer_wait_and_are_known() -> None:
-    served = []
-    with against(
-        answering(reply(1) + asks(1, 0, "call", "later")),
-        lambda op, body, request: served.append(body),
-    ) as peer:
-        ask(peer)
-        finish = soon()
-        while not served:
-            peer.serve_waiting()
-            assert time.monotonic() < finish
-
-
-def test_an_interruption_of_a_host_function_ends_the_guest() -> None:
-    def serve(op: str, body: Any, request: Any) -> Any:
-        raise KeyboardInterrupt
-
-    with against(answering(asks(1, 1)), serve) as peer:
-        with pytest.raises(KeyboardInterrupt):
-            ask(peer)
-        with pytest.raises(GuestEnded, match="KeyboardInterrupt"):
-            ask(peer)
-
-
-def test_closing_wakes_those_who_wait() -> None:
-    arrived = threading.Barrier(4)
     found: list[Any] = []
 
     def wait(peer: Peer) -> None:
-        arrived.wait(PATIENCE)
         try:
-            peer.request("run", "x")
-        except GuestEnded as error:
-            found.append(str(error))
+            found.append(ask(peer))
+        except GuestProtocolError as error:
+            found.append(error)
 
-    with against(lambda guest: [guest.read() for _ in range(3)] and guest.read() and None) as peer:
-        threads = [threading.Thread(target=wait, args=(peer,)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        arrived.wait(PATIENCE)
+    with against(script) as peer:
+        first = threading.Thread(target=wait, args=(peer,))
+        first.start()
         finish = soon()
-        while len(peer._waiters) < 3:
+        while not peer.busy:
             assert time.monotonic() < finish
-        peer.close()
-        for thread in threads:
-            thread.join(PATIENCE)
-    assert found == ["the sandbox is closed"] * 3
-
-
-def test_errors_are_raised_anew_for_each_who_asks() -> None:
-    with against(answering(reply(9))) as peer:
-        found = []
-        for _ in range(3):
-            with pytest.raises(GuestProtocolError) as raised:
-                ask(peer)
-            found.append(raised.value)
-        assert len(set(map(id, found))) == 3
-
-
-def test_an_error_of_the_guest_is_text() -> None:
-    told = ("Evil\x1b[31m", "m" * 65536, "t" * 262144)
-    with against(answering(frame(ops.RAISED, 1, 0, dumps(told)))) as peer:
-        with pytest.raises(GuestError) as raised:
-            ask(peer)
-        assert (raised.value.type_name, raised.value.message) == told[:2]
-
-
-def test_what_the_host_cannot_send_is_not_begun() -> None:
-    with against(answering(reply(1, 5)), frame=1000) as peer:
-        with pytest.raises(ValueError, match="longer than a frame"):
-            peer.request("put", b"x" * 1001)
-        assert peer.over is None
-        assert ask(peer) == 5
+        wait(peer)
+        first.join(PATIENCE)
+        assert type(peer.over) is GuestProtocolError

@@ -39,9 +39,9 @@ class Bridged:
         self.objects = Objects(self._record, limits)
         self.share = self.objects.share
         objects = self.objects
-        parts, main = ("host.py",), _MAIN
+        parts, main = ("lent.py", "host.py"), _MAIN
         if large:  # with descriptors
-            parts = ("forms.py", "buffers.py", "host.py")
+            parts = ("forms.py", "buffers.py", "lent.py", "host.py")
             main = main.replace("Peer(3, serve)", "LargePeer(3, serve)")
         self.plain = Plain(
             objects.serve, *parts, main=main, python=python,

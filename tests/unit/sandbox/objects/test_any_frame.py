@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +48,8 @@ class Thing:
         return Thing()
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(3600)
+@settings(max_examples=50_000 if os.environ.get("BELLJAR_LONG") else 300, deadline=None)
 @given(st.lists(st.one_of(st.tuples(OPS, BODIES), REFERENCES), max_size=20))
 def test_every_frame_has_one_of_three_outcomes(frames: list[Any]) -> None:
     recorded: list[str] = []

@@ -317,6 +317,6 @@ def test_functions_are_called_from_several_threads_of_the_host(box: Bridged) -> 
 
 def test_an_answer_for_a_next_item_that_is_none_is_no_item(box: Bridged) -> None:
     rows = box.run("iter([1])")
-    box.run("side._method.__func__.__globals__['_use_lent'] = lambda *a: (1, 2)")
+    box.run("side._method.__func__.__globals__['use_lent'] = lambda *a: (1, 2)")
     with pytest.raises(GuestProtocolError):
         next(rows)

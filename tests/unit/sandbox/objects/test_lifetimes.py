@@ -55,6 +55,30 @@ def test_what_a_guest_was_sent_twice_lives_until_it_dropped_both() -> None:
     assert cursor.object.fetch() == 1
 
 
+def test_what_is_taken_back_is_let_go_of_whatever_the_guest_holds() -> None:
+    pair = Pair()
+    cursor = Cursor()
+    made = [weakref.ref(cursor)]
+
+    def opened() -> Cursor:
+        made.append(weakref.ref(one := Cursor()))
+        return one
+
+    first = pair.share("cursor", cursor, methods=["fetch"])
+    second = pair.share("db", functions={"open": opened}, returns={"open": ["fetch"]})
+    kept = [pair.host.cursor, pair.host.db.open()]
+    del cursor
+    assert all(one() is not None for one in made)
+    first.revoke()
+    second.revoke()
+    gc.collect()
+    assert all(one() is None for one in made)
+    for one in kept:
+        with pytest.raises(ReferenceError):
+            one.fetch()
+    assert first.methods == ()
+
+
 def test_a_guest_holds_no_more_host_objects_than_it_may() -> None:
     pair = Pair(ObjectLimits(shared=40))
     pair.share("db", functions={"open": Cursor}, returns={"open": ["fetch"]})

@@ -1,0 +1,191 @@
+"""`AsyncSandbox`: a sandbox for asyncio. The methods of `Sandbox`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from functools import partial
+
+from belljar.errors import SandboxEnded
+from belljar.sandbox.live.box import Sandbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self, TypeVar
+
+    from belljar.model import Policy, Status
+    from belljar.sandbox.result import Result, Usage
+
+    T = TypeVar("T")
+
+
+class AsyncSandbox:
+    """As `Sandbox`, for a program that runs an event loop: same arguments, same methods, awaited.
+
+    The guest starts with `async with`, `await start()`, or the first call. Cancelling a call (also
+    by `asyncio.timeout`) ends the guest at once: whatever it was doing, nothing of it goes on.
+    Functions that are shared with `async def` run on the loop that made the call; plain ones in
+    another thread, so that they do not hold up the loop. Calls of one sandbox queue.
+
+    >>> async with belljar.AsyncSandbox(read=["data/"]) as box:  # doctest: +SKIP
+    ...     await box.eval("6 * 7")
+    42
+    """
+
+    def __init__(self, policy: Policy | None = None, **options: Any) -> None:
+        self._make = partial(Sandbox, policy, **options)
+        self._box: Sandbox | None = None
+        self._starting: asyncio.Lock | None = None
+        self._closed = False
+
+    async def start(self) -> Self:
+        """Start the guest, if it has not been. Raises as `Sandbox` does."""
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._closed:
+                raise SandboxEnded("the sandbox is closed", "closed")
+            if self._box is None:
+                self._box = await _in_thread(self._make, _close_late)
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+    async def run(self, source: str, **about: Any) -> Result:
+        """As `Sandbox.run`."""
+        return await self._ask(lambda box: box.run(source, **about))
+
+    async def eval(self, expression: str, **about: Any) -> Any:
+        """As `Sandbox.eval`."""
+        return await self._ask(lambda box: box.eval(expression, **about))
+
+    async def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
+        """As `Sandbox.call`."""
+        return await self._ask(lambda box: box.call(function, *args, **kwargs))
+
+    async def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
+        """As `Sandbox.put`."""
+        await self._ask(lambda box: box.put(name, value, **names))
+
+    async def get(self, name: str) -> Any:
+        """As `Sandbox.get`."""
+        return await self._ask(lambda box: box.get(name))
+
+    async def reset(self) -> None:
+        """As `Sandbox.reset`."""
+        await self._ask(lambda box: box.reset())
+
+    async def share(self, name: str, obj: Any = None, **about: Any) -> Any:
+        """As `Sandbox.share`; what is `async def` runs on this loop."""
+        return await self._ask(lambda box: box.share(name, obj, **about))
+
+    def interrupt(self) -> None:
+        """As `Sandbox.interrupt`."""
+        if self._box is not None:
+            self._box.interrupt()
+
+    async def close(self) -> None:
+        """As `Sandbox.close`."""
+        self._closed = True
+        box = self._box
+        if box is not None:
+            await _in_thread(box.close, None)
+
+    @property
+    def ended_by(self) -> str:
+        """As `Sandbox.ended_by`."""
+        return self._started.ended_by if self._box is not None else ""
+
+    @property
+    def status(self) -> Status:
+        """As `Sandbox.status`; the guest must have started."""
+        return self._started.status
+
+    @property
+    def usage(self) -> Usage:
+        """As `Sandbox.usage`; the guest must have started."""
+        return self._started.usage
+
+    @property
+    def result(self) -> Result | None:
+        """As `Sandbox.result`."""
+        return self._started.result
+
+    @property
+    def _started(self) -> Sandbox:
+        if self._box is None:
+            raise SandboxEnded("the sandbox has not started", "")
+        return self._box
+
+    async def _ask(self, work: Callable[[Sandbox], T]) -> T:
+        if self._box is None or self._closed:
+            await self.start()
+        box = self._started
+        box._asking.objects.loop = asyncio.get_running_loop()
+        return await _in_thread(partial(work, box), lambda _result: None, box.interrupt)
+
+    def __repr__(self) -> str:
+        return f"<Async{repr(self._box)[1:]}" if self._box else "<AsyncSandbox not started>"
+
+
+def _close_late(box: Sandbox) -> None:
+    box.close()
+
+
+async def _in_thread(
+    work: Callable[[], T],
+    unwanted: Callable[[T], object] | None,
+    stop: Callable[[], object] | None = None,
+) -> T:
+    """The result of `work`, done in a thread of its own: no pool whose threads could all be taken
+    by calls that wait for one another. When it is cancelled, `stop` is called, and a result that
+    nobody takes goes to `unwanted`."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    given_up = threading.Event()
+    owner = os.getpid()
+
+    def tell(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        elif isinstance(error, StopIteration):
+            future.set_exception(RuntimeError("the call raised StopIteration"))
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - it is raised where it is awaited
+            error = raised
+        if given_up.is_set():
+            if error is None and unwanted is not None:
+                unwanted(result)
+            return
+        try:
+            loop.call_soon_threadsafe(tell, result, error)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            if error is None and unwanted is not None:
+                unwanted(result)
+
+    context = contextvars.copy_context()  # it may be a part of a call of the guest's
+    thread = threading.Thread(target=context.run, args=(run,), name="belljar-call", daemon=True)
+    thread.start()
+    try:
+        return await future
+    except asyncio.CancelledError:
+        given_up.set()
+        if stop is not None and os.getpid() == owner:
+            stop()
+        raise

@@ -1,0 +1,81 @@
+"""What the creator of a sandbox may give it at birth: modules, and standard input."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from belljar.errors import BelljarError
+from belljar.sandbox.live import memory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Final
+
+    from belljar.model import Policy
+
+#: In the guest: a finder for modules that exist as text alone.
+_FINDER: Final = """
+import sys
+from _frozen_importlib import ModuleSpec
+
+class Given:
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.sources:
+            return None
+        package = any(other.startswith(name + '.') for other in self.sources)
+        return ModuleSpec(name, self, origin=name + '.py', is_package=package)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        module.__file__ = name.replace('.', '/') + '.py'
+        code = compile(self.sources[name], module.__file__, 'exec', dont_inherit=True)
+        exec(code, module.__dict__)
+
+    def get_source(self, name):
+        return self.sources[name]
+
+sys.meta_path.insert(1, Given(sources))
+"""
+
+
+def modules_source(modules: Mapping[str, str]) -> str:
+    """Code that makes `modules` (name -> source) importable in the guest it runs in.
+
+    A name with dots is a module of a package. Raises `BelljarError` for what is no name or text.
+    """
+    sources = {}
+    for name, source in modules.items():
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise BelljarError(f"{name!a} is not the name of a module")
+        if not isinstance(source, str):
+            raise BelljarError(f"the module {name} is given as its source, a text")
+        sources[str(name)] = str(source)
+        parts = name.split(".")
+        for end in range(1, len(parts)):  # the packages around it
+            sources.setdefault(".".join(parts[:end]), "")
+    return f"exec(compile({_FINDER!r}, '/belljar/boot.py', 'exec'), {{'sources': {sources!r}}})"
+
+
+@contextmanager
+def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
+    """`policy` with these bytes as standard input: memory that nobody can write to."""
+    if given is None:
+        yield policy
+        return
+    data = given.encode() if isinstance(given, str) else bytes(given)
+    fd = memory.create(len(data), 0)
+    try:
+        memory.write(fd, memoryview(data))
+        if not memory.sealed(fd, len(data)):
+            raise BelljarError("cannot give standard input: this kernel does not seal memory")
+        yield policy.replace(stdin=f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)

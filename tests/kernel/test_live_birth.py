@@ -1,0 +1,76 @@
+"""What a sandbox may be given at birth, and what is taken at its end; under the real walls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import belljar
+from belljar.errors import BelljarError
+from belljar.sandbox.live.collecting import check, collect
+
+
+def test_modules_input_and_arguments_are_there_from_birth() -> None:
+    modules = {"mine": "import math\ndef up(x):\n    return math.ceil(x)", "a.b": "name = __name__"}
+    with belljar.Sandbox(
+        ledger="none", modules=modules, input="one\ntwo\n", argv=["x", "--y"]
+    ) as box:
+        assert box.call("mine:up", 1.5) == 2
+        assert box.eval("__import__('a.b').b.name") == "a.b"
+        assert box.run("import sys; sys.stdin.read(), sys.argv[-1]").value == ("one\ntwo\n", "--y")
+        assert "[Errno" in str(box.run("import os; os.write(0, b'x')").error)
+        failed = box.run("import mine\nmine.up('x')").error
+        assert failed is not None
+        assert "return math.ceil(x)" in failed.traceback
+
+
+def test_a_module_that_is_no_text_is_refused_before_anything_runs() -> None:
+    with pytest.raises(BelljarError, match="a text"):
+        belljar.Sandbox(ledger="none", modules={"m": b"x"})  # type: ignore[dict-item]
+    with pytest.raises(BelljarError, match="not the name"):
+        belljar.Sandbox(ledger="none", modules={"m-n": ""})
+
+
+def test_output_is_told_as_it_comes_and_files_are_collected(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "secret.csv").write_text("host's")
+    heard: list[tuple[int, bytes]] = []
+    with belljar.Sandbox(
+        ledger="none", write=[str(out)], cwd=tmp_path, collect=["out/*.csv"],
+        on_output=lambda number, data: heard.append((number, data)),
+    ) as box:  # fmt: skip
+        box.run(
+            "import os\n"
+            "print('here', flush=True)\n"
+            "open('out/a.csv', 'w').write('1,2')\n"
+            "open('out/a.txt', 'w').write('no')\n"
+            "os.symlink('../secret.csv', 'out/link.csv')",
+            check=True,
+        )
+        assert b"".join(data for number, data in heard if number == 1) == b"here\n"
+        with pytest.raises(BelljarError, match="close it first"):
+            assert box.collected
+    assert box.collected == {"out/a.csv": b"1,2"}
+
+
+def test_collecting_follows_no_link_and_has_bounds(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a").write_bytes(b"12345")
+    (tmp_path / "real" / "b").write_bytes(b"678")
+    os.symlink("real", tmp_path / "linked")
+    os.symlink("/etc", tmp_path / "etc")
+    os.mkfifo(tmp_path / "real" / "pipe")
+    everything = check(["*/*"])
+    assert collect(str(tmp_path), everything) == {"real/a": b"12345", "real/b": b"678"}
+    with pytest.raises(BelljarError, match="more than"):
+        collect(str(tmp_path), everything, most_files=1)
+    with pytest.raises(BelljarError, match="more than"):
+        collect(str(tmp_path), everything, most_bytes=7)
+    assert len(collect(str(tmp_path), everything, most_bytes=8)) == 2
+    for wrong in ("/etc/*", "../x", "", "a/../../b"):
+        with pytest.raises(BelljarError, match="cannot collect"):
+            check([wrong])
