@@ -12,10 +12,9 @@ import resource
 from belljar.confine import sensitive
 from belljar.confine.held import memory
 from belljar.confine.plan import DEVICES
-from belljar.confine.runtime import Runtime
+from belljar.confine.runtime import Runtime, as_it_is
 from belljar.confine.runtime_view import landmarks, system_libraries
 from belljar.confine.settings import limits
-from belljar.confine.shown import as_it_is
 from belljar.confine.view import View, add_grants
 from belljar.confine.words import encode
 from belljar.errors import PolicyError, Unenforceable
@@ -79,7 +78,7 @@ def make(policy: Policy, runtime: Runtime) -> Plan:
     view = View(isolated=False)
     for device, rights in DEVICES:
         view.allow(f"/dev/{device}", rights)
-    system_libraries(view, as_it_is(runtime), None)
+    system_libraries(view, as_it_is(runtime))
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for path in landmarks(runtime):
         view.window[path] = "r"

@@ -19,9 +19,8 @@ from contextlib import suppress
 from belljar._native import HERE, RECORDER, ZYGOTE
 from belljar.confine import plan
 from belljar.confine.keeper import Keeper, refusal
-from belljar.confine.runtime import Runtime
+from belljar.confine.runtime import Runtime, as_it_is
 from belljar.confine.runtime_view import add_runtime, system_libraries
-from belljar.confine.shown import as_it_is
 from belljar.confine.view import View
 from belljar.confine.words import encode, tier_words
 from belljar.errors import BelljarError, TemplateEnded, TemplateError, Unenforceable
@@ -31,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from belljar.confine.shown import Shown
+    from belljar.confine.runtime import Shown
 
 _BOOT = "/belljar/boot.py"  # as in every guest: the record knows this name as ours
 _ZYGOTE = "/belljar/zygote.so"
@@ -82,11 +81,9 @@ class Template:
         setup: str = "",
         first: Sequence[str] = (),
         shown: Shown | None = None,
-        cache: str | None = None,
     ) -> None:
         self.runtime = runtime
         self.shown = shown or as_it_is(runtime)
-        self.cache = cache
         self.tier = tier
         self.modules = tuple(modules)
         self.setup = setup
@@ -149,7 +146,7 @@ class Template:
                 streams = (null.fileno(),) * 3
                 self._keeper = keeper = Keeper(streams, theirs.fileno())
             keeper.tier(tier_words(self.tier) + encode(["template", "serve"]))
-            keeper.build(_words(self.runtime, self.shown, self.first, self.cache))
+            keeper.build(_words(self.runtime, self.shown, self.first))
             self._tell(ours)
             self._hear(ours, keeper)
             if self.tier == "user":
@@ -240,16 +237,14 @@ def _shown(index: int, path: str) -> str:
     return f"/belljar/first{index}{os.path.splitext(path)[1]}"
 
 
-def _words(
-    runtime: Runtime, shown: Shown, first: Sequence[str], cache: str | None
-) -> bytes:
+def _words(runtime: Runtime, shown: Shown, first: Sequence[str]) -> bytes:
     """A view of the runtime alone; no rule, no limit but what guests have anyway."""
     inner = shown.inner
     view = View(isolated=True)
     policy = Policy(extensions="all")
     package = os.path.dirname(HERE)
     plan.furniture(view, policy, "/tmp")
-    system_libraries(view, shown, cache)
+    system_libraries(view, shown)
     add_runtime(view, policy, runtime, shown, os.path.join(package, "py.typed"))
     guest = os.path.join(package, "sandbox", "guest", "template.py")
     view.bind(guest, _BOOT, "", "r")

@@ -46,8 +46,9 @@ class Template:
     paths, for sandboxes that are given the same.
 
     It starts with the first sandbox, or by `start()`, and again when it should have ended;
-    `close()` ends it and every guest of it. Safe to be used by several threads. Raises `Unenforceable` where
-    there are no namespaces, `TemplateError` when what it imports fails or starts a thread.
+    `close()` ends it and every guest of it. Safe to be used by several threads. Raises
+    `Unenforceable` where there are no namespaces, `TemplateError` when what it imports fails or
+    starts a thread.
 
     >>> template = belljar.Template(modules=["numpy"])  # doctest: +SKIP
     >>> with belljar.Sandbox(template=template, read=["data/"]) as box:
@@ -79,7 +80,7 @@ class Template:
         self.warmed = Warmed(
             runtime, tier, modules=(*_OURS, *self.modules), setup=setup,
             first=(first,) if os.path.exists(first) else (),
-            shown=self._shown.shown, cache=cache,
+            shown=self._shown.shown,
         )  # fmt: skip
         self._finalizer = weakref.finalize(self, _end, self.warmed, self._shown)
 
