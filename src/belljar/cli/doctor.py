@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import STEPS
 from belljar.confine.probe import TIERS, Facts, probe
 from belljar.confine.status import MUST_BE_FULL, status
@@ -72,7 +73,8 @@ def main(argv: list[str]) -> int:
 
 def _examine(as_json: bool, tier: str | None) -> int:
     facts = probe(None, tier)
-    receipt = status(Policy(), facts)
+    shown = "" if cache_directory() else "there is no cache directory of your own"
+    receipt = status(Policy(), facts, shown=shown)
     missing = [name for name in MUST_BE_FULL if receipt.level(name) != "full"]
     why = reasons(facts, tier)
     if as_json:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
 
 from belljar._native import unchanged
 from belljar.confine.runtime import Runtime, Shown, as_it_is
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 #: Where the guest finds its runtime.
 HOME = "/python"
 #: Changes when images of an earlier form are not to be used.
-_FORM = "4"
+_FORM = "5"
 _SHORT = 600  # seconds for which a failure is not tried again
 MOST_SITES = 5  # directories of distributions, one behind another
 _REMEDY = "leave out names = hidden, or mend that"
@@ -106,6 +105,8 @@ def _failed(cache: str | None) -> str:
 
 
 def _note(cache: str | None, why: str) -> None:
+    from contextlib import suppress  # slow to import
+
     with suppress(OSError), open(f"{cache}/images/failed", "wb") as file:
         file.write(os.fsencode(why))
 

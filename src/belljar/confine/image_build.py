@@ -90,11 +90,15 @@ class Builder:
     def _folder(self, fd: int, relative: str, skip: tuple[str, ...], depth: int) -> None:
         if depth > _DEEPEST or self.count > _MOST_FILES:
             raise OSError(errno.E2BIG, "too many files, or too deep", self._source)
-        if not relative.endswith(".dist-info") and not _TESTS.intersection(relative.split("/")):
-            self.states.append((os.fstat(fd).st_mtime_ns, relative))
+        state = os.fstat(fd).st_mtime_ns, relative  # before it is read
         here = os.path.join(self._target, relative)
         with os.scandir(fd) as entries:
             found = [(e.name, e.stat(follow_symlinks=False)) for e in entries]
+        if not relative or (
+            not _TESTS.intersection(relative.split("/"))
+            and any(name.endswith((".py", ".so")) for name, _ in found)
+        ):  # an installer changes the top as well; what is edited or added by hand is code
+            self.states.append(state)
         for name, stat in sorted(found, key=lambda row: row[0]):
             if name in skip or name.endswith(_LEFT_OUT) or name.startswith("__editable__"):
                 continue

@@ -283,3 +283,14 @@ def test_where_no_image_can_be_the_reason_is_told(runtime: Runtime, cache: str) 
     assert "/python is granted" in why(Policy(grants=(Grant("read", "/python/x", ""),)))
     with pytest.raises(Unenforceable, match=r"^cannot protect names: there is no cache"):
         image.show(Policy(require=("names",)), runtime, "user", None)
+
+
+def test_what_every_start_needs_imports_nothing_slow() -> None:
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from belljar.confine import image, runtime_view\n"
+        "print({'contextlib', 'functools', 're', 'zlib', 'shutil'} & set(sys.modules))\n"
+    )
+    argv = [sys.executable, "-I", "-S", "-c", code, *(p for p in sys.path if p)]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
