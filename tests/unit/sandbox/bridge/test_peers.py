@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
@@ -192,6 +193,13 @@ def test_more_threads_of_the_guest_than_may_ask_at_once_take_their_turns(guest: 
     )  # fmt: skip
     call(guest, "begin")
     finish = time.monotonic() + PATIENCE
+    seen, before = 0, -1
+    while seen < 64 * 24 or seen != before:  # bytes of a request
+        before = seen
+        time.sleep(0.1)
+        seen = len(guest.sock.recv(1 << 16, socket.MSG_PEEK))
+        assert time.monotonic() < finish
+    assert seen == 64 * 24
     while guest.peer.request("run", ("len(done)",)) < 150:
         assert time.monotonic() < finish
         guest.peer.serve_waiting()

@@ -42,7 +42,7 @@ def test_a_signal_of_the_guest_breaks_a_call_and_not_the_bridge() -> None:
         guest.peer.request(
             "run",
             ("import signal, time\n"
-             "class Late(Exception): pass\n"
+             "class Late(TimeoutError): pass\n"
              "def late(*_): raise Late\n"
              "signal.signal(signal.SIGALRM, late)\n"
              "def within(seconds, what):\n"
@@ -70,7 +70,7 @@ def test_signals_that_raise_at_any_moment_lose_no_answer() -> None:
         guest.peer.request(
             "run",
             ("import signal\n"
-             "class Late(Exception): pass\n"
+             "class Late(TimeoutError): pass\n"
              "def late(*_): raise Late\n"
              "def one(i, seconds):\n"
              "  try:\n"
