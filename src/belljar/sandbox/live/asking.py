@@ -39,6 +39,7 @@ class Asking:
         objects.attach(self.peer)
         objects.gone = lambda: guest.ended_by
         guest.serve = self.serve_waiting
+        guest.let_go = self.close
         self._turn = threading.RLock()
         self._counting = threading.Lock()  # threads of one call may ask at once
         self._depth = 0

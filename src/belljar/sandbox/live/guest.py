@@ -56,6 +56,8 @@ class Guest:
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
         self.serving: threading.Thread | None = None
+        #: called when all is put away, with no lock held
+        self.let_go: Callable[[], None] | None = None
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self.teller: Teller | None = None
