@@ -143,3 +143,27 @@ def test_a_start_that_is_cancelled_leaves_no_guest() -> None:
     while len(supervisor().guests) > before and time.monotonic() < until:
         time.sleep(0.01)
     assert len(supervisor().guests) <= before
+
+
+def test_the_first_large_value_may_be_an_answer_to_any_thread_of_the_guest() -> None:
+    for source in (
+        "n = len(host.big.give())",
+        "import threading\n"
+        "got = []\n"
+        "t = threading.Thread(target=lambda: got.append(host.big.give()))\n"
+        "t.start(); t.join(); n = len(got[0])",
+    ):
+        with belljar.Sandbox(ledger="none") as box:
+            box.share("big", functions={"give": lambda: bytes(3_000_000)})
+            box.run(source, check=True)
+            assert box.get("n") == 3_000_000
+
+
+def test_a_large_argument_reaches_a_host_function() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        sizes: list[int] = []
+        box.share("big", functions={"take": lambda data: sizes.append(len(data))})
+        box.run("for _ in range(3): host.big.take(bytes(2_000_000))", check=True)
+        assert sizes == [2_000_000] * 3
+        box.eval("1")
+        assert box._asking.peer.buffers.used == 0

@@ -199,6 +199,29 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
             os.environ["TMPDIR"] = old
 
 
+def test_what_was_shared_is_let_go_when_the_guest_ends_by_itself() -> None:
+    import gc
+    import weakref
+
+    class Mine:
+        def ask(self) -> int:
+            return 1
+
+    mine = Mine()
+    watched = weakref.ref(mine)
+    with belljar.Sandbox(ledger="none") as box:
+        box.share("mine", mine, methods=["ask"])
+        assert box.eval("host.mine.ask()") == 1
+        del mine
+        assert watched() is not None
+        assert box.run("import os; os.abort()").ended_by == "signal"
+        deadline = time.monotonic() + LONG
+        while watched() is not None and time.monotonic() < deadline:
+            gc.collect()
+            time.sleep(0.02)
+        assert watched() is None
+
+
 @pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), 9)", "sys.exit(0)"])
 def test_a_host_that_ends_takes_its_guests_with_it(how: str) -> None:
     code = (

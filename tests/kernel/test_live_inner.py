@@ -125,7 +125,9 @@ def test_they_end_with_the_guest_that_asked() -> None:
     with belljar.Sandbox(ledger="none") as box:
         box.run(ASK + "inner = Sandbox()").check()
         (shared,) = box._asking.objects.shared.values()
+        assert shared.name == "sandbox"  # in the record: host.sandbox.run
         assert shared.obj.eval("1 + 1") == 2
+    assert shared.obj.box._guest.over.wait(60)  # the supervisor sees to it
     assert shared.obj.ended
     with pytest.raises(belljar.BelljarError):
         shared.obj.eval("1")

@@ -136,6 +136,17 @@ def test_output_larger_than_a_pipe_comes_whole(box: belljar.Sandbox) -> None:
     assert result.text == ("x" * 300000 + "\ny") * 4
 
 
+def test_events_of_a_result_are_those_of_its_run(box: belljar.Sandbox) -> None:
+    for _ in range(3):
+        box.eval("len('other')")
+    result = box.run("import sys; sys.audit('mine', 1)")
+    names = [event.name for event in result.events]
+    assert names.count("mine") == 1
+    assert names[0] == "compile"
+    assert result.usage.events == len(names)
+    assert "other" not in str(result.events)
+
+
 def test_output_between_two_calls_belongs_to_the_next_result(box: belljar.Sandbox) -> None:
     box.run(
         "import threading, time\n"

@@ -140,15 +140,14 @@ def _whole(facts: Facts, grouped: str) -> tuple[Protection, Protection]:
 def for_calls(receipt: Status) -> Status:
     """The receipt of a live guest, whose clocks count for each call: nothing in the kernel can, so
     the host measures from outside and ends the guest."""
-    rows = []
-    for row in receipt.protections:
-        if row.name == "wall":
-            row = row.replace(by="the host's clock, for each call, ends init, and init all of it")
-        elif row.name == "cpu" and row.level != "none":
-            why = "a host that is stuck counts nothing, and the guest can put SIGXCPU off"
-            row = Protection("cpu", "partial", "CPU clocks that the host reads, RLIMIT_CPU", why)
-        rows.append(row)
-    return receipt.replace(protections=tuple(rows))
+    wall = "the host's clock, for each call, ends init, and init all of it"
+    why = "a host that is stuck counts nothing, and the guest can put SIGXCPU off"
+    rows = {row.name: row for row in receipt.protections}
+    rows["wall"] = rows["wall"].replace(by=wall)
+    if rows["cpu"].level != "none":
+        by = "CPU clocks that the host reads, RLIMIT_CPU"
+        rows["cpu"] = Protection("cpu", "partial", by, why)
+    return receipt.replace(protections=tuple(rows.values()))
 
 
 def _syscalls(policy: Policy, facts: Facts) -> Protection:

@@ -93,22 +93,27 @@ class Peer(Turns):
         if len(data) > self.limits.frame:
             raise ValueError(f"a value of {len(data)} bytes is longer than a frame")
         number = next(self._ids) & 0xFFFFFFFF
-        waiter = self._waiters[number] = Waiter(depth + 1)
+        waiter = Waiter(depth + 1)
+        answered = False
         try:
+            self._waiters[number] = waiter
             head = HEAD_OP.pack(1 + len(data), REQUEST, number, parent, HOST_ASKS[op])
             self._send(head + data, deadline)
             while True:
                 frame = self._wait(waiter, deadline)
-                kind = frame[0]
-                if kind == REPLY:
+                if frame[0] == REPLY:
+                    answered = True
                     return self._value(frame[3], frame[4])
-                if kind == RAISED:
+                if frame[0] == RAISED:
+                    answered = True
                     raise self._error(frame[3], frame[4])
                 self._answer(frame, deadline)
         except GuestEnded:
             raise self._why() from None
         finally:
-            del self._waiters[number]
+            self._waiters.pop(number, None)
+            if not answered and self.over is None:  # interrupted between two steps
+                self._end(GuestEnded("the call was interrupted"))
             if self._waiters:
                 self._hand_over()
 

@@ -114,7 +114,12 @@ class _Input:
             have += len(piece)
         while have < size:
             wanted = min(max(size - have, _PIECE_OF_INPUT), _LARGEST_PIECE)
-            pieces.extend(map(receive, (wanted,)))  # received and kept within one call
+            try:
+                pieces.extend(map(receive, (wanted,)))  # received and kept within one call
+            except OSError as error:
+                if _of_a_handler(error):
+                    raise
+                raise EOFError from None
             if not pieces[-1]:
                 raise EOFError
             have += len(pieces[-1])
@@ -125,9 +130,14 @@ class _Input:
         return whole, 0
 
 
+def _of_a_handler(error: BaseException) -> bool:
+    """Whether a signal's handler raised it, such as TimeoutError, and not the socket."""
+    return type(error) is not OSError and not isinstance(error, ConnectionError)
+
+
 def _write_whole(fd: int, data: bytes, sent: "list[int]") -> None:
     """Write `data`; the sizes of what went are added to `sent`. Where a handler raises, nothing of
-    it has gone, or all. Raises OSError."""
+    it has gone, or all. Raises EOFError."""
     raised: "BaseException | None" = None
     while True:
         try:
@@ -138,11 +148,11 @@ def _write_whole(fd: int, data: bytes, sent: "list[int]") -> None:
                 if sum(sent) == len(data):
                     break
             break
-        except OSError:
-            raise
-        except BaseException as error:  # of a handler: half a frame would end the guest
-            raised = error
+        except BaseException as error:
+            if not _of_a_handler(error):
+                raise EOFError from None
             if not sent:
                 raise
+            raised = error  # half a frame would end the guest
     if raised is not None:
         raise raised

@@ -193,7 +193,7 @@ class Peer:
     def _write(self, data: bytes, sent: "list[int]") -> None:
         try:
             _write_whole(self._fd, data, sent)
-        except OSError:
+        except EOFError:
             self._lost = "the host is gone"
             raise ConnectionError(self._lost) from None
 

@@ -92,8 +92,8 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue  # the program closed or replaced it
+        except Exception:  # noqa: S112 - the program closed or replaced it, with whatever
+            continue
 
 
 def _last_value(source: "Any", filename: str, mode: str, names: "dict[str, Any]") -> "Any":

@@ -39,23 +39,24 @@ class Asking:
         objects.attach(self.peer)
         objects.gone = lambda: guest.ended_by
         guest.serve = self.serve_waiting
+        guest.let_go = self.close
         self._turn = threading.RLock()
         self._counting = threading.Lock()  # threads of one call may ask at once
         self._depth = 0
         self._calls = 0
 
-    def result(self, op: str, body: Any, timeout: float | None) -> Result:
+    def result(self, op: str, body: Any, timeout: float | None, events: bool = True) -> Result:
         """What came of one request, whatever it was."""
         if self.objects.part_of() is not None:  # another thread of a call that has the turn
             self._check_alive()
-            return self._asked(op, body, timeout)
+            return self._asked(op, body, timeout, events)
         with self._turn:
             self._check_alive()
-            return self._asked(op, body, timeout)
+            return self._asked(op, body, timeout, events)
 
     def value(self, op: str, body: Any, timeout: float | None) -> Any:
         """The value that it had. Raises what it raised, and `SandboxEnded` when the guest ended."""
-        result = self.result(op, body, timeout)
+        result = self.result(op, body, timeout, events=False)
         if result.error is not None or result.ended_by != "exit" or result.status:
             result.check()
         return result.value
@@ -89,7 +90,7 @@ class Asking:
         if supervisor().is_this_thread():
             raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
-    def _asked(self, op: str, body: Any, timeout: float | None) -> Result:
+    def _asked(self, op: str, body: Any, timeout: float | None, events: bool) -> Result:
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall
@@ -102,6 +103,8 @@ class Asking:
         cpu = guest.clocks.used()
         if op == "run" and not body[1]:
             body = (body[0], f"<run {self._calls}>", body[2])
+        if events:
+            guest.begin_events()
         answer = None
         try:
             answer = self._request(op, body, deadline)
@@ -111,7 +114,7 @@ class Asking:
             if self._depth == 0:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
-        guest.settle()
+        guest.settle(events=events)
         if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
             guest.end("wall")  # of the same call
         if answer is None or not guest.alive:

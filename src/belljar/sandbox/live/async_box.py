@@ -119,6 +119,11 @@ class AsyncSandbox:
         return self._started.result
 
     @property
+    def collected(self) -> dict[str, bytes]:
+        """As `Sandbox.collected`."""
+        return self._started.collected
+
+    @property
     def _started(self) -> Sandbox:
         if self._box is None:
             raise SandboxEnded("the sandbox has not started", "")

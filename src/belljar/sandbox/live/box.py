@@ -96,7 +96,7 @@ class Sandbox:
         self._guest = guest
         self._asking = Asking(guest)
         self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
-        self._finalizer = weakref.finalize(self, _let_go, guest, self._asking, os.getpid())
+        self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
         guest.tells(teller)
         if on_output is not None:
@@ -212,7 +212,8 @@ class Sandbox:
         self._guest.end("closed")
         if not supervisor().is_this_thread():
             self._guest.over.wait()
-        self._finalizer()
+        self._asking.close()
+        self._finalizer.detach()
 
     @property
     def ended_by(self) -> str:
@@ -301,8 +302,8 @@ def _name(name: object) -> str:
     return name
 
 
-def _let_go(guest: Guest, asking: Asking, owner: int) -> None:
-    """The sandbox was closed or lost. May run in any thread, in the middle of anything."""
+def _let_go(guest: Guest, owner: int) -> None:
+    """The sandbox was lost. May run in any thread, in the middle of anything: so it takes no lock,
+    and the supervisor does the rest."""
     if os.getpid() == owner:
         guest.end("closed")
-        asking.close()

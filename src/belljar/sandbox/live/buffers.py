@@ -47,7 +47,7 @@ class Buffers:
         self.room = room
         self.used = 0
         self._last = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collector of garbage may close us in the middle
         self._given: dict[int, tuple[int, int]] = {}  # number -> descriptor, size
         self._lent: WeakValueDictionary[int, Shared] = WeakValueDictionary()
         self._kept: dict[int, Shared] = {}  # alive although the host has no array of it any more

@@ -56,6 +56,8 @@ class Guest:
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
         self.serving: threading.Thread | None = None
+        #: called when all is put away, with no lock held
+        self.let_go: Callable[[], None] | None = None
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self.teller: Teller | None = None
@@ -68,6 +70,7 @@ class Guest:
         self._started = time.monotonic()
         self._frames: list[bytes] = []
         self._framed = 0
+        self._stale = False
         self._told = 0, 0, 0, 0  # denials, alerts, repeated, events of results so far
 
     def tells(self, teller: Teller) -> None:
@@ -133,6 +136,9 @@ class Guest:
 
     def check(self, now: float) -> None:
         """Look at the clocks."""
+        if self._alive:
+            with self.lock:
+                self.collect(idle=True)
         why = self.clocks.over(now)
         if why:
             self.end(why)
@@ -151,18 +157,31 @@ class Guest:
             self.serving = threading.Thread(target=self.serve, name="belljar-serve", daemon=True)
             self.serving.start()
 
-    def settle(self) -> None:
-        """Take all that is there now: a reply has come, what the guest did before it is done."""
+    def settle(self, *, events: bool) -> None:
+        """Take all that is there now: a reply has come, what the guest did before it is done.
+        Without `events`, those that need no decision may wait for the supervisor's next look."""
         with self.lock:
             if not self.over.is_set():
                 if self._look.poll(0):  # asking once is cheaper than three reads of nothing
                     while self.collect(idle=False):
                         pass
                     self.output.read_all()
-                self.collect(idle=True)  # what pends in the page, and is told of by nobody
+                if events:
+                    self.collect(idle=True)  # what pends in the page, and is told of by nobody
+                self._stale = not events
                 self._calls.flush()
                 if self.output.over:
                     self.end("output")
+
+    def begin_events(self) -> None:
+        """Events from here on are those of a result: what was left by requests that have none is
+        recorded, and no part of it."""
+        if self._stale:
+            with self.lock:
+                if not self.over.is_set():
+                    self.collect(idle=True)
+                self._frames, self._framed, self._stale = [], 0, False
+                self._told = (*self._told[:3], self.walls.judge.events)
 
     def since(self) -> tuple[tuple[Denial, ...], tuple[Denial, ...], int, int, tuple[bytes, ...]]:
         """Denials, alerts, repeated attempts, number and frames of the events since it was last

@@ -67,7 +67,9 @@ class Inner:
         self._living.add(box)
         objects = box.box._asking.objects
         objects.operations["box"] = Inner(policy, self._make, self)
-        return Exposed(box)
+        made = Exposed(box)
+        made.name = "sandbox"
+        return made
 
 
 class InnerBox:

@@ -107,8 +107,11 @@ class Supervisor:
                 del self._alive[report]
             try:
                 guest.put_away()
+                if guest.let_go is not None:
+                    guest.let_go()
             except BaseException as error:  # noqa: BLE001 - told to whoever asks the guest next
                 guest.failure = guest.failure or error
+            guest.serve = guest.let_go = None  # they hold what the user shared
 
     def _check(self, guest: Guest, now: float) -> None:
         try:

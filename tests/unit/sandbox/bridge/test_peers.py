@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -185,13 +187,22 @@ def test_threads_of_both_sides_get_their_own_answers(guest: Plain) -> None:
 def test_more_threads_of_the_guest_than_may_ask_at_once_take_their_turns(guest: Plain) -> None:
     guest.peer.request(
         "run",
-        ("import threading\ndone = []\n"
+        ("import threading\ndone, go = [], threading.Event()\n"
+         "def work():\n  go.wait()\n  done.append(host('echo', 1))\n"
          "def begin():\n"
-         "  for k in range(150):\n"
-            "    threading.Thread(target=lambda: done.append(host('echo', 1))).start()",),
+         "  for k in range(150): threading.Thread(target=work).start()\n"
+         "  threading.Timer(0.2, go.set).start()",),
     )  # fmt: skip
     call(guest, "begin")
     finish = time.monotonic() + PATIENCE
+    seen, before = 0, -1
+    while not seen or seen != before:  # bytes of requests, until they are no more
+        before = seen
+        time.sleep(0.1)
+        with suppress(BlockingIOError):
+            seen = len(guest.sock.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        assert time.monotonic() < finish
+    assert seen <= 64 * 24
     while guest.peer.request("run", ("len(done)",)) < 150:
         assert time.monotonic() < finish
         guest.peer.serve_waiting()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from plain import Plain
 
-from belljar.errors import GuestEnded
+from belljar.errors import GuestEnded, GuestError
 
 PATIENCE = 60.0
 DEFINITIONS = "def host(*what): return peer.request('call', what)"
@@ -42,7 +42,7 @@ def test_a_signal_of_the_guest_breaks_a_call_and_not_the_bridge() -> None:
         guest.peer.request(
             "run",
             ("import signal, time\n"
-             "class Late(Exception): pass\n"
+             "class Late(TimeoutError): pass\n"
              "def late(*_): raise Late\n"
              "signal.signal(signal.SIGALRM, late)\n"
              "def within(seconds, what):\n"
@@ -70,7 +70,7 @@ def test_signals_that_raise_at_any_moment_lose_no_answer() -> None:
         guest.peer.request(
             "run",
             ("import signal\n"
-             "class Late(Exception): pass\n"
+             "class Late(TimeoutError): pass\n"
              "def late(*_): raise Late\n"
              "def one(i, seconds):\n"
              "  try:\n"
@@ -114,6 +114,19 @@ def test_a_forked_child_of_the_guest_has_no_bridge(guest: Plain) -> None:
     assert call(guest, "host", "echo", 3) == 3
 
 
+def test_a_request_whose_answer_is_broken_off_is_answered_all_the_same() -> None:
+    main = (
+        "def serve(op, body, request):\n  if body: raise ValueError\n"
+        "def report(error): raise KeyboardInterrupt\n"
+        "sys.excepthook = lambda *_: None\n"
+        "peer = Peer(3, serve, report)\npeer.loop()\n"
+    )
+    with Plain(main=main) as guest:
+        with pytest.raises(GuestError, match="broken off"):
+            guest.peer.request("get", 1, time.monotonic() + PATIENCE)
+        assert guest.peer.request("get", 0, time.monotonic() + PATIENCE) is None
+
+
 def test_threads_of_the_guest_learn_that_the_host_is_gone() -> None:
     read, write = os.pipe()
     main = (
@@ -153,6 +166,7 @@ def test_a_host_that_forked_cannot_speak_for_its_parent(guest: Plain) -> None:
             call(guest, "host", "echo", 1)
         except GuestEnded as error:
             os.write(write, str(error).encode())
+            guest.peer.close()  # its own, not its parent's
         finally:
             os._exit(0)
     os.close(write)

@@ -175,6 +175,16 @@ def test_an_interruption_of_a_host_function_ends_the_guest() -> None:
             ask(peer)
 
 
+def test_an_interruption_between_two_steps_ends_the_guest(monkeypatch: pytest.MonkeyPatch) -> None:
+    with against(answering(asks(1, 1))) as peer:
+        monkeypatch.setattr(peer, "_answer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ask(peer)
+        assert not peer.busy
+        with pytest.raises(GuestEnded, match="interrupted"):
+            ask(peer)
+
+
 def test_closing_wakes_those_who_wait() -> None:
     arrived = threading.Barrier(4)
     found: list[Any] = []
