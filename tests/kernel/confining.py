@@ -25,7 +25,7 @@ def said(deed, *words):
 def refusal(deed, *words, **more):
     try:
         deed(*words, **more)
-    except belljar.BelljarError as error:
+    except (belljar.BelljarError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
     return ""
 libc = ctypes.CDLL(None, use_errno=True)

@@ -181,7 +181,7 @@ def test_nothing_is_changed_where_it_is_refused() -> None:
             "Unenforceable: cannot protect names: required",
             "PolicyError: require=: no protection is called 'sound'",
             "PolicyError: read=: read = /no/such/place: No such file",
-            "PolicyError: reed=: is not a key of the policy; did you mean read?",
+            "TypeError: reed= is not a key of the policy; did you mean read?",
             "PolicyError: keep_fds: 99 is not open",
         ),
         strict=True,

@@ -26,10 +26,10 @@ class Clocks:
     """`begin` and `end` frame a call; what is used between two calls has the same limit of
     processor time, and none by the clock."""
 
-    def __init__(self, pid: int, limits: Limits, group: Group | None, keeper: int) -> None:
+    def __init__(self, pid: int, limits: Limits, group: Group | None) -> None:
         self._pid = pid
-        # where it may start processes and no group counts them, all beneath the keeper are counted
-        self._keeper = keeper if group is None and limits.processes > 1 else 0
+        # where it may start processes and no group counts them, all beneath its init are counted
+        self._init = parent_of(pid) if group is None and limits.processes > 1 else 0
         self._others: float | None = None  # what they had used when the call began
         self._clock = (~pid << 3) | _PROCESS_CLOCK
         self._limits = limits
@@ -75,8 +75,8 @@ class Clocks:
         used = self.used()
         if used - self._from > self._limits.cpu:
             return "cpu"
-        if self._keeper:
-            others = seconds_beneath(self._keeper)
+        if self._init:
+            others = seconds_beneath(self._init)
             if self._others is None:
                 self._others = others
             if others - self._others > self._limits.cpu:
@@ -109,6 +109,15 @@ class Clocks:
             return 0
         number = text.partition(b"VmHWM:")[2].split()[:1]
         return int(number[0]) * 1024 if number and number[0].isdigit() else 0
+
+
+def parent_of(pid: int) -> int:
+    """The process that `pid` is a child of; 0 where it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read(_SIZE).rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def seconds_beneath(pid: int) -> float:

@@ -51,7 +51,7 @@ class Guest:
         self.lock = threading.RLock()
         self.over = threading.Event()
         self.output = Output(streams, self.policy.limits.output)
-        self.clocks = Clocks(pid, self.policy.limits, walls.group, walls.keeper.pid)
+        self.clocks = Clocks(pid, self.policy.limits, walls.group)
         self.ended_by = ""
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None

@@ -32,7 +32,7 @@ def used(clocks: Clocks, seconds: float) -> None:
 
 
 def test_the_clock_is_that_of_the_process(spinning: subprocess.Popen[bytes]) -> None:
-    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None, 0)
+    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None)
     used(clocks, 0.05)
     spinning.kill()
     spinning.wait()
@@ -41,7 +41,7 @@ def test_the_clock_is_that_of_the_process(spinning: subprocess.Popen[bytes]) -> 
 
 
 def test_each_call_has_its_own_time(spinning: subprocess.Popen[bytes]) -> None:
-    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None, 0)
+    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None)
     for _ in range(3):
         clocks.begin(time.monotonic() + 60)
         assert clocks.in_call
@@ -54,7 +54,7 @@ def test_each_call_has_its_own_time(spinning: subprocess.Popen[bytes]) -> None:
 
 
 def test_the_wall_counts_in_a_call_alone(spinning: subprocess.Popen[bytes]) -> None:
-    clocks = Clocks(spinning.pid, Limits(), None, 0)
+    clocks = Clocks(spinning.pid, Limits(), None)
     assert clocks.over(time.monotonic() + 10**6) == ""
     clocks.begin(time.monotonic() + 5)
     assert clocks.over(time.monotonic()) == ""
