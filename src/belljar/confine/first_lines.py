@@ -44,7 +44,7 @@ def boot_file(
         from contextlib import suppress
 
         data = _compiled(_text(paths)) if same else _wrapped(_text(paths))
-        temporary = f"{kept}.{os.getpid()}"
+        temporary = f"{kept}.{os.getpid()}.{os.urandom(4).hex()}"
         with open(temporary, "wb") as out:
             out.write(data)
         os.chmod(temporary, 0o644)  # the guest is another user

@@ -58,7 +58,7 @@ def _make(tree: Tree, tell: Callable[[str], None] | None) -> tuple[str, int]:
         progress = _Progress(f"making the runtime image of {tree.source}, once", tell)
         states = _fill(tree, f"{path}/tree", progress)
         text = "".join(f"{time} {name}\n" for time, name in states if "\n" not in name)
-        temporary = f"{tree.text}.{os.getpid()}"
+        temporary = f"{tree.text}.{os.getpid()}.{os.urandom(4).hex()}"
         with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{tree.first}\n{name}\n{text}")
         os.replace(temporary, tree.text)

@@ -20,7 +20,7 @@ def write(path: str, folders: tuple[str, ...], moved: dict[str, str]) -> None:
     by their other names; an empty file where the host's is of a form that we do not know."""
     with open(PLACE, "rb") as file:
         made = only(file.read(_MOST), folders, moved)
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     with open(temporary, "wb") as out:
         out.write(made)
     os.chmod(temporary, 0o644)  # the guest is another user

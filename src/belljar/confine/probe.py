@@ -52,7 +52,7 @@ def probe(cache: str | None, tier: str | None = None) -> Facts:
             pass  # never asked on this boot, or written by another version
     facts = _ask(tier)
     if cache:
-        temporary = os.path.join(cache, f"{key}.{os.getpid()}")
+        temporary = os.path.join(cache, f"{key}.{os.getpid()}.{os.urandom(4).hex()}")
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(_write(facts))
         os.replace(temporary, os.path.join(cache, key))

@@ -6,6 +6,7 @@ import ast
 import marshal
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,12 @@ def test_a_live_guest_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert one != other
     assert len(Path(other).name) < 200
     assert Path(other).stat().st_size > Path(one).stat().st_size
+
+
+def test_threads_that_make_it_at_once_get_one_file(tmp_path: Path) -> None:
+    runtime = OURS
+    with ThreadPoolExecutor(8) as pool:
+        made = {future.result() for future in [
+            pool.submit(boot_file, FOLDER, runtime, str(tmp_path), None) for _ in range(32)
+        ]}  # fmt: skip
+    assert [Path(one).name for one in made] == [p.name for p in tmp_path.iterdir()]
