@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 from confining import printed, run
@@ -221,3 +222,23 @@ def test_a_trial_that_cannot_begin_is_no_confinement() -> None:
     )
     assert "landlock: Argument list too long restrict" in refused
     assert free == "done"
+
+
+def test_a_process_that_is_killed_in_its_trial_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import belljar._native as native\n"
+        "plain = native.confine_try\n"
+        "def killed(*words):\n"
+        "    plain(*words)\n"
+        "    print(*os.listdir(os.environ['TMPDIR']), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "native.confine_try = killed\n"
+        "confine()\n"
+    )
+    done = run(code, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert done.returncode == -9
+    assert done.stdout.startswith("belljar-probe-")
+    deadline = time.monotonic() + 30
+    while os.listdir(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert os.listdir(tmp_path) == []

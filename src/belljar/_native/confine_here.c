@@ -217,6 +217,28 @@ _Noreturn static void trial(int to, pid_t outside, bool light)
     _exit(0);
 }
 
+/* Between this process and the trial: when it is over and nobody is left to, puts the prey away. */
+_Noreturn static void attend(int to, pid_t outside, bool light)
+{
+    static const char *const PREY[] = {"secret", "victim", "doomed", "created", "socket"};
+    pid_t copy = fork();
+    if (copy == 0)
+        trial(to, outside, light);
+    close(to);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    while (copy > 0 && waitpid(copy, NULL, 0) < 0 && errno == EINTR) {
+    }
+    if (getppid() == outside || chdir(plan->canary) < 0)
+        _exit(0);
+    for (size_t i = 0; i < sizeof PREY / sizeof *PREY; i++)
+        unlink(PREY[i]);
+    rmdir("scratch");
+    rmdir(plan->canary);
+    _exit(0);
+}
+
 /* confine_try(words, fd, light) -> pid of a child that reports what it could do */
 PyObject *bj_confine_try(PyObject *self, PyObject *args)
 {
@@ -231,7 +253,7 @@ PyObject *bj_confine_try(PyObject *self, PyObject *args)
     pid_t outside = getpid(), child = fork();
     int error = errno;
     if (child == 0)
-        trial(fd, outside, light);
+        attend(fd, outside, light);
     close(ruleset);
     finish();
     if (child < 0) {
