@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,39 @@ def test_a_module_that_is_no_text_is_refused_before_anything_runs() -> None:
         belljar.Sandbox(ledger="none", modules={"m": b"x"})  # type: ignore[dict-item]
     with pytest.raises(BelljarError, match="not the name"):
         belljar.Sandbox(ledger="none", modules={"m-n": ""})
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"modules": ["m"]}, "modules= is a dict of name and source, not list"),
+        ({"input": 5}, "input= is text or bytes, not int"),
+        ({"cwd": "/there/is/none"}, "cwd=/there/is/none: there is no such directory"),
+        ({"policy": {"read": ["/srv"]}}, "policy=: expected a Policy or the path of a policy file"),
+    ],
+)
+def test_what_is_given_in_a_wrong_shape_is_told_in_one_line(
+    given: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(BelljarError, match=line) as caught:
+        belljar.Sandbox(ledger="none", **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_policy_may_be_given_by_its_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "in.txt").write_text("granted")
+    file = tmp_path / "policy.toml"
+    file.write_text('schema = 1\n[files]\nread = ["in.txt"]\n[record]\nledger = "none"\n')
+    source = f"open({str(tmp_path / 'in.txt')!r}).read()"
+    assert belljar.run(source, policy=file, check=True).value == "granted"
+
+
+def test_a_timeout_is_a_number_and_the_guest_outlives_the_mistake() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        with pytest.raises(TypeError, match="timeout= is a number of seconds, not str"):
+            box.eval("1", timeout="1s")  # type: ignore[arg-type]
+        assert box.eval("1", timeout=5) == 1
 
 
 def test_output_is_told_as_it_comes_and_files_are_collected(tmp_path: Path) -> None:

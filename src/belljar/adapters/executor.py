@@ -15,6 +15,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 
 from belljar.adapters.travel import importable_by, pack
 from belljar.errors import BelljarError, SandboxEnded
+from belljar.policy.keywords import base
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class SandboxExecutor(Executor):
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        policy: Policy | str | os.PathLike[str] | None = None,
         max_workers: int | None = None,
         *,
         initializer: Callable[..., object] | str | None = None,
@@ -107,6 +108,8 @@ class SandboxExecutor(Executor):
             raise ValueError("max_tasks_per_child must be >= 1")
         if modules:
             options["modules"] = dict(modules)
+        if policy is not None:
+            policy = base(policy)
         made = sandbox or _sandbox()
         self._max_workers = max_workers
         self._shared = _Shared(lambda: made(policy, **options), max_tasks_per_child)
@@ -169,7 +172,8 @@ def _sandbox() -> Callable[..., Any]:
 def _granted(policy: Policy | None, options: Mapping[str, Any]) -> list[str]:
     names = [] if policy is None else [g.target for g in policy.grants if g.right == "import"]
     for key in ("import_", "import"):
-        names += options.get(key) or ()
+        given = options.get(key) or ()
+        names += [given] if isinstance(given, str) else given
     return [name.partition(".")[0] for name in names]
 
 

@@ -46,9 +46,10 @@ def _granted(grants: list[Grant], runtime: Runtime) -> list[metadata.Distributio
         if grant.target.partition(".")[0] in sys.stdlib_module_names:
             continue
         if _normal(grant.target) not in known:
+            where = runtime.site[0] if runtime.site else runtime.program
             raise PolicyError(
                 grant.origin,
-                f"import = {grant.target}: not installed for {runtime.program}, and not in the "
+                f"import = {grant.target}: not installed for {where}, and not in the "
                 f"standard library",
             )
         for name in _closure(_normal(grant.target), known):

@@ -137,19 +137,9 @@ def _explain(plan: Plan) -> None:
 
 
 def _policy(policy: object, keywords: dict[str, object]) -> Policy:
-    from belljar.policy.keywords import from_keywords
+    from belljar.policy.keywords import base, from_keywords
 
-    if policy is None:
-        base = Policy()
-    elif isinstance(policy, Policy):
-        base = policy
-    elif isinstance(policy, (str, os.PathLike)):
-        from belljar.policy import load
-
-        base = load(os.fspath(policy))
-    else:
-        raise PolicyError("policy", f"expected a Policy or a file, got {type(policy).__name__}")
-    return from_keywords(base, keywords, os.getcwd())
+    return from_keywords(base(policy), keywords, os.getcwd())
 
 
 def _number(one: int | HasFileno) -> int:

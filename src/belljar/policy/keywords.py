@@ -39,6 +39,8 @@ def from_keywords(
             from belljar.policy.file import nearest
 
             hint = nearest(name, list(BY_NAME))
+            for known in BY_NAME:  # as a keyword is written, not as a flag
+                hint = hint.replace(f" {known}?", f" {_keyword(known)}?")
             raise TypeError(f"{keyword}= is not a key of the policy{hint}")
         place = f"{keyword}="
 
@@ -50,6 +52,30 @@ def from_keywords(
         except PolicyError as error:  # the keyword says which key it is
             raise complaint(place, error.message.removeprefix(f"{key.dotted}: ")) from None
     return draft.policy()
+
+
+def base(policy: object) -> Policy:
+    """The policy that keywords are added to: a `Policy`, the file of one, or None for none.
+
+    Raises `PolicyError` for anything else, and for what the file says wrong.
+    """
+    from belljar.model import Policy
+
+    if policy is None:
+        return Policy()
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str | os.PathLike):
+        from belljar.policy import load
+
+        return load(os.fsdecode(policy))
+    wrong = f"expected a Policy or the path of a policy file, got {type(policy).__name__}"
+    raise PolicyError("policy=", f"{wrong}; keys are keywords: read=[...]")
+
+
+def _keyword(name: str) -> str:
+    """How the key `name` is written as a keyword: `import` is a word of Python's own."""
+    return "import_" if name == "import" else name.replace("-", "_")
 
 
 def _value(key: Key, value: object) -> object:

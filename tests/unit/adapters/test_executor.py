@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ def nothing_stays_open() -> Iterator[None]:
 
 def pool(workers: int = 2, **more: Any) -> SandboxExecutor:
     return SandboxExecutor(None, workers, sandbox=Box, modules={__name__: ""}, **more)
+
+
+def test_one_import_may_be_a_text_and_the_policy_a_file(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text('schema = 1\n[modules]\nimport = ["numpy"]\n')
+    for policy, options in ((tmp_path / "p.toml", {}), (None, {"import_": "numpy"})):
+        with SandboxExecutor(policy, 1, sandbox=Box, **options) as executor:
+            assert executor._importable("numpy.linalg")
 
 
 def wait_for_gate(value: int = 0) -> int:

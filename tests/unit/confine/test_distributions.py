@@ -56,7 +56,12 @@ def test_the_standard_library_is_none_of_the_environments_business(site: Path) -
 
 
 def test_what_is_not_installed_is_refused_at_its_place(site: Path) -> None:
-    with pytest.raises(PolicyError, match=r"^policy\.toml:6: import = nmpy: not installed for"):
+    with pytest.raises(PolicyError, match=r"^policy\.toml:6: import = nmpy: not installed for /"):
+        parts(site, "nmpy")
+
+
+def test_the_environment_is_named_that_lacks_a_distribution(site: Path) -> None:
+    with pytest.raises(PolicyError, match=f"not installed for {site}, and not in the standard"):
         parts(site, "nmpy")
 
 

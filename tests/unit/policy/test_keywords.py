@@ -10,7 +10,7 @@ import pytest
 from belljar.errors import PolicyError
 from belljar.model import Grant, Limits, Policy
 from belljar.policy import from_flags
-from belljar.policy.keywords import from_keywords
+from belljar.policy.keywords import base, from_keywords
 
 
 def test_they_mean_what_the_flags_mean() -> None:
@@ -67,6 +67,24 @@ def test_what_a_file_could_not_say_is_refused_at_its_keyword(
 def test_an_unknown_keyword_is_a_type_error_that_helps() -> None:
     with pytest.raises(TypeError, match=r"memroy= is not a key of the policy; did you mean memory"):
         Policy(memroy="1G")
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("imports", "import_"), ("openfiles", "open_files"), ("reed", "read")]
+)
+def test_the_keyword_that_was_meant_is_named_as_it_is_written(typo: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"did you mean {meant}\?$"):
+        from_keywords(Policy(), {typo: ["x"]})
+
+
+def test_keywords_are_added_to_a_policy_its_file_or_none(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("schema = 1\n[limits]\ncpu = '3s'\n")
+    given = Policy(cpu=2)
+    assert base(given) is given
+    assert base(None) == Policy()
+    assert base(tmp_path / "p.toml").limits.cpu == base(str(tmp_path / "p.toml")).limits.cpu == 3
+    with pytest.raises(PolicyError, match=r"^policy=: expected a Policy or .*, got dict"):
+        base({"read": ["/a"]})
 
 
 def test_a_policy_is_loaded_by_its_class(tmp_path: Path) -> None:

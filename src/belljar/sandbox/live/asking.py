@@ -91,6 +91,8 @@ class Asking:
             raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
     def _asked(self, op: str, body: Any, timeout: float | None, events: bool) -> Result:
+        if timeout is not None and not isinstance(timeout, int | float):
+            raise TypeError(f"timeout= is a number of seconds, not {type(timeout).__name__}")
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall

@@ -35,7 +35,9 @@ class AsyncSandbox:
     42
     """
 
-    def __init__(self, policy: Policy | None = None, **options: Any) -> None:
+    def __init__(
+        self, policy: Policy | str | os.PathLike[str] | None = None, **options: Any
+    ) -> None:
         self._make = partial(Sandbox, policy, **options)
         self._box: Sandbox | None = None
         self._starting: asyncio.Lock | None = None

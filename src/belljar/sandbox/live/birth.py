@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 from belljar.errors import BelljarError
@@ -10,7 +11,7 @@ from belljar.sandbox.live import memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Final
 
     from belljar.model import Policy
@@ -51,6 +52,8 @@ def modules_source(modules: Mapping[str, str]) -> str:
 
     A name with dots is a module of a package. Raises `BelljarError` for what is no name or text.
     """
+    if not isinstance(modules, Mapping):
+        raise BelljarError(f"modules= is a dict of name and source, not {type(modules).__name__}")
     sources = {}
     for name, source in modules.items():
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
@@ -70,6 +73,8 @@ def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
     if given is None:
         yield policy
         return
+    if not isinstance(given, bytes | bytearray | memoryview | str):
+        raise BelljarError(f"input= is text or bytes, not {type(given).__name__}")
     data = given.encode() if isinstance(given, str) else bytes(given)
     fd = memory.create(len(data), 0)
     try:

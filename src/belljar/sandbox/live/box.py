@@ -9,7 +9,7 @@ from belljar.confine import available
 from belljar.confine.program import Program
 from belljar.errors import BelljarError
 from belljar.model import Policy
-from belljar.policy.keywords import from_keywords
+from belljar.policy.keywords import base, from_keywords
 from belljar.sandbox.live.asking import Asking
 from belljar.sandbox.live.birth import modules_source, with_input
 from belljar.sandbox.live.collecting import check as patterns
@@ -38,13 +38,13 @@ _BY_LINES = "__import__('sys').stdout.reconfigure(line_buffering=True)"
 class Sandbox:
     """A guest of its own, under a policy, until it is closed, lost or ended by a limit.
 
-    `policy` is a `belljar.Policy`; further keywords are keys of a policy file (`read=["data/"]`,
-    `memory="256M"`), added to it. `python` names an interpreter or virtual environment, `name` is
-    what denials and the record call the guest, `argv` its `sys.argv`, `cwd` the directory it works
-    in, `input` its standard input. `modules` are further modules, name -> source; `collect` names
-    files for `collected`. `on_output(1 or 2, data)` is called with output as it comes, `on_denial`
-    with each `Denial`, by a thread of this sandbox's; a call returns when they have heard all of
-    it, and what they raise ends the guest.
+    `policy` is a `belljar.Policy` or the path of a policy file; further keywords are keys of such a
+    file (`read=["data/"]`, `memory="256M"`), added to it. `python` names an interpreter or virtual
+    environment, `name` is what denials and the record call the guest, `argv` its `sys.argv`, `cwd`
+    the directory it works in, `input` its standard input. `modules` are further modules, name ->
+    source; `collect` names files for `collected`. `on_output(1 or 2, data)` is called with output
+    as it comes, `on_denial` with each `Denial`, by a thread of this sandbox's; a call returns when
+    they have heard all of it, and what they raise ends the guest.
 
     `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
     `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
@@ -61,7 +61,7 @@ class Sandbox:
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        policy: Policy | str | os.PathLike[str] | None = None,
         *,
         python: str | os.PathLike[str] | None = None,
         name: str = "",
@@ -76,10 +76,12 @@ class Sandbox:
         engine: str | None = None,
         **grants: Any,
     ) -> None:
-        policy = from_keywords(policy or Policy(), grants).with_programs()
+        policy = from_keywords(base(policy), grants).with_programs()
         available.check(policy)
         interpreter = None if python is None else os.fspath(python)
         self._folder = os.path.abspath(cwd or os.getcwd())
+        if not os.path.isdir(self._folder):
+            raise BelljarError(f"cwd={self._folder}: there is no such directory")
         self._patterns = patterns(collect)
         given = modules_source(modules) if modules else ""
         program = Program("live", "", tuple(map(str, argv)), self._folder, (), interpreter, name)
@@ -257,7 +259,7 @@ class Sandbox:
 def run(
     source: str,
     *,
-    policy: Policy | None = None,
+    policy: Policy | str | os.PathLike[str] | None = None,
     check: bool = False,
     timeout: float | None = None,
     **grants: Any,
