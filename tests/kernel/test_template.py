@@ -39,7 +39,8 @@ def test_a_guest_finds_itself_as_one_that_was_just_started(host: Host) -> None:
     code = (
         "import json, os, sys, threading, resource\n"
         "print(json.dumps([os.getpid(), os.getppid(), os.getuid(), sys.argv, dict(os.environ),"
-        " os.getcwd(), threading.active_count(), threading.main_thread().native_id, sys.stdout.line_buffering, sys.path,"
+        " os.getcwd(), threading.active_count(), threading.main_thread().native_id,"
+        " sys.stdout.line_buffering, sys.path,"
         " os.uname().nodename, sys.stdin.read(), os.cpu_count(), sorted(sys.meta_path, key=str) and"
         " len(sys.meta_path), resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0),"
         " os.listdir('/tmp'), sys.flags.isolated, sys.orig_argv]))"

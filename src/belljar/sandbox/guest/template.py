@@ -1,8 +1,8 @@
 """What a template runs: import what is asked, then be forked; each fork becomes a guest.
 
 Runs on any CPython from 3.8, isolated and without `site`, and uses nothing of belljar's but the
-zygote, a C extension: `serve` returns in guests only, `enter` in guests with all walls up. Nothing is
-relied upon for safety. What it must see to is that guests of one template do not draw the same
+zygote, a C extension: `serve` returns in guests only, `enter` in guests with all walls up. Nothing
+here is relied upon for safety. What it must see to is that guests of one template do not draw the same
 random numbers or names, and that each finds itself as one that was just started.
 """
 
