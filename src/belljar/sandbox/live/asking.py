@@ -47,9 +47,11 @@ class Asking:
 
     def result(self, op: str, body: Any, timeout: float | None, events: bool = True) -> Result:
         """What came of one request, whatever it was."""
-        return self._result(op, body, timeout)[0]
+        return self._result(op, body, timeout, events)[0]
 
-    def _result(self, op: str, body: Any, timeout: float | None) -> tuple[Result, bool]:
+    def _result(
+        self, op: str, body: Any, timeout: float | None, events: bool
+    ) -> tuple[Result, bool]:
         """The same, and whether the guest answered: one that exits with 0 has not."""
         if self.objects.part_of() is not None:  # another thread of a call that has the turn
             self._check_alive()
@@ -60,13 +62,9 @@ class Asking:
 
     def value(self, op: str, body: Any, timeout: float | None) -> Any:
         """The value that it had. Raises what it raised, and `SandboxEnded` when the guest ended."""
-<<<<<<< HEAD
-        result = self.result(op, body, timeout, events=False)
-=======
-        result, answered = self._result(op, body, timeout)
+        result, answered = self._result(op, body, timeout, events=False)
         if not answered and result.ended_by == "exit":
             raise ended(self.guest)
->>>>>>> attack7
         if result.error is not None or result.ended_by != "exit" or result.status:
             result.check()
         return result.value
@@ -100,11 +98,9 @@ class Asking:
         if supervisor().is_this_thread():
             raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
-<<<<<<< HEAD
-    def _asked(self, op: str, body: Any, timeout: float | None, events: bool) -> Result:
-=======
-    def _asked(self, op: str, body: Any, timeout: float | None) -> tuple[Result, bool]:
->>>>>>> attack7
+    def _asked(
+        self, op: str, body: Any, timeout: float | None, events: bool
+    ) -> tuple[Result, bool]:
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall
