@@ -11,9 +11,9 @@ headers=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"
 for file in src/belljar/_native/*.c; do
     # shellcheck disable=SC2086
     case $(basename "$file") in
-    module.c | frames.c | inside.c | reply.c | unpack.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
-    keeper.c | plan.c | namespaces.c | mounts.c | overlay.c | init.c | landlock.c | seccomp.c | seccomp_network.c | limits.c | guest.c | network.c | connect.c | local.c | listen.c | count.c | datagram_net.c | datagrams.c | probe.c) set -- -D_GNU_SOURCE ;;
-    *) set -- ;;
+    module.c | frames.c | inside.c | reply.c | unpack.c | unchanged.c | confine_here.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
+    zygote.c | zygote_guest.c | reseed.c) set -- -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
+    *) if grep -q '"keeper.h"\|"filter.h"\|"network.h"' "$file"; then set -- -D_GNU_SOURCE; else set --; fi ;;
     esac
     # shellcheck disable=SC2086
     ${CC:-gcc} $warnings "$@" -fsyntax-only "$file"

@@ -108,3 +108,16 @@ def test_collecting_follows_no_link_and_has_bounds(tmp_path: Path) -> None:
     for wrong in ("/etc/*", "../x", "", "a/../../b"):
         with pytest.raises(BelljarError, match="cannot collect"):
             check([wrong])
+
+
+@pytest.mark.parametrize("engine", ["cold", None])
+def test_a_guest_without_c_modules_still_speaks_with_its_host(engine: str | None) -> None:
+    with belljar.Sandbox(ledger="none", extensions="named", engine=engine) as box:
+        assert box.eval("[1.5, 'text', {2: b'x'}]") == [1.5, "text", {2: b"x"}]
+        assert box.run("import zlib").error.type_name == "ImportError"
+
+
+@pytest.mark.parametrize("engine", ["cold", None])
+def test_a_guest_that_ends_before_it_listens_is_told_in_one_line(engine: str | None) -> None:
+    with pytest.raises(belljar.BelljarError, match=r"did not start|signal|exit status"):
+        belljar.Sandbox(ledger="none", block=["_struct", "struct"], engine=engine)

@@ -87,6 +87,18 @@ def test_a_guest_that_ends_is_a_typed_result(source: str, ended_by: str, status:
                 result.check()
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_function_that_ends_the_guest_has_no_value(status: int) -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        box.run(f"import os\ndef leave(): os._exit({status})")
+        with pytest.raises(belljar.SandboxEnded) as ended:
+            box.call("leave")
+        assert ended.value.ended_by == "exit"
+        assert ended.value.result.status == status
+    with belljar.Sandbox(ledger="none") as box, pytest.raises(belljar.SandboxEnded):
+        box.eval("__import__('os').close(3)")  # the session ends when it finds out
+
+
 def test_what_comes_of_running_out_of_memory_is_told_as_that() -> None:
     with belljar.Sandbox(ledger="none", memory="96M") as box:
         result = box.run("x = ['a' * 1000 for n in range(30000)]\nx * 2000")

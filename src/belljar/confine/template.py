@@ -191,7 +191,10 @@ class Template:
                     lines = keeper.read()
                     found = next((refusal(x) for x in lines if x[0] == "error"), found)
                     continue
-                data = requests.recv(1 << 16)
+                try:
+                    data = requests.recv(1 << 16)
+                except ConnectionResetError:  # it ended with parameters unread
+                    data = b""
                 said = data or said
                 if not data:
                     poll.unregister(requests)

@@ -2,8 +2,8 @@
 
 Runs on any CPython from 3.8, isolated and without `site`, and uses nothing of belljar's but the
 zygote, a C extension: `serve` returns in guests only, `enter` in guests with all walls up. Nothing
-is relied upon for safety. What it must see to is that guests of one template do not draw the same
-random numbers or names, and that each finds itself as one that was just started.
+here is relied upon for safety. What it must see to is that guests of one template do not draw the
+same random numbers or names, and that each finds itself as one that was just started.
 """
 
 import builtins

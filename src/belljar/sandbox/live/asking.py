@@ -47,6 +47,12 @@ class Asking:
 
     def result(self, op: str, body: Any, timeout: float | None, events: bool = True) -> Result:
         """What came of one request, whatever it was."""
+        return self._result(op, body, timeout, events)[0]
+
+    def _result(
+        self, op: str, body: Any, timeout: float | None, events: bool
+    ) -> tuple[Result, bool]:
+        """The same, and whether the guest answered: one that exits with 0 has not."""
         if self.objects.part_of() is not None:  # another thread of a call that has the turn
             self._check_alive()
             return self._asked(op, body, timeout, events)
@@ -56,7 +62,9 @@ class Asking:
 
     def value(self, op: str, body: Any, timeout: float | None) -> Any:
         """The value that it had. Raises what it raised, and `SandboxEnded` when the guest ended."""
-        result = self.result(op, body, timeout, events=False)
+        result, answered = self._result(op, body, timeout, events=False)
+        if not answered and result.ended_by == "exit":
+            raise ended(self.guest)
         if result.error is not None or result.ended_by != "exit" or result.status:
             result.check()
         return result.value
@@ -90,7 +98,9 @@ class Asking:
         if supervisor().is_this_thread():
             raise BelljarError("a callback of the supervisor cannot wait for a sandbox")
 
-    def _asked(self, op: str, body: Any, timeout: float | None, events: bool) -> Result:
+    def _asked(
+        self, op: str, body: Any, timeout: float | None, events: bool
+    ) -> tuple[Result, bool]:
         if timeout is not None and not isinstance(timeout, int | float):
             raise TypeError(f"timeout= is a number of seconds, not {type(timeout).__name__}")
         guest = self.guest
@@ -120,8 +130,8 @@ class Asking:
         if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
             guest.end("wall")  # of the same call
         if answer is None or not guest.alive:
-            return self._end(started, cpu)
-        return self._made(answer, started, cpu)
+            return self._end(started, cpu), False
+        return self._made(answer, started, cpu), True
 
     def _request(self, op: str, body: Any, deadline: float) -> Answer | None:
         """The answer; None where the guest has ended, or is to."""

@@ -77,6 +77,8 @@ class Sandbox:
         **grants: Any,
     ) -> None:
         policy = from_keywords(base(policy), grants).with_programs()
+        if policy.extensions == "named":  # the bridge is made of this one
+            policy = from_keywords(policy, {"import_": ["_struct"]})
         available.check(policy)
         interpreter = None if python is None else os.fspath(python)
         self._folder = os.path.abspath(cwd or os.getcwd())

@@ -10,6 +10,7 @@ import os
 import select
 import struct
 import time
+from contextlib import suppress
 
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper
@@ -97,7 +98,8 @@ def _begin(walls: Walls, bridge: _socket.socket) -> int:
             walls.end_record("refused", 125, 0, Usage())
             raise walls.refusal or did_not_start(walls.exit)
         if not begun and walls.ready:
-            bridge.sendall(parameters(walls.plan.boot))
+            with suppress(BrokenPipeError, ConnectionResetError):  # it ended; the keeper will tell
+                bridge.sendall(parameters(walls.plan.boot))
             begun = True
         if begun and bridge.fileno() in ready:
             pid = _greeting(bridge)
@@ -109,7 +111,10 @@ def _begin(walls: Walls, bridge: _socket.socket) -> int:
 def _greeting(bridge: _socket.socket) -> int:
     """The first byte that the guest writes, before any code that is not ours: the kernel says
     whose it is. 0 where it ended instead."""
-    data, control, _, _ = bridge.recvmsg(1, 64)
+    try:
+        data, control, _, _ = bridge.recvmsg(1, 64)
+    except ConnectionResetError:  # it left some of its parameters unread
+        return 0
     if data != _READY:
         return 0
     for level, kind, said in control:
