@@ -94,6 +94,8 @@ class Template:
         self._keeper: Keeper | None = None
         self._requests: socket.socket | None = None
         self._users = -1
+        #: all that it has imported, with what that needed; known once it has started
+        self.loaded: frozenset[str] = frozenset()
         _made.add(self)
 
     def start(self) -> None:
@@ -194,6 +196,9 @@ class Template:
                     found = next((refusal(x) for x in lines if x[0] == "error"), found)
                     continue
                 data = requests.recv(1 << 16)
+                if data.startswith(b"loaded "):
+                    self.loaded |= set(data[7:].decode("utf-8", "replace").split(" "))
+                    continue
                 said = data or said
                 if not data:
                     poll.unregister(requests)

@@ -21,6 +21,7 @@ from belljar.confine.template import Template as Warmed
 from belljar.confine.template import why_not
 from belljar.errors import PolicyError, Unenforceable
 from belljar.model import Policy
+from belljar.policy.modules import normal, within
 from belljar.sandbox.live import cold
 
 TYPE_CHECKING = False
@@ -105,9 +106,12 @@ class Template:
             return f"the template's python is {self.python or 'the default'!a}, not {python!a}"
         if (policy.names == "visible") != (self.names == "visible"):
             return "names are visible in one of the two only"
-        for module in self.modules:
-            if {module, module.partition(".")[0]} & set(policy.block):
-                return f"it has imported {module}, which the policy blocks"
+        if policy.block:
+            blocked = {normal(name) for name in policy.block}
+            self.warmed.start()  # what it imports may need what is blocked
+            for module in sorted(self.warmed.loaded):
+                if not blocked.isdisjoint(within(module)):
+                    return f"it has imported {module}, which the policy blocks"
         return why_not(policy, self.warmed.tier)
 
     def guest(
@@ -129,14 +133,15 @@ _locks = [threading.Lock()]
 
 
 def shared(policy: Policy, python: str | None) -> Template | None:
-    """The template of sandboxes that name none; None where there can be none for this policy."""
+    """The template of sandboxes that name none; None where it cannot serve this policy."""
     if why_not(policy, probe(cache_directory()).tier):
         return None
     key = python, "visible" if policy.names == "visible" else "auto"
     with _locks[0]:
         if key not in _shared:
             _shared[key] = Template(python=python, names=key[1])
-        return _shared[key]
+        one = _shared[key]
+    return one if not one.serves(policy, python) else None
 
 
 def _in_child() -> None:
