@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import belljar
-from belljar.errors import BelljarError, PolicyError
+from belljar.errors import BelljarError, PolicyError, TemplateEnded
 from belljar.sandbox.live.collecting import check, collect
 
 
@@ -112,3 +112,12 @@ def test_a_block_of_what_is_warm_already_is_kept_by_a_cold_guest() -> None:
         assert box.run("import contextlib").error.type_name == "ImportError"
     with pytest.raises(belljar.BelljarError, match="the policy blocks"):
         belljar.Sandbox(ledger="none", block=["contextlib"], engine="template")
+
+
+def test_what_contradicts_itself_or_is_over_is_refused() -> None:
+    with pytest.raises(BelljarError, match="leave out one"):
+        belljar.Sandbox(ledger="none", input="x", stdin="/dev/null")
+    template = belljar.Template().start()
+    template.close()
+    with pytest.raises(TemplateEnded, match="closed"):
+        belljar.Sandbox(ledger="none", template=template)

@@ -313,3 +313,20 @@ def test_a_template_does_not_outlive_its_host_in_a_fork_of_it() -> None:
         assert one.stdin is not None
         one.stdin.write(b"x")
     assert gone
+
+
+def test_an_interrupt_while_a_sandbox_is_made_leaves_no_guest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from belljar.sandbox.live import box as module
+
+    pids: list[int] = []
+
+    def interrupted(guest: object) -> None:
+        pids.append(guest.walls.keeper.pid)  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "Asking", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        belljar.Sandbox(ledger="none")
+    assert not os.path.exists(f"/proc/{pids[0]}")

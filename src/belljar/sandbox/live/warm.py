@@ -19,7 +19,7 @@ from belljar.confine.program import Program
 from belljar.confine.runtime import for_program
 from belljar.confine.template import Template as Warmed
 from belljar.confine.template import why_not
-from belljar.errors import PolicyError, Unenforceable
+from belljar.errors import PolicyError, TemplateEnded, Unenforceable
 from belljar.model import Policy
 from belljar.policy.modules import normal, within
 from belljar.sandbox.live import cold
@@ -47,9 +47,9 @@ class Template:
     paths, for sandboxes that are given the same.
 
     It starts with the first sandbox, or by `start()`, and again when it should have ended;
-    `close()` ends it and every guest of it. Safe to be used by several threads. Raises
+    `close()` ends it for good, and every guest of it. Safe to be used by several threads. Raises
     `Unenforceable` where there are no namespaces, `TemplateError` when what it imports fails or
-    starts a thread.
+    starts a thread, `TemplateEnded` when it was closed.
 
     >>> template = belljar.Template(modules=["numpy"])  # doctest: +SKIP
     >>> with belljar.Sandbox(template=template, read=["data/"]) as box:
@@ -87,12 +87,17 @@ class Template:
 
     def start(self) -> Self:
         """Start it now, not with the first sandbox."""
+        self._check_open()
         self.warmed.start()
         return self
 
     def close(self) -> None:
         """End it, and every guest that was forked from it. May be called twice."""
         self._finalizer()
+
+    def _check_open(self) -> None:
+        if not self._finalizer.alive:  # nothing holds its runtime any longer
+            raise TemplateEnded("the template is closed: make another one")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -118,6 +123,7 @@ class Template:
         self, policy: Policy, program: Program, tell: Callable[[Denial, Status], None]
     ) -> Guest:
         """A guest that waits for its first request, as of `cold.start`."""
+        self._check_open()
         if reason := self.serves(policy, program.python):
             raise PolicyError("template", f"{reason}; leave the template out")
         return cold.start(policy, program.replace(python=self.python), tell, self.warmed)
