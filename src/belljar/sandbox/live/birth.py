@@ -70,6 +70,8 @@ def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
     if given is None:
         yield policy
         return
+    if policy.stdin != "null":
+        raise BelljarError("input= and stdin= both say what standard input is: leave out one")
     data = given.encode() if isinstance(given, str) else bytes(given)
     fd = memory.create(len(data), 0)
     try:
