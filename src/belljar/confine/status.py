@@ -152,7 +152,7 @@ def for_calls(receipt: Status) -> Status:
 
 
 def for_forked(receipt: Status, policy: Policy, loaded: frozenset[str]) -> Status:
-    """The receipt of a guest whose template has `loaded` these: what it may not import lies there."""
+    """The receipt of a guest whose template has `loaded` these: some that it may not import."""
     granted = {g.target for g in policy.grants if g.right == "import"}
     unsafe = sorted(
         n for n, grant in UNSAFE_MODULES.items() if n in loaded and grant not in granted
