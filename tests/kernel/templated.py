@@ -10,6 +10,7 @@ import sys
 import belljar.confine.plan
 import belljar.sandbox.run as run
 from belljar.cli import main
+from belljar.confine import image
 from belljar.confine.cache import cache_directory
 from belljar.confine.keeper import Keeper
 from belljar.confine.probe import probe
@@ -23,7 +24,9 @@ def begin(self, policy, program, *rest, **more):
     plain(self, policy, program, *rest, **more)
     facts = probe(cache_directory())
     if not why_not(policy, facts.tier):
-        template = Template(for_program(program, cache_directory()), facts.tier)
+        runtime = for_program(program, cache_directory())
+        shown = image.show(policy, runtime, facts.tier, cache_directory()).__enter__()
+        template = Template(runtime, facts.tier, shown=shown.shown)
         held.append(template)
         run.Keeper = lambda streams, go: Keeper(streams, go, template)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import belljar
-from belljar.errors import BelljarError
+from belljar.errors import BelljarError, PolicyError, TemplateEnded
 from belljar.sandbox.live.collecting import check, collect
 
 
@@ -121,3 +121,37 @@ def test_a_guest_without_c_modules_still_speaks_with_its_host(engine: str | None
 def test_a_guest_that_ends_before_it_listens_is_told_in_one_line(engine: str | None) -> None:
     with pytest.raises(belljar.BelljarError, match=r"did not start|signal|exit status"):
         belljar.Sandbox(ledger="none", block=["_struct", "struct"], engine=engine)
+
+
+def test_what_a_template_needed_is_blocked_for_none_and_gated_for_all() -> None:
+    """What a cold guest may not import is not handed to a forked one by way of the template."""
+    with belljar.Template(modules=["ctypes"]) as template:
+        with pytest.raises(PolicyError, match="has imported ctypes"):
+            belljar.Sandbox(ledger="none", template=template, block=["ctypes"])
+        with pytest.raises(PolicyError, match="has imported struct"):
+            belljar.Sandbox(ledger="none", template=template, block=["struct"])  # by ctypes
+        with belljar.Sandbox(ledger="none", template=template) as box:
+            assert box.run("import ctypes").error.type_name == "ImportError"
+            row = next(row for row in box.status.protections if row.name == "extensions")
+            assert row.level == "partial"  # it lies in sys.modules
+            assert "has imported _ctypes, ctypes" in row.reason
+        with belljar.Sandbox(ledger="none", template=template, import_=["ctypes"]) as box:
+            assert box.eval("__import__('ctypes').sizeof(__import__('ctypes').c_int)") == 4
+            assert box.status.level("extensions") == "full"
+
+
+def test_a_block_of_what_is_warm_already_is_kept_by_a_cold_guest() -> None:
+    with belljar.Sandbox(ledger="none", block=["contextlib"]) as box:
+        assert "contextlib" not in box.eval("list(__import__('sys').modules)")
+        assert box.run("import contextlib").error.type_name == "ImportError"
+    with pytest.raises(belljar.BelljarError, match="the policy blocks"):
+        belljar.Sandbox(ledger="none", block=["contextlib"], engine="template")
+
+
+def test_what_contradicts_itself_or_is_over_is_refused() -> None:
+    with pytest.raises(BelljarError, match="leave out one"):
+        belljar.Sandbox(ledger="none", input="x", stdin="/dev/null")
+    template = belljar.Template().start()
+    template.close()
+    with pytest.raises(TemplateEnded, match="closed"):
+        belljar.Sandbox(ledger="none", template=template)

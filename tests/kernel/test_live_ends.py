@@ -287,3 +287,69 @@ def test_a_child_that_the_host_forked_has_no_part_in_its_guests() -> None:
         run.stdout.close()
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
+
+
+def test_a_fork_amid_calls_of_other_threads_leaves_no_lock_held() -> None:
+    with belljar.Sandbox(ledger="none") as box:
+        box.share("wait", functions=lambda: (begun.set(), go_on.wait(LONG))[0])
+        begun, go_on = threading.Event(), threading.Event()
+        caller = threading.Thread(target=box.run, args=("host.wait()",))
+        caller.start()
+        assert begun.wait(LONG)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(int(LONG))  # a lock that nobody releases
+            try:
+                box.eval("1")
+            except belljar.SandboxEnded:
+                box.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        go_on.set()
+        caller.join()
+        assert box.eval("1") == 1
+
+
+def test_a_template_does_not_outlive_its_host_in_a_fork_of_it() -> None:
+    code = (
+        "import belljar, os, time\n"
+        "template = belljar.Template().start()\n"
+        "print(template.warmed.pid, flush=True)\n"
+        "if os.fork() == 0:\n"
+        "    os.close(1); os.read(0, 1)\n"  # until the test has seen enough
+        "    os._exit(0)\n"
+        "os._exit(0)\n"
+    )
+    one = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with one:
+        assert one.stdout is not None
+        keeper = int(one.stdout.read())
+        assert one.wait(LONG) == 0
+        until = time.monotonic() + 20
+        while os.path.exists(f"/proc/{keeper}/exe") and time.monotonic() < until:
+            time.sleep(0.05)
+        gone = not os.path.exists(f"/proc/{keeper}/exe")
+        assert one.stdin is not None
+        one.stdin.write(b"x")
+    assert gone
+
+
+def test_an_interrupt_while_a_sandbox_is_made_leaves_no_guest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from belljar.sandbox.live import box as module
+
+    pids: list[int] = []
+
+    def interrupted(guest: object) -> None:
+        pids.append(guest.walls.keeper.pid)  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "Asking", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        belljar.Sandbox(ledger="none")
+    assert not os.path.exists(f"/proc/{pids[0]}")

@@ -12,6 +12,7 @@ import sys
 from belljar.confine.probe import Facts
 from belljar.errors import PolicyError, Unenforceable
 from belljar.model import Policy, Protection, Status
+from belljar.policy.modules import UNSAFE_MODULES
 
 MUST_BE_FULL = ("files", "network", "processes", "syscalls", "wall", "output")
 NAMES = (*MUST_BE_FULL, "names", "memory", "cpu", "threads", "open-files", "disk", "extensions",
@@ -148,6 +149,21 @@ def for_calls(receipt: Status) -> Status:
         by = "CPU clocks that the host reads, RLIMIT_CPU"
         rows["cpu"] = Protection("cpu", "partial", by, why)
     return receipt.replace(protections=tuple(rows.values()))
+
+
+def for_forked(receipt: Status, policy: Policy, loaded: frozenset[str]) -> Status:
+    """The receipt of a guest whose template has `loaded` these: some that it may not import."""
+    granted = {g.target for g in policy.grants if g.right == "import"}
+    unsafe = sorted(
+        n for n, grant in UNSAFE_MODULES.items() if n in loaded and grant not in granted
+    )
+    why = f"the template has imported {', '.join(unsafe)}, and the guest can reach it there"
+    rows = (
+        row.replace(level="partial", reason=why)
+        if unsafe and row.name == "extensions" and row.level == "full" else row
+        for row in receipt.protections
+    )  # fmt: skip
+    return receipt.replace(protections=tuple(rows))
 
 
 def _syscalls(policy: Policy, facts: Facts) -> Protection:

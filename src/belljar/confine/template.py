@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 from contextlib import suppress
 
 from belljar._native import HERE, RECORDER, ZYGOTE
@@ -93,6 +94,9 @@ class Template:
         self._keeper: Keeper | None = None
         self._requests: socket.socket | None = None
         self._users = -1
+        #: all that it has imported, with what that needed; known once it has started
+        self.loaded: frozenset[str] = frozenset()
+        _made.add(self)
 
     def start(self) -> None:
         """Start it if it does not run; returns once it can be forked."""
@@ -195,6 +199,9 @@ class Template:
                     data = requests.recv(1 << 16)
                 except ConnectionResetError:  # it ended with parameters unread
                     data = b""
+                if data.startswith(b"loaded "):
+                    self.loaded |= set(data[7:].decode("utf-8", "replace").split(" "))
+                    continue
                 said = data or said
                 if not data:
                     poll.unregister(requests)
@@ -217,7 +224,8 @@ class Template:
             self._users = -1
 
     def _forget(self) -> None:
-        """In a fork of the host: what runs is the other process's; only our copies are closed."""
+        """In a fork of the host: what runs is the other process's; only our copies are closed, so
+        that it ends with that process, and not with us."""
         if self._keeper is not None:
             self._keeper.abandon()
             self._keeper = None
@@ -228,6 +236,18 @@ class Template:
             self._end()
         else:
             self._forget()
+
+
+_made: weakref.WeakSet[Template] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for one in list(_made):
+        one._lock = threading.Lock()  # a thread that is no more may have held it
+        one._forget()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _hung_up(requests: socket.socket) -> bool:

@@ -140,7 +140,7 @@ class Walls:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.modules import inside
-        from belljar.confine.status import enforce, for_calls, status
+        from belljar.confine.status import enforce, for_calls, for_forked, status
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
@@ -149,6 +149,8 @@ class Walls:
         receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
         if self.program.kind == "live":
             receipt = for_calls(receipt)
+        if self._warmed is not None:
+            receipt = for_forked(receipt, policy, self._warmed.loaded)
         self.receipt = receipt
         enforce(policy, receipt)
         directory = resolve(policy.ledger)

@@ -117,8 +117,8 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
                 close_the_gate()
             return None
 
-    if blocked:
-        close_the_gate()  # some are loaded before the first line
+    if blocked or not unsafe.keys().isdisjoint(sys.modules):
+        close_the_gate()  # some are loaded before the first line; a template's imports all are
     sys.meta_path.insert(0, Guard)
     if not allowed["all"]:
         _guard_loading(allowed, names, unsafe, _imp)

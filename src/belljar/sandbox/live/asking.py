@@ -53,6 +53,7 @@ class Asking:
         self, op: str, body: Any, timeout: float | None, events: bool
     ) -> tuple[Result, bool]:
         """The same, and whether the guest answered: one that exits with 0 has not."""
+        self._check_owner()  # before any lock: a thread that the fork left behind may hold it
         if self.objects.part_of() is not None:  # another thread of a call that has the turn
             self._check_alive()
             return self._asked(op, body, timeout, events)
@@ -89,10 +90,13 @@ class Asking:
         self.peer.close()
         self.objects.close()
 
+    def _check_owner(self) -> None:
+        if os.getpid() != self.guest.owner:
+            raise SandboxEnded("this sandbox belongs to the process that forked this one", "forked")
+
     def _check_alive(self) -> None:
         guest = self.guest
-        if os.getpid() != guest.owner:
-            raise SandboxEnded("this sandbox belongs to the process that forked this one", "forked")
+        self._check_owner()
         if guest.over.is_set():
             raise guest.failure or ended(guest)
         if supervisor().is_this_thread():

@@ -75,6 +75,8 @@ def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
         return
     if not isinstance(given, bytes | bytearray | memoryview | str):
         raise BelljarError(f"input= is text or bytes, not {type(given).__name__}")
+    if policy.stdin != "null":
+        raise BelljarError("input= and stdin= both say what standard input is: leave out one")
     data = given.encode() if isinstance(given, str) else bytes(given)
     fd = memory.create(len(data), 0)
     try:

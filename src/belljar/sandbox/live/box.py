@@ -95,17 +95,23 @@ class Sandbox:
 
         with with_input(policy, input) as lent:
             guest = start(lent, program, told, engine, template)
-        self.policy = policy
-        self.name = name
-        self._guest = guest
-        self._asking = Asking(guest)
-        self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
-        self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
-        self._finalizer.atexit = False  # the supervisor ends all at once
-        guest.tells(teller)
-        if on_output is not None:
-            guest.output.listen = lambda number, data: teller.tell(on_output, number, data)
-        supervisor().add(guest)
+        try:
+            self.policy = policy
+            self.name = name
+            self._guest = guest
+            self._asking = Asking(guest)
+            self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
+            self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
+            self._finalizer.atexit = False  # the supervisor ends all at once
+            guest.tells(teller)
+            if on_output is not None:
+                guest.output.listen = lambda number, data: teller.tell(on_output, number, data)
+            supervisor().add(guest)
+        except BaseException:  # an interrupt, say: nobody watches the guest, nobody would end it
+            guest.end("closed")
+            if guest not in supervisor().guests:
+                guest.put_away()
+            raise
         if given or on_output is not None:
             try:
                 if on_output is not None:

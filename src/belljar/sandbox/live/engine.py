@@ -40,6 +40,7 @@ def start(
             from belljar.confine.template import why_not
 
             reason = why_not(policy, probe(cache_directory()).tier)
+            reason = reason or "it needs modules that the policy blocks"
             raise BelljarError(f"no guest can be forked from a template: {reason}")
     from belljar.sandbox.live import cold
 

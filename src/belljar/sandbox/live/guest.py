@@ -256,6 +256,7 @@ class Guest:
 
     def abandon(self) -> None:
         """In a child that the host forked: let go of the parent's guest without touching it."""
+        self.lock, self.over = threading.RLock(), threading.Event()  # another thread may hold them
         self._alive.clear()
         self.ended_by = "forked"
         for fd in (*self.output.pipes, self.bridge.detach()):

@@ -19,8 +19,9 @@ from belljar.confine.program import Program
 from belljar.confine.runtime import for_program
 from belljar.confine.template import Template as Warmed
 from belljar.confine.template import why_not
-from belljar.errors import PolicyError, Unenforceable
+from belljar.errors import PolicyError, TemplateEnded, Unenforceable
 from belljar.model import Policy
+from belljar.policy.modules import normal, within
 from belljar.sandbox.live import cold
 
 TYPE_CHECKING = False
@@ -46,9 +47,9 @@ class Template:
     paths, for sandboxes that are given the same.
 
     It starts with the first sandbox, or by `start()`, and again when it should have ended;
-    `close()` ends it and every guest of it. Safe to be used by several threads. Raises
+    `close()` ends it for good, and every guest of it. Safe to be used by several threads. Raises
     `Unenforceable` where there are no namespaces, `TemplateError` when what it imports fails or
-    starts a thread.
+    starts a thread, `TemplateEnded` when it was closed.
 
     >>> template = belljar.Template(modules=["numpy"])  # doctest: +SKIP
     >>> with belljar.Sandbox(template=template, read=["data/"]) as box:
@@ -86,12 +87,17 @@ class Template:
 
     def start(self) -> Self:
         """Start it now, not with the first sandbox."""
+        self._check_open()
         self.warmed.start()
         return self
 
     def close(self) -> None:
         """End it, and every guest that was forked from it. May be called twice."""
         self._finalizer()
+
+    def _check_open(self) -> None:
+        if not self._finalizer.alive:  # nothing holds its runtime any longer
+            raise TemplateEnded("the template is closed: make another one")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -105,15 +111,19 @@ class Template:
             return f"the template's python is {self.python or 'the default'!a}, not {python!a}"
         if (policy.names == "visible") != (self.names == "visible"):
             return "names are visible in one of the two only"
-        for module in self.modules:
-            if {module, module.partition(".")[0]} & set(policy.block):
-                return f"it has imported {module}, which the policy blocks"
+        if policy.block:
+            blocked = {normal(name) for name in policy.block}
+            self.warmed.start()  # what it imports may need what is blocked
+            for module in sorted(self.warmed.loaded):
+                if not blocked.isdisjoint(within(module)):
+                    return f"it has imported {module}, which the policy blocks"
         return why_not(policy, self.warmed.tier)
 
     def guest(
         self, policy: Policy, program: Program, tell: Callable[[Denial, Status], None]
     ) -> Guest:
         """A guest that waits for its first request, as of `cold.start`."""
+        self._check_open()
         if reason := self.serves(policy, program.python):
             raise PolicyError("template", f"{reason}; leave the template out")
         return cold.start(policy, program.replace(python=self.python), tell, self.warmed)
@@ -129,14 +139,15 @@ _locks = [threading.Lock()]
 
 
 def shared(policy: Policy, python: str | None) -> Template | None:
-    """The template of sandboxes that name none; None where there can be none for this policy."""
+    """The template of sandboxes that name none; None where it cannot serve this policy."""
     if why_not(policy, probe(cache_directory()).tier):
         return None
     key = python, "visible" if policy.names == "visible" else "auto"
     with _locks[0]:
         if key not in _shared:
             _shared[key] = Template(python=python, names=key[1])
-        return _shared[key]
+        one = _shared[key]
+    return one if not one.serves(policy, python) else None
 
 
 def _in_child() -> None:
