@@ -23,7 +23,7 @@ from belljar.sandbox.walls import Walls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Final
 
     from belljar.confine.program import Program
@@ -60,7 +60,7 @@ def start(
         theirs.close()
         walls = Walls(policy, program, keeper, cache_directory(), tell, None, warmed)
         walls.rise()
-        pid = _begin(walls, ours)
+        pid = _begin(walls, ours, streams.pipes)
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
         for fd in streams.pipes:
             os.set_blocking(fd, False)
@@ -77,11 +77,13 @@ def start(
         raise
 
 
-def _begin(walls: Walls, bridge: _socket.socket) -> int:
+def _begin(walls: Walls, bridge: _socket.socket, pipes: Iterable[int]) -> int:
     """Follow the start until the guest says that it listens; its number among our processes."""
     keeper = walls.keeper
     poll = select.poll()
     for fd in (keeper.report, walls.collector.fileno(), bridge.fileno()):
+        poll.register(fd, select.POLLIN)
+    for fd in pipes:  # a long traceback of our first lines would fill a pipe that nobody reads
         poll.register(fd, select.POLLIN)
     until = time.monotonic() + PATIENCE + walls.policy.limits.wall
     begun = False
@@ -106,6 +108,9 @@ def _begin(walls: Walls, bridge: _socket.socket) -> int:
             if pid:
                 return pid
             poll.unregister(bridge.fileno())  # its end; the keeper will tell
+        for fd in ready.intersection(pipes):
+            if not os.read(fd, 65536):
+                poll.unregister(fd)
 
 
 def _greeting(bridge: _socket.socket) -> int:
