@@ -41,8 +41,8 @@ def test_a_longer_string_that_only_begins_so_is_left_as_it_is() -> None:
 
 
 def test_binaries_keep_their_length_and_paths_still_lead_there() -> None:
-    needles = Needles(["/root/.pyenv/versions/3.11.7"], ["/home/alice"])
-    data = b"\x7fELF\0/root/.pyenv/versions/3.11.7/lib\0of /home/alice/x\0"
+    needles = Needles(["/srv/pyenv/versions/3.11.7"], ["/home/alice"])
+    data = b"\x7fELF\0/srv/pyenv/versions/3.11.7/lib\0of /home/alice/x\0"
     made = needles.binary(data)
     assert len(made) == len(data)
     assert made.split(b"\0")[1].replace(b"//", b"/").replace(b"//", b"/").startswith(b"/python/")
@@ -52,7 +52,7 @@ def test_binaries_keep_their_length_and_paths_still_lead_there() -> None:
 
 
 def test_a_string_inside_the_end_of_another_survives() -> None:
-    made = Needles(["/root/.pyenv/versions/3.11.7"], []).binary(b"/root/.pyenv/versions/3.11.7\0")
+    made = Needles(["/srv/pyenv/versions/3.11.7"], []).binary(b"/srv/pyenv/versions/3.11.7\0")
     assert made.endswith(b"3.11.7\0")
     assert made.startswith(b"/python/")
 
