@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 OUT = DEMO / "out"
 RECORD = DEMO / "record"
+STATE = DEMO / ".state"  # the keys that the record is known by: each demo begins a new one
 BELLJAR = os.environ.get("BELLJAR") or str(Path(sys.executable).parent / "belljar")
 SECRET = Path.home() / ".belljar-demo-secret"
 SECRET_TEXT = "belljar-demo: the combination is 4-8-15-16-23-42\n"
@@ -205,6 +206,8 @@ def main():
         sys.exit("demo: belljar is not installed here; run `make demo`")
     listener = Listener()
     shutil.rmtree(RECORD, ignore_errors=True)
+    shutil.rmtree(STATE, ignore_errors=True)
+    os.environ["XDG_STATE_HOME"] = str(STATE)
     existed = SECRET.exists()
     if existed and SECRET.read_text("utf-8") != SECRET_TEXT:
         sys.exit(f"demo: {SECRET} exists and is not the demo's; move it away")

@@ -23,8 +23,9 @@ def house(images: Path) -> Iterator[House]:
 
 
 def run_demo(house: House) -> subprocess.CompletedProcess[str]:
-    unwanted = shutil.ignore_patterns("out", "record", "__pycache__")
-    shutil.copytree(ROOT / "demo", house.project / "demo", ignore=unwanted)
+    unwanted = shutil.ignore_patterns("out", "record", ".state", "__pycache__")
+    if not (house.project / "demo").exists():
+        shutil.copytree(ROOT / "demo", house.project / "demo", ignore=unwanted)
     house.environment["BELLJAR"] = house.environment["PATH"].split(":")[0] + "/belljar"
     return subprocess.run(
         [sys.executable, house.project / "demo" / "demo.py"], env=house.environment,
@@ -42,6 +43,13 @@ def test_the_demo_ends_well_and_leaves_no_secret_behind(house: House) -> None:
         len(line) > 100 for line in run.stdout.splitlines() if "belljar-demo" not in line
     )
     assert "\x1b" not in run.stdout
+
+
+def test_the_demo_can_be_run_again(house: House) -> None:
+    """Its record begins anew each time, with other keys than the ledger that was there before."""
+    for _ in range(2):
+        run = run_demo(house)
+        assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_demo_fails_where_an_attack_has_an_effect(house: House) -> None:
