@@ -63,7 +63,9 @@ def test_attacks_that_work_before_have_no_effect_after(tmp_path: Path) -> None:
         held = json.loads(
             printed(ATTACKS, str(place), str(away), env={**os.environ, "HELD": "1"})
         )  # fmt: skip
-    assert [name for name, how in free.items() if how != "done"] == [], "it must work unconfined"
+    roots = {"plant_a_device"} if os.geteuid() else set()  # nobody else can do it anywhere
+    failed = {name for name, how in free.items() if how != "done"}
+    assert failed <= roots, "it must work unconfined"
     assert [name for name, how in held.items() if how == "done"] == []
     assert {p: (p.lstat().st_mode, p.lstat().st_mtime_ns) for p in away.iterdir()} == before
     assert (place / "file").stat().st_mode & 0o7777 == 0o644

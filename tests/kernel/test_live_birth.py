@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import cannot
 
 import belljar
 from belljar.errors import BelljarError, PolicyError, TemplateEnded
@@ -114,11 +116,14 @@ def test_collecting_follows_no_link_and_has_bounds(tmp_path: Path) -> None:
 def test_a_guest_without_c_modules_still_speaks_with_its_host(engine: str | None) -> None:
     with belljar.Sandbox(ledger="none", extensions="named", engine=engine) as box:
         assert box.eval("[1.5, 'text', {2: b'x'}]") == [1.5, "text", {2: b"x"}]
-        assert box.run("import zlib").error.type_name == "ImportError"
+        if "zlib" not in sys.builtin_module_names:  # some builds have it inside
+            assert box.run("import zlib").error.type_name == "ImportError"
 
 
 @pytest.mark.parametrize("engine", ["cold", None])
 def test_a_guest_that_ends_before_it_listens_is_told_in_one_line(engine: str | None) -> None:
+    if "_struct" in sys.builtin_module_names:
+        cannot("this interpreter has _struct built in, and the guest starts without a file of it")
     # at once: its traceback is longer than a pipe, and who does not read it waits for the clock
     with pytest.raises(belljar.BelljarError, match=r"signal|exit status"):
         belljar.Sandbox(ledger="none", block=["_struct", "struct"], engine=engine)
