@@ -28,7 +28,7 @@ def digest(policy: Policy) -> str:
     plain = {name: _plain(getattr(policy, name)) for name in fields}
     plain["grants"] = sorted({pack(_plain(grant)) for grant in policy.grants})
     plain["env"] = sorted({pack(_plain(pair)) for pair in policy.env})
-    return _sha256(b"belljar policy 1\n" + pack(plain))
+    return sha256_hex(b"belljar policy 1\n" + pack(plain))
 
 
 def _plain(value: object) -> object:
@@ -44,7 +44,12 @@ def _plain(value: object) -> object:
     return value
 
 
-def _sha256(data: bytes) -> str:
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 in hexadecimal, without loading OpenSSL (3 ms).
+
+    >>> sha256_hex(b"")[:8]
+    'e3b0c442'
+    """
     for home in ("_sha2", "_sha256", "hashlib"):  # the first two cost nothing to import
         try:
             module = __import__(home)
