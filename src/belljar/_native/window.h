@@ -10,7 +10,7 @@
 struct bj_file_event {
     const char *name;
     signed char path[2], dir_fd[2];
-    char need[2];
+    char need[3]; /* a letter for each path, and the end */
 };
 
 enum bj_verdict { BJ_PASS, BJ_UNSURE, BJ_MISSING, BJ_FORBIDDEN };
