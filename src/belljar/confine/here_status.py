@@ -78,8 +78,7 @@ def receipt(policy: Policy, plan: Plan, facts: Facts, held: Held, kept: Kept, sy
 
 def _files(row: Protection, loose: Held | None) -> Protection:
     if row.level == "full" and loose is not None:
-        why = "Landlock (below ABI 8, or where they have capabilities) does not hold the other threads"
-        why += f": {told(loose.threads)}"
+        why = f"Landlock does not hold the other threads: {told(loose.threads)}"
         return Protection("files", "partial", row.by, why)
     return row
 

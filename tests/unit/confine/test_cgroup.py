@@ -1,6 +1,6 @@
 """Control groups against a tree of plain files: which are used, what is written and read back.
 
-What the kernel does with them is tried in `tests/kernel/test_cgroup.py`, where there is version 2.
+What the kernel does with them is tried in `tests/kernel/test_groups.py`, where there is version 2.
 """
 
 from __future__ import annotations
