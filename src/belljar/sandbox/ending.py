@@ -72,7 +72,7 @@ def how(
     used_up = user + system >= limits.cpu - 0.05
     if not ended_by and (signal == _SIGXCPU or (signal == _SIGKILL and used_up)):
         ended = "cpu"
-    if group is not None and ended == "signal" and group.killed():
+    if group is not None and ended in ("signal", "lost") and group.killed():
         ended = "memory"
     status = {"wall": 124, "interrupt": 130, "reader": 141}.get(
         ended, 128 + signal if signal else code >> 8
