@@ -47,15 +47,23 @@ static void mode_call(struct filter *f, int call, int arg, uint32_t good)
     done(f, b);
 }
 
-static void opens(struct filter *f, int call, int flags_arg)
+/* Where something may only be added to, the keeper opens what is created or appended to (appends.c);
+ * all other opens are the kernel's alone. */
+static void opens(struct filter *f, const struct plan *plan, int call, int flags_arg)
 {
+    bool asks = plan->n_appends > 0;
+    uint32_t made = asks ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     unsigned b = begin(f, call);
     low(f, flags_arg);
-    emit(f, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), 1, 0);
+    emit(f, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), asks ? 3 : 1, 0);
+    if (asks) {
+        emit(f, BPF_JMP | BPF_JSET | BPF_K, O_APPEND, 0, 1);
+        answer(f, made);
+    }
     answer(f, SECCOMP_RET_ALLOW); /* creates nothing: the mode argument is noise */
     low(f, flags_arg + 1);
     refuse_bits(f, S_ISUID | S_ISGID, ERRNO(EPERM));
-    answer(f, SECCOMP_RET_ALLOW);
+    answer(f, made);
     done(f, b);
 }
 
@@ -208,8 +216,8 @@ static void file_calls(struct filter *f, const struct plan *plan)
     for (size_t i = 0; i < sizeof METADATA / sizeof *METADATA; i++)
         on_call(f, METADATA[i], metadata);
 #ifdef __NR_open
-    opens(f, __NR_open, 1);
-    mode_call(f, __NR_creat, 1, SECCOMP_RET_ALLOW);
+    opens(f, plan, __NR_open, 1);
+    mode_call(f, __NR_creat, 1, plan->n_appends ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
     mode_call(f, __NR_chmod, 1, metadata);
     mode_call(f, __NR_mkdir, 1, SECCOMP_RET_ALLOW);
     mode_call(f, __NR_mknod, 1, SECCOMP_RET_ALLOW);
@@ -308,7 +316,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
 #endif
     /* The kernel remembers calls that are always allowed and does not run the filter for them;
      * those with arguments to look at pay for every instruction before theirs: frequent first. */
-    opens(&f, __NR_openat, 2);
+    opens(&f, plan, __NR_openat, 2);
     send_calls(&f, plan);
     device_calls(&f, plan);
     memory_calls(&f);

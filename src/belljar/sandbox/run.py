@@ -144,6 +144,8 @@ class Session:
             for fd, _ in ready:
                 if fd == keeper.report:
                     walls.hear()
+                    if walls.over:
+                        self._end(walls.over)
                 elif fd in appended.fds:
                     if not appended.take(fd):
                         self._end("disk")

@@ -111,6 +111,8 @@ class Guest:
         with self.lock:
             if fd == walls.keeper.report:
                 walls.hear()
+                if walls.over:
+                    self.end(walls.over)
                 return not walls.keeper.ended
             if fd in walls.appended.fds:
                 if not walls.appended.take(fd):
