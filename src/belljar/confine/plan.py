@@ -147,7 +147,7 @@ def make(
 
         protected = (*program.protect, *own)
         added, kept = add_folders(view, tuple(folders), policy, program.cwd, protected)
-        found += [Grant("append", one.target, "", one.host) for one in folders if not one.name]
+        found += [Grant("append", one.target, "") for one in folders]
     if not view.isolated:
         sensitive.check_own(policy.grants, own)
     for place in sorted(places, key=lambda p: p.guest):
