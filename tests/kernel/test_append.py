@@ -1,5 +1,5 @@
-"""`--append`: the guest adds to a file, or makes and adds to files of a directory, and can do nothing
-else with what is there."""
+"""`--append`: the guest adds to a file, or makes files in a directory and adds to them, and can do
+nothing else with what is there."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def test_files_are_made_and_added_to_in_a_directory_and_no_more(tier: Tier, log:
     assert out.splitlines()[7:] == [f"{deed} PermissionError" for deed in deeds]
     found = {path.name: path for path in log.parent.iterdir() if path.is_file()}
     assert {name: path.read_text() for name, path in found.items()} == {
-        "log.txt": "old\na", "new.txt": "xa", "here.txt": "x", "there.txt": "a", "my.log": "logged\n",
+        "log.txt": "old\na", "new.txt": "xa", "here.txt": "x", "there.txt": "a",
+        "my.log": "logged\n",
     }  # fmt: skip
     assert (log.parent / "sub" / "deep.txt").read_text() == "xa"
     assert {path.stat().st_mode & 0o7777 for path in found.values()} == {0o644}

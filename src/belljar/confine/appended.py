@@ -80,18 +80,19 @@ class Appended:
     def _add(self, grant: Grant, fifo: str, tier: str) -> None:
         source = grant.source or grant.target
         for other in self._policy.grants:
-            if other.right in ("read", "write") and other.target == grant.target:
-                if other.right == "write" or not os.path.isdir(source):
-                    raise PolicyError(
-                        grant.origin,
-                        f"append = {source}: granted with {other.right}, too; leave out one",
-                    )
+            both = other.right == "write" or (other.right == "read" and not os.path.isdir(source))
+            if both and other.target == grant.target:
+                raise PolicyError(
+                    grant.origin,
+                    f"append = {source}: granted with {other.right}, too; leave out one",
+                )
         path = os.path.join(os.path.realpath(os.path.dirname(source)), os.path.basename(source))
-        taken = {one.target for one in (*self.pipes, *self.folders)}
+        taken = [pipe.target for pipe in self.pipes] + [one.target for one in self.folders]
         if grant.target in taken or self._is_writable(grant):
             return
         if os.path.isdir(path):
-            return self._add_folder(grant, path, "", tier)
+            self._add_folder(grant, path, "", tier)
+            return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             file = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
@@ -105,7 +106,8 @@ class Appended:
             raise PolicyError(grant.origin, f"append = {source}: is not a file")
         if tier == "landlock":  # it exists by now, and there is no mount to put a pipe at its path
             os.close(file)
-            return self._add_folder(grant, os.path.dirname(path), os.path.basename(path), tier)
+            self._add_folder(grant, os.path.dirname(path), os.path.basename(path), tier)
+            return
         os.mkfifo(fifo, 0o600)
         self.pipes.append(Pipe(grant.target, fifo))
         # both ends, so that a guest that closes its own is not the end of it
@@ -123,9 +125,7 @@ class Appended:
     def _add_folder(self, grant: Grant, path: str, name: str, tier: str) -> None:
         source = grant.source or grant.target
         if os.path.islink(path):
-            raise PolicyError(
-                grant.origin, f"append = {source}: is a link; name what it leads to"
-            )
+            raise PolicyError(grant.origin, f"append = {source}: is a link; name what it leads to")
         if tier == "landlock" and os.path.join(path, name).rstrip("/") != grant.target:
             raise PolicyError(
                 grant.origin,

@@ -41,7 +41,8 @@ STEPS = {
     "landlock": ("files", "use a kernel with Landlock (5.13 or newer, lsm=landlock)"),
     "mediation": (
         "network",
-        "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect and append",
+        "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect "
+        "and append",
     ),
     "unix-socket": ("network", "it was replaced while the sandbox was made: try again"),
     "datagrams": ("network", "grant no UDP on this machine"),

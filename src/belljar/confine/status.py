@@ -223,7 +223,7 @@ def _processes(policy: Policy, facts: Facts) -> Protection:
 
 
 def _output(policy: Policy, facts: Facts) -> Protection:
-    loose = [n for n in ("stdout", "stderr") if getattr(policy, n) != "capture"]
+    loose = [n for n in ("stdout", "stderr") if getattr(policy, n) == "inherit"]
     if loose:
         return Protection(
             "output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked"

@@ -121,12 +121,13 @@ def test_the_defaults_start_in_every_tier(tier: str) -> None:
 
 
 def test_output_that_is_not_captured_must_be_accepted() -> None:
-    policy = Policy(stdout="inherit", stderr="/log")
+    policy = Policy(stdout="inherit", stderr="inherit")
     receipt = status(policy, facts())
     assert receipt.level("output") == "partial"
     with pytest.raises(Unenforceable, match=r"stdout and stderr not captured.*--accept-partial"):
         enforce(policy, receipt)
     enforce(policy.replace(accept_partial=("output",)), receipt)
+    assert status(Policy(stdout="/log", stderr="/log"), facts()).level("output") == "full"
 
 
 @pytest.mark.parametrize("name", MUST_BE_FULL)
