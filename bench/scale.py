@@ -3,10 +3,10 @@
     bench/scale.py [--alive N] [--sequence N] [--live N] [--json FILE]
 
 Every sandbox is a `belljar run`, but for the N `--live` ones, which go by in one process that calls
-`belljar.run`, each with a word to its guest and one back. Those that live at once are started until N live or memory gets
-short, each says a word to prove that its guest runs; then a third end by themselves, a third are
-interrupted, and of a third the host's process is killed. Afterwards, and after the sequence, these
-must be as before: processes, open descriptors of this process, mounts, namespaces, cgroups, files
+`belljar.run`, each with a word to its guest and one back. Those that live at once are started until
+N live or memory gets short, each says a word to prove that its guest runs; then a third end by
+themselves, a third are interrupted, and of a third the host's process is killed. Afterwards, and
+after the sequence, these must be as before: processes, open descriptors of this process, mounts, namespaces, cgroups, files
 in the temporary and cache directories, shared memory and System V objects. Exit status 1 if not.
 """
 
