@@ -149,6 +149,25 @@ def test_a_directory_that_may_be_read_as_well_shows_what_is_there(tier: Tier, lo
     assert log.read_text() == "old\nmore"
 
 
+def test_what_is_written_by_one_descriptor_after_another_is_in_that_order(
+    tier: Tier, log: Path
+) -> None:
+    code = (
+        "for n in range(50):\n"
+        "    with open('logs/log.txt', 'a') as file: file.write(f'{n:>60000}\\n')\n"
+        "import os\n"
+        "held = [os.open('logs/log.txt', os.O_WRONLY | os.O_APPEND) for n in range(64)]\n"
+        "try: open('logs/more.txt', 'x')\n"
+        "except OSError as error: print(error.errno)\n"
+    )
+    words = ("--open-files", "256", "--append", "logs", "-c", code)
+    status, out, err = belljar(tier, *words)
+    assert (status, out) == (0, "24\n"), err
+    lines = log.read_text().splitlines()
+    assert [int(line) for line in lines[1:]] == list(range(50))
+    assert not (log.parent / "more.txt").exists()
+
+
 def test_rotating_a_log_fails_and_loses_nothing_that_is_there(tier: Tier, log: Path) -> None:
     code = (
         "import logging, logging.handlers\n"

@@ -218,6 +218,8 @@ int open_call(const struct plan *plan, const struct call *c)
             return EACCES;
     if ((w.flags & O_ACCMODE) != O_WRONLY)
         return EACCES;
+    if (relays_full())
+        return EMFILE;
     int file, error = open_real(a, rest, &w, &file);
     return error ? error : relay_to(c, file, w.flags);
 }

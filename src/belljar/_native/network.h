@@ -49,6 +49,7 @@ void count_one(int fd);
 /* appends.c, relays.c: open(2) */
 int open_call(const struct plan *plan, const struct call *c);
 int relay_to(const struct call *c, int file, int flags);
+bool relays_full(void);
 bool may_create(void);
 void count_created(void);
 

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 16, OF_A_FILE = 4096 /* what one more file costs, however short */ };
+enum { CHUNK = 1 << 16, MOST_READS = 16 /* a pipe is of a megabyte at most (pipe(7)) */, OF_A_FILE = 4096 /* what one more file costs, however short */ };
 
 static struct relay { int from, to; } relays[MAX_RELAYS];
 static int n_relays;
@@ -16,7 +16,9 @@ static bool over;
 
 void limit_relays(const struct plan *plan) { most = plan->disk; }
 
-bool may_create(void) { return used + OF_A_FILE <= most && n_relays < MAX_RELAYS; }
+bool relays_full(void) { return n_relays == MAX_RELAYS; }
+
+bool may_create(void) { return used + OF_A_FILE <= most; }
 
 void count_created(void) { used += OF_A_FILE; }
 
@@ -87,11 +89,21 @@ static bool take(struct relay *r)
     return true;
 }
 
+/* All that a pipe can hold: what was written before a file is opened again comes before what is
+ * written afterwards. Not until it is empty, because somebody may go on filling it. */
+static bool drain(struct relay *r)
+{
+    struct pollfd one = {r->from, POLLIN, 0};
+    bool more = true;
+    for (int n = 0; n < MOST_READS && more && poll(&one, 1, 0) > 0; n++)
+        more = take(r);
+    return more;
+}
+
 void pump_relays(void)
 {
     for (int i = 0; i < n_relays;) {
-        struct pollfd one = {relays[i].from, POLLIN, 0};
-        if (poll(&one, 1, 0) <= 0 || take(&relays[i])) {
+        if (drain(&relays[i])) {
             i++;
             continue;
         }
