@@ -6,8 +6,9 @@ Every sandbox is a `belljar run`, but for the N `--live` ones, which go by in on
 `belljar.run`, each with a word to its guest and one back. Those that live at once are started until
 N live or memory gets short, each says a word to prove that its guest runs; then a third end by
 themselves, a third are interrupted, and of a third the host's process is killed. Afterwards, and
-after the sequence, these must be as before: processes, open descriptors of this process, mounts, namespaces, cgroups, files
-in the temporary and cache directories, shared memory and System V objects. Exit status 1 if not.
+after the sequence, these must be as before: processes, open descriptors of this process, mounts,
+namespaces, cgroups, files in the temporary and cache directories, shared memory and System V
+objects. Exit status 1 if not. An interrupt ends the live ones where they are, and they are judged.
 """
 
 from __future__ import annotations
@@ -225,23 +226,47 @@ def live(machine: Machine, wanted: int) -> dict[str, object]:
     def ask(number: int) -> None:
         result = belljar.run(f"print({number}); {number} * 2", ledger="none")
         if (result.value, result.stdout) != (number * 2, b"%d\n" % number):
-            raise SystemExit(f"scale: a sandbox failed: {result.ended_by} {result.error}")
+            raise RuntimeError(f"a sandbox failed: {result.ended_by} {result.error}")
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
     for number in range(50):  # what stays on purpose: a template, the supervisor's thread
         ask(number)
-    before, had, threads, began = machine.state(), resident(), threading.active_count(), 0.0
+    before, had, threads = machine.state(), resident(), threading.active_count()
     began = time.monotonic()
-    for number in range(wanted):
-        ask(number)
+    numbers, done = iter(range(wanted)), list[int]()
+    stopped: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not stopped and (number := next(numbers, None)) is not None:
+                ask(number)
+                done.append(number)
+        except Exception as error:  # the others end as well; raised below
+            stopped.append(error)
+
+    def stop(*_signal: object) -> None:
+        stopped.append(KeyboardInterrupt())
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+    workers = [threading.Thread(target=work) for _ in range(os.cpu_count() or 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for error in stopped:
+        if not isinstance(error, KeyboardInterrupt):
+            raise error
     seconds = time.monotonic() - began
     left = settle(machine, before, 10)
     if threading.active_count() > threads:
         left["threads"] = (threads, threading.active_count())
     return {
-        "runs": wanted, "seconds": round(seconds, 1), "a second": round(wanted / seconds, 1),
+        "runs": len(done), "seconds": round(seconds, 1),
+        "a second": round(len(done) / seconds, 1),
         "memory more (KiB)": resident() - had, "left": left,
     }  # fmt: skip
 
