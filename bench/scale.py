@@ -243,7 +243,7 @@ def live(machine: Machine, wanted: int) -> dict[str, object]:
             while not stopped and (number := next(numbers, None)) is not None:
                 ask(number)
                 done.append(number)
-        except Exception as error:  # the others end as well; raised below
+        except Exception as error:  # noqa: BLE001 - the others end as well; raised below
             stopped.append(error)
 
     def stop(*_signal: object) -> None:
