@@ -64,6 +64,7 @@ struct plan {
     enum engine engine;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
     bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
+    bool lent;                     /* open files of the host's are, or may come to be, the guest's */
     /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
     bool here, allow_accept, allow_kill; /* kill: Landlock keeps signals within the domain */
     unsigned short to_ports[MAX_PORTS], at_ports[MAX_PORTS]; /* of TCP: to connect to, to listen at */

@@ -217,6 +217,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
             p->allow_ioctl = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
+        else if (!strcmp(what, "metadata-by-path"))
+            p->allow_metadata = p->lent = true;
         else if (!strcmp(what, "accept"))
             p->allow_accept = true;
         else if (!strcmp(what, "kill"))

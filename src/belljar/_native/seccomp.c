@@ -47,6 +47,29 @@ static void mode_call(struct filter *f, int call, int arg, uint32_t good)
     done(f, b);
 }
 
+/* if (nr == call and its flags say that the descriptor itself is meant) refuse */
+static void empty_path(struct filter *f, int call, int flags_arg)
+{
+    unsigned b = begin(f, call);
+    low(f, flags_arg);
+    refuse_bits(f, AT_EMPTY_PATH, ERRNO(EPERM));
+    load_nr(f);
+    done(f, b);
+}
+
+/* if (nr == call and its second argument is NULL) refuse */
+static void no_path(struct filter *f, int call)
+{
+    unsigned b = begin(f, call);
+    low(f, 1);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    high(f, 1);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    answer(f, ERRNO(EPERM));
+    load_nr(f);
+    done(f, b);
+}
+
 /* Where something may only be added to, the keeper opens what is created or appended to (appends.c);
  * all other opens are the kernel's alone. */
 static void opens(struct filter *f, const struct plan *plan, int call, int flags_arg)
@@ -202,9 +225,21 @@ static void device_calls(struct filter *f, const struct plan *plan)
 static void file_calls(struct filter *f, const struct plan *plan)
 {
     uint32_t metadata = plan->allow_metadata ? SECCOMP_RET_ALLOW : ERRNO(EPERM);
-    mode_call(f, __NR_fchmod, 1, metadata);
+    /* The mode of a file that the host lent open is its owner's to change, also by a descriptor for
+     * reading, and no mount of ours lies between: what names no path is refused. */
+    uint32_t bare = plan->lent ? ERRNO(EPERM) : metadata;
+    mode_call(f, __NR_fchmod, 1, bare);
     mode_call(f, __NR_fchmodat, 2, metadata);
-    mode_call(f, 452 /* fchmodat2 */, 2, metadata);
+    if (plan->lent)
+        empty_path(f, 452 /* fchmodat2 */, 3);
+    mode_call(f, 452, 2, metadata);
+    if (plan->lent) {
+        empty_path(f, __NR_fchownat, 4);
+        no_path(f, __NR_utimensat);
+#ifdef __NR_futimesat
+        no_path(f, __NR_futimesat);
+#endif
+    }
     mode_call(f, __NR_mkdirat, 2, SECCOMP_RET_ALLOW);
     mode_call(f, __NR_mknodat, 2, SECCOMP_RET_ALLOW);
     unsigned b = begin(f, __NR_renameat2);
@@ -212,7 +247,8 @@ static void file_calls(struct filter *f, const struct plan *plan)
     refuse_bits(f, 4 /* RENAME_WHITEOUT: leaves a device behind */, ERRNO(EINVAL));
     answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
-    static const int METADATA[] = {__NR_fchown, __NR_fchownat, __NR_utimensat};
+    on_call(f, __NR_fchown, bare);
+    static const int METADATA[] = {__NR_fchownat, __NR_utimensat};
     for (size_t i = 0; i < sizeof METADATA / sizeof *METADATA; i++)
         on_call(f, METADATA[i], metadata);
 #ifdef __NR_open

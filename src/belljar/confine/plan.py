@@ -165,7 +165,9 @@ def make(
     words += limits(policy, tier, live=live)
     words += (*net.words, *told, *added)
     if view.isolated:
-        words += ("allow", "metadata")
+        lent = live or policy.stdin != "null" or "inherit" in (policy.stdout, policy.stderr)
+        # elsewhere the guest is another user than who owns the host's open files
+        words += ("allow", "metadata-by-path" if lent and tier == "user" else "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
     if programs:
