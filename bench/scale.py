@@ -1,12 +1,14 @@
 """How many sandboxes live at once, how many go by in sequence, and whether anything is left.
 
-    bench/scale.py [--alive N] [--sequence N] [--json FILE]
+    bench/scale.py [--alive N] [--sequence N] [--live N] [--json FILE]
 
-Every sandbox is a `belljar run`. Those that live at once are started until N live or memory gets
-short, each says a word to prove that its guest runs; then a third end by themselves, a third are
-interrupted, and of a third the host's process is killed. Afterwards, and after the sequence, these
-must be as before: processes, open descriptors of this process, mounts, namespaces, cgroups, files
-in the temporary and cache directories, shared memory and System V objects. Exit status 1 if not.
+Every sandbox is a `belljar run`, but for the N `--live` ones, which go by in one process that calls
+`belljar.run`, each with a word to its guest and one back. Those that live at once are started until
+N live or memory gets short, each says a word to prove that its guest runs; then a third end by
+themselves, a third are interrupted, and of a third the host's process is killed. Afterwards, and
+after the sequence, these must be as before: processes, open descriptors of this process, mounts,
+namespaces, cgroups, files in the temporary and cache directories, shared memory and System V
+objects. Exit status 1 if not. An interrupt ends the live ones where they are, and they are judged.
 """
 
 from __future__ import annotations
@@ -214,6 +216,61 @@ def sequence(machine: Machine, wanted: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def live(machine: Machine, wanted: int) -> dict[str, object]:
+    """In this very process, which is to be as before: its descriptors, threads and memory, too."""
+    os.environ.update(machine.env)
+    import threading
+
+    import belljar
+
+    def ask(number: int) -> None:
+        result = belljar.run(f"print({number}); {number} * 2", ledger="none")
+        if (result.value, result.stdout) != (number * 2, b"%d\n" % number):
+            raise RuntimeError(f"a sandbox failed: {result.ended_by} {result.error}")
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+    for number in range(50):  # what stays on purpose: a template, the supervisor's thread
+        ask(number)
+    before, had, threads = machine.state(), resident(), threading.active_count()
+    began = time.monotonic()
+    numbers, done = iter(range(wanted)), list[int]()
+    stopped: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not stopped and (number := next(numbers, None)) is not None:
+                ask(number)
+                done.append(number)
+        except Exception as error:  # noqa: BLE001 - the others end as well; raised below
+            stopped.append(error)
+
+    def stop(*_signal: object) -> None:
+        stopped.append(KeyboardInterrupt())
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+    workers = [threading.Thread(target=work) for _ in range(os.cpu_count() or 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for error in stopped:
+        if not isinstance(error, KeyboardInterrupt):
+            raise error
+    seconds = time.monotonic() - began
+    left = settle(machine, before, 10)
+    if threading.active_count() > threads:
+        left["threads"] = (threads, threading.active_count())
+    return {
+        "runs": len(done), "seconds": round(seconds, 1),
+        "a second": round(len(done) / seconds, 1),
+        "memory more (KiB)": resident() - had, "left": left,
+    }  # fmt: skip
+
+
 def show(name: str, facts: dict[str, object]) -> dict[str, object]:
     print(name)
     for fact, value in facts.items():
@@ -225,6 +282,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="many sandboxes, at once and in sequence")
     parser.add_argument("--alive", type=int, default=1000)
     parser.add_argument("--sequence", type=int, default=20000)
+    parser.add_argument("--live", type=int, default=0)
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
     wanted = 8 * args.alive + 200
@@ -240,6 +298,8 @@ def main() -> int:
             figures["at once"] = show("at once", alive(machine, args.alive))
         if args.sequence:
             figures["in sequence"] = show("in sequence", sequence(machine, args.sequence))
+        if args.live:
+            figures["live"] = show("live, in sequence", live(machine, args.live))
     if args.json:
         Path(args.json).write_text(json.dumps(figures, indent=1, default=sorted) + "\n")
     return 1 if any(facts["left"] for facts in figures.values()) else 0

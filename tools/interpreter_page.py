@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from belljar.policy.documents import judged
 from belljar.policy.subset import FACTS, OS, SYS
 
 PAGE = Path(__file__).parents[1] / "docs" / "interpreter.md"
@@ -25,7 +26,8 @@ def tables() -> dict[str, str]:
     calls = [(" ".join(f"`{n}`" for n in sorted(w.split())), what, by) for w, what, by in OS]
     return {
         "sys": rows(
-            ("Attribute of `sys`", "In a guest", "Why"), [(f"`{n}`", *SYS[n]) for n in names]
+            ("Attribute of `sys`", "In a guest", "2006", "Why"),
+            [(f"`{n}`", SYS[n][0], judged(n), SYS[n][1]) for n in names],
         ),
         "os": rows(("Names in `os`", "In a guest", "What decides"), calls),
         "facts": rows(

@@ -170,7 +170,7 @@ def test_workers_are_confined_when_they_have_started_and_their_parent_is_not() -
         "def work(path): return said(open, path)\n"
         "context = multiprocessing.get_context('fork')\n"
         "with context.Pool(2, begin) as pool:\n"
-        "    print(pool.map(work, ['/etc/passwd'] * 2))\n"
+        "    print(pool.map(work, ['/etc/passwd'] * 2), flush=True)\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    confine(); os._exit(said(open, '/etc/passwd') == 'ENOENT')\n"

@@ -130,17 +130,17 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
     bool talking = true, wanted = true;
     uint64_t end = plan->wall_ms ? now_ms() + plan->wall_ms : 0;
     for (;;) {
-        struct pollfd fds[FIXED + MAX_PENDING] = {
+        struct pollfd fds[FIXED + MAX_PENDING + MAX_RELAYS] = {
             {wanted ? FD_CONTROL : -1, 0, 0}, {pidfd, POLLIN, 0}, {talking ? sync : -1, POLLIN, 0}, {listener, POLLIN, 0},
             {datagram_descriptor(), POLLIN, 0}, {mapper, POLLIN, 0}};
-        int n = FIXED + pending_descriptors(fds + FIXED, MAX_PENDING);
+        int n = FIXED + pending_descriptors(fds + FIXED, MAX_PENDING), all = n + relay_descriptors(fds + n);
         uint64_t now = end ? now_ms() : 0;
         if (end && now >= end) {
             end_init(init, pidfd);
             end = 0;
         }
         int wait = !end ? -1 : end - now > 3600000 ? 3600000 : (int)(end - now);
-        if (poll(fds, (nfds_t)n, wait) < 0) {
+        if (poll(fds, (nfds_t)all, wait) < 0) {
             if (errno == EINTR)
                 continue;
             break;
@@ -158,6 +158,8 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
         }
         for (int i = FIXED; i < n; i++)
             pending |= fds[i].revents != 0;
+        if (all > n)
+            pump_relays(); /* before anything is opened: one that is empty makes room */
         if (asked || pending)
             answer_guest(listener, asked, pending);
         if (fds[4].revents)
@@ -172,6 +174,7 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
     }
     end_init(init, pidfd);
     waitpid(init, NULL, __WALL);
+    finish_relays();
     report("end");
 }
 
@@ -239,6 +242,8 @@ int main(int argc, char **argv)
     if (mediates(plan) && !(plan->engine == ENGINE_FORKED ? can_look(init) : can_mediate(init)))
         fail("mediation", EPERM, "reading the address of a connection");
     open_locals(plan);
+    open_appends(plan);
+    limit_relays(plan);
     if (plan->probe)
         run_probes(plan, false, report);
     open_trees(plan);

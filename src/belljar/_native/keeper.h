@@ -54,13 +54,17 @@ struct address { int protocol, family; unsigned char ip[16]; unsigned prefix, po
 /* A granted Unix socket: what the guest calls it, and the very one, held open from the start. */
 struct local { const char *name, *path; uint64_t dev, ino; int fd; };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64, MAX_PORTS = 64 };
+/* A directory that may be added to, or one file of it (`name`, else empty); `guest` is what the guest calls it. */
+struct append { const char *guest, *host, *name; uint64_t dev, ino; int fd; uid_t owner; gid_t group; };
+
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64, MAX_PORTS = 64, MAX_APPENDS = 64, MAX_RELAYS = 64, MAX_PLACES = 1024 };
 
 struct plan {
     enum tier tier;
     enum engine engine;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
     bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
+    bool lent;                     /* open files of the host's are, or may come to be, the guest's */
     /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
     bool here, allow_accept, allow_kill; /* kill: Landlock keeps signals within the domain */
     unsigned short to_ports[MAX_PORTS], at_ports[MAX_PORTS]; /* of TCP: to connect to, to listen at */
@@ -79,6 +83,11 @@ struct plan {
     unsigned connections; /* at a time, made and accepted */
     struct local locals[MAX_LOCALS];
     size_t n_locals;
+    struct append appends[MAX_APPENDS];
+    size_t n_appends;
+    const char *kept[MAX_PLACES], *others[MAX_PLACES]; /* inside those: what nobody adds to; other grants */
+    size_t n_kept, n_others;
+    uint64_t disk; /* bytes that may be added */
     const char *cwd, *program, *host_name;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
@@ -170,11 +179,19 @@ bool can_mediate(pid_t init);
 bool can_look(pid_t init);
 
 /* network.c */
-static inline bool mediates(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
+static inline bool connects(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
+static inline bool mediates(const struct plan *p) { return connects(p) || p->n_appends; }
 void open_locals(struct plan *plan);
 void mediate(const struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
 void finish_pending(const struct plan *plan, int listener);
+
+/* appends.c, relays.c: files that are only added to */
+void open_appends(struct plan *plan);
+void limit_relays(const struct plan *plan);
+int relay_descriptors(struct pollfd *out);
+void pump_relays(void);
+void finish_relays(void);
 
 /* datagram_net.c: init's part; `give` hands a socket to the keeper */
 void open_datagrams(const struct plan *plan, void (*give)(int fd));

@@ -1,7 +1,8 @@
 /* Answers to the guest's network calls. The filter stops a call and asks here; the keeper copies
  * the arguments once, decides on its copy, does the thing itself with a socket of its own, and puts
  * that in the place of the guest's descriptor: what was checked is what is used (never "continue",
- * which would read guest memory a second time; seccomp_unotify(2)). It waits for nobody: what does
+ * which would read guest memory a second time; seccomp_unotify(2); but see appends.c for what nothing
+ * was decided of). It waits for nobody: what does
  * not come about at once waits in a table. */
 #include "network.h"
 
@@ -17,7 +18,8 @@ static int n_waiting;
 
 static void reply(int listener, uint64_t id, int error)
 {
-    struct seccomp_notif_resp answer = {.id = id, .error = -error};
+    struct seccomp_notif_resp answer = {.id = id, .error = error == CONTINUE ? 0 : -error,
+                                        .flags = error == CONTINUE ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0};
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the guest is gone, nothing to tell */
 }
 
@@ -86,6 +88,11 @@ void mediate(const struct plan *plan, int listener)
     case __NR_listen: error = listen_call(plan, &c); break;
     case __NR_accept:
     case __NR_accept4: error = accept_call(plan, &c); break;
+#ifdef __NR_open
+    case __NR_open:
+    case __NR_creat:
+#endif
+    case __NR_openat: error = open_call(plan, &c); break;
     }
     if (error != LATER && error != DONE)
         reply(listener, ask.id, error);

@@ -15,7 +15,7 @@ struct call { int listener; const struct seccomp_notif *ask; };
  * refuse pidfd_getfd); the rest is known all the same. */
 struct theirs { int fd, domain, type, protocol; bool patient; uint64_t inode; };
 
-enum { LATER = -1, DONE = -2 }; /* instead of an error: the answer comes later, or was given */
+enum { LATER = -1, DONE = -2, CONTINUE = -3 }; /* instead of an error: the answer comes later, or was given; the kernel decides */
 
 /* guest.c */
 bool read_guest(pid_t thread, uint64_t at, void *to, size_t size);
@@ -45,6 +45,13 @@ int accept_one(const struct plan *plan, int listener, uint64_t id, const struct 
 /* count.c: connections that the guest has, made and accepted */
 bool room_for_one(const struct plan *plan);
 void count_one(int fd);
+
+/* appends.c, relays.c: open(2) */
+int open_call(const struct plan *plan, const struct call *c);
+int relay_to(const struct call *c, int file, int flags);
+bool relays_full(void);
+bool may_create(void);
+void count_created(void);
 
 /* network.c */
 unsigned pending_connections(void);

@@ -190,6 +190,23 @@ static void directive(struct plan *p, const char *name, struct words *w)
         l->dev = number(w);
         l->ino = number(w);
         l->fd = -1;
+    } else if (!strcmp(name, "append")) {
+        if (p->n_appends == MAX_APPENDS)
+            fail("plan", E2BIG, "too many places to append to");
+        struct append *a = &p->appends[p->n_appends++];
+        a->guest = word(w);
+        a->host = word(w);
+        a->name = word(w);
+        a->dev = number(w);
+        a->ino = number(w);
+        a->fd = -1;
+    } else if (!strcmp(name, "kept") || !strcmp(name, "other")) {
+        size_t *count = name[0] == 'k' ? &p->n_kept : &p->n_others;
+        if (*count == MAX_PLACES)
+            fail("plan", E2BIG, "too many places");
+        (name[0] == 'k' ? p->kept : p->others)[(*count)++] = word(w);
+    } else if (!strcmp(name, "disk")) {
+        p->disk = number(w);
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))
@@ -200,6 +217,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
             p->allow_ioctl = true;
         else if (!strcmp(what, "metadata"))
             p->allow_metadata = true;
+        else if (!strcmp(what, "metadata-by-path"))
+            p->allow_metadata = p->lent = true;
         else if (!strcmp(what, "accept"))
             p->allow_accept = true;
         else if (!strcmp(what, "kill"))

@@ -47,15 +47,46 @@ static void mode_call(struct filter *f, int call, int arg, uint32_t good)
     done(f, b);
 }
 
-static void opens(struct filter *f, int call, int flags_arg)
+/* if (nr == call and its flags say that the descriptor itself is meant) refuse */
+static void empty_path(struct filter *f, int call, int flags_arg)
 {
     unsigned b = begin(f, call);
     low(f, flags_arg);
-    emit(f, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), 1, 0);
+    refuse_bits(f, AT_EMPTY_PATH, ERRNO(EPERM));
+    load_nr(f);
+    done(f, b);
+}
+
+/* if (nr == call and its second argument is NULL) refuse */
+static void no_path(struct filter *f, int call)
+{
+    unsigned b = begin(f, call);
+    low(f, 1);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    high(f, 1);
+    emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    answer(f, ERRNO(EPERM));
+    load_nr(f);
+    done(f, b);
+}
+
+/* Where something may only be added to, the keeper opens what is created or appended to (appends.c);
+ * all other opens are the kernel's alone. */
+static void opens(struct filter *f, const struct plan *plan, int call, int flags_arg)
+{
+    bool asks = plan->n_appends > 0;
+    uint32_t made = asks ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    unsigned b = begin(f, call);
+    low(f, flags_arg);
+    emit(f, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), asks ? 3 : 1, 0);
+    if (asks) {
+        emit(f, BPF_JMP | BPF_JSET | BPF_K, O_APPEND, 0, 1);
+        answer(f, made);
+    }
     answer(f, SECCOMP_RET_ALLOW); /* creates nothing: the mode argument is noise */
     low(f, flags_arg + 1);
     refuse_bits(f, S_ISUID | S_ISGID, ERRNO(EPERM));
-    answer(f, SECCOMP_RET_ALLOW);
+    answer(f, made);
     done(f, b);
 }
 
@@ -194,9 +225,21 @@ static void device_calls(struct filter *f, const struct plan *plan)
 static void file_calls(struct filter *f, const struct plan *plan)
 {
     uint32_t metadata = plan->allow_metadata ? SECCOMP_RET_ALLOW : ERRNO(EPERM);
-    mode_call(f, __NR_fchmod, 1, metadata);
+    /* The mode of a file that the host lent open is its owner's to change, also by a descriptor for
+     * reading, and no mount of ours lies between: what names no path is refused. */
+    uint32_t bare = plan->lent ? ERRNO(EPERM) : metadata;
+    mode_call(f, __NR_fchmod, 1, bare);
     mode_call(f, __NR_fchmodat, 2, metadata);
-    mode_call(f, 452 /* fchmodat2 */, 2, metadata);
+    if (plan->lent)
+        empty_path(f, 452 /* fchmodat2 */, 3);
+    mode_call(f, 452, 2, metadata);
+    if (plan->lent) {
+        empty_path(f, __NR_fchownat, 4);
+        no_path(f, __NR_utimensat);
+#ifdef __NR_futimesat
+        no_path(f, __NR_futimesat);
+#endif
+    }
     mode_call(f, __NR_mkdirat, 2, SECCOMP_RET_ALLOW);
     mode_call(f, __NR_mknodat, 2, SECCOMP_RET_ALLOW);
     unsigned b = begin(f, __NR_renameat2);
@@ -204,12 +247,13 @@ static void file_calls(struct filter *f, const struct plan *plan)
     refuse_bits(f, 4 /* RENAME_WHITEOUT: leaves a device behind */, ERRNO(EINVAL));
     answer(f, SECCOMP_RET_ALLOW);
     done(f, b);
-    static const int METADATA[] = {__NR_fchown, __NR_fchownat, __NR_utimensat};
+    on_call(f, __NR_fchown, bare);
+    static const int METADATA[] = {__NR_fchownat, __NR_utimensat};
     for (size_t i = 0; i < sizeof METADATA / sizeof *METADATA; i++)
         on_call(f, METADATA[i], metadata);
 #ifdef __NR_open
-    opens(f, __NR_open, 1);
-    mode_call(f, __NR_creat, 1, SECCOMP_RET_ALLOW);
+    opens(f, plan, __NR_open, 1);
+    mode_call(f, __NR_creat, 1, plan->n_appends ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
     mode_call(f, __NR_chmod, 1, metadata);
     mode_call(f, __NR_mkdir, 1, SECCOMP_RET_ALLOW);
     mode_call(f, __NR_mknod, 1, SECCOMP_RET_ALLOW);
@@ -308,7 +352,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
 #endif
     /* The kernel remembers calls that are always allowed and does not run the filter for them;
      * those with arguments to look at pay for every instruction before theirs: frequent first. */
-    opens(&f, __NR_openat, 2);
+    opens(&f, plan, __NR_openat, 2);
     send_calls(&f, plan);
     device_calls(&f, plan);
     memory_calls(&f);

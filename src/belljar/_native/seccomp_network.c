@@ -113,7 +113,7 @@ void network_calls(struct filter *f, const struct plan *plan)
     low(f, 1);
     stream_types(f, false);
     done(f, b);
-    on_call(f, __NR_connect, mediates(plan) ? SECCOMP_RET_USER_NOTIF : plan->n_to_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
+    on_call(f, __NR_connect, connects(plan) ? SECCOMP_RET_USER_NOTIF : plan->n_to_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     bool binds = plan->n_binds || (isolated && plan->n_datagrams); /* clients name their own port, too */
     on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : plan->n_at_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { R = 1, W = 2, L = 4, ALONE = 8 };
+enum { R = 1, W = 2, L = 4, ALONE = 8, A = 16 };
 
 struct entry {
     const char *path;
@@ -82,11 +82,11 @@ static int parse(char *text)
         *end = '\0';
         struct entry *e = &table[entries++];
         for (; text < tab; text++) {
-            const char *letter = strchr("rwl.-", *text);
-            static const int means[] = {R, W, L, ALONE, 0};
+            const char *letter = strchr("rwl.a-", *text);
+            static const int means[] = {R, W, L, ALONE, A, 0};
             if (letter == NULL)
                 return -1;
-            e->rights |= means[letter - "rwl.-"];
+            e->rights |= means[letter - "rwl.a-"];
         }
         e->path = tab + 1;
         e->len = (size_t)(end - e->path);
@@ -163,10 +163,12 @@ static long small_int(PyObject *args, int i, long otherwise)
     return overflow ? otherwise : (long)value;
 }
 
-/* What opening needs: from the mode where it is text, from the flags as well. */
-static int open_needs(PyObject *args)
+/* What opening needs: from the mode where it is text, from the flags as well. A is enough instead of
+ * W where it appends or creates; whether there is something already, the wall sees. */
+static int open_needs(PyObject *args, int *adds)
 {
     long flags = small_int(args, 2, 0);
+    *adds = (flags & (O_CREAT | O_APPEND)) != 0;
     int write = (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC | O_APPEND);
     int read = (flags & O_ACCMODE) == O_RDWR;
     PyObject *mode = PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
@@ -175,6 +177,7 @@ static int open_needs(PyObject *args)
         PyErr_Clear();
         write |= text != NULL && strpbrk(text, "wax+") != NULL;
         read |= text != NULL && strchr(text, '+') != NULL;
+        *adds |= text != NULL && strpbrk(text, "wax") != NULL;
     }
     return write ? W | (read ? R : 0) : R;
 }
@@ -205,15 +208,15 @@ static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *a
         return BJ_UNSURE; /* os.open does not tell its dir_fd */
     const struct entry *e = find(path, size);
     char need = event->need[i];
-    int rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
+    int adds = 0, rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
     if (need == 'o')
-        rights = open_needs(args);
+        rights = open_needs(args, &adds);
     if (e == NULL) { /* making something in a directory that is seen is forbidden, not impossible */
         const char *slash = memrchr(path, '/', size);
         size_t parent = slash == NULL || slash == path ? 0 : (size_t)(slash - path);
         return rights & W && parent > 0 && entry_of(path, parent, 0) != NULL ? BJ_FORBIDDEN : BJ_MISSING;
     }
-    if ((e->rights & rights) == rights)
+    if ((e->rights & rights) == rights || (adds && e->rights & A && rights == W))
         return BJ_PASS;
     /* Opening a directory to list it looks like reading it: let the wall tell them apart. */
     return need == 'o' && rights == R && e->rights & L ? BJ_UNSURE : BJ_FORBIDDEN;

@@ -41,13 +41,15 @@ STEPS = {
     "landlock": ("files", "use a kernel with Landlock (5.13 or newer, lsm=landlock)"),
     "mediation": (
         "network",
-        "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect",
+        "let belljar trace its own child (kernel.yama.ptrace_scope below 2), or leave out connect "
+        "and append",
     ),
     "unix-socket": ("network", "it was replaced while the sandbox was made: try again"),
     "datagrams": ("network", "grant no UDP on this machine"),
     "seccomp": ("syscalls", "use a kernel with seccomp filters"),
     "privileges": ("syscalls", "report this machine's security module"),
     "limits": ("memory", "raise the limits that belljar itself runs under"),
+    "append": ("files", "it was replaced while the sandbox was made: try again"),
     "cwd": ("files", "run from a directory that is granted"),
 }
 

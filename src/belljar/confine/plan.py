@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from belljar.confine.appended import Pipe
+    from belljar.confine.appended import Folder, Pipe
     from belljar.confine.overlay import Overlay
 
 _ETC = {
@@ -65,12 +65,13 @@ def make(
     overlays: Sequence[Overlay] = (),
     appended: Sequence[Pipe] = (),
     shown: Shown | None = None,
+    folders: Sequence[Folder] = (),
 ) -> Plan:
     """Lay out a sandbox. `channel` is the recorder's FIFO, `page` where its events may pend,
     `scratch` a private host directory (only used where there are no namespaces), `cache` where
     compiled files are kept. With `settings`, the text of the recorder's, `answers` is the file
     from which events that wait are answered. `overlays` and the pipes of what is `appended` are
-    made already, and so is what `shown` tells of.
+    made already, `folders` are known, and so is what `shown` tells of.
 
     Raises `PolicyError`, `ProgramNotFound`, `ProgramNotExecutable`.
     """
@@ -139,6 +140,14 @@ def make(
         found += add(view, overlays)
     own = sensitive.ours(runtime.site, runtime.program)
     places = sensitive.places(tuple(found), program.cwd, (*program.protect, *own))
+    added: tuple[str, ...] = ()
+    kept: list[sensitive.Place] = []
+    if folders:
+        from belljar.confine.appended import add as add_folders
+
+        protected = (*program.protect, *own)
+        added, kept = add_folders(view, tuple(folders), policy, program.cwd, protected)
+        found += [Grant("append", one.target, "") for one in folders]
     if not view.isolated:
         sensitive.check_own(policy.grants, own)
     for place in sorted(places, key=lambda p: p.guest):
@@ -154,9 +163,11 @@ def make(
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules() + requests
     words += limits(policy, tier, live=live)
-    words += (*net.words, *told)
+    words += (*net.words, *told, *added)
     if view.isolated:
-        words += ("allow", "metadata")
+        lent = live or policy.stdin != "null" or "inherit" in (policy.stdout, policy.stderr)
+        # elsewhere the guest is another user than who owns the host's open files
+        words += ("allow", "metadata-by-path" if lent and tier == "user" else "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
     if programs:
@@ -205,7 +216,7 @@ def make(
         + net.implicit,
         box=box,
         runtime=runtime,
-        places=tuple(places),
+        places=(*places, *kept),
         sealed=start,
         mapped=_mapped(view, program, found, shown),
     )

@@ -36,7 +36,9 @@ def planted(
     Never raises: what cannot be read is left out.
     """
     found = {path for path, was in before.items() if signature(path) != was}
-    roots = {os.path.realpath(g.source or g.target) for g in grants if g.right == "write"}
+    roots = {
+        os.path.realpath(g.source or g.target) for g in grants if g.right in ("write", "append")
+    }
     left = _MOST_ENTRIES
     until = time.monotonic() + _MOST_SECONDS
     for root in sorted(roots):

@@ -1,7 +1,8 @@
 """The receipt: what holds for this policy on this machine, from what the probe saw.
 
 DESIGN.md divides protections in two. Those of `MUST_BE_FULL` are full or nothing starts,
-unless `accept-partial` names them; the rest may be partial and is told in the receipt, and
+unless `accept-partial` names them (but for `processes` where a policy asks for several: their
+number is partial); the rest may be partial and is told in the receipt, and
 `require` turns them into the first kind.
 """
 
@@ -96,7 +97,8 @@ def enforce(
                 row.name, f"{asked}, and only {row.level} here: {row.reason or row.by}",
                 f"drop it from {place}, or use a machine that can",
             )  # fmt: skip
-        if row.name in must:
+        counted = row.name == "processes" and row.level == "partial" and _several(policy)
+        if row.name in must and not counted:  # what holds them is whole; asked for, and told
             raise Unenforceable(
                 row.name, f"only {row.level} here: {row.reason or row.by}",
                 f"fix the cause, or accept it with {accept.format(row.name)}",
@@ -200,26 +202,30 @@ def _network(policy: Policy, facts: Facts, isolated: bool) -> Protection:
     return Protection("network", "full", by + (f", {granted}" if granted else ""))
 
 
+def _several(policy: Policy) -> bool:
+    """More than one process is asked for."""
+    return policy.limits.processes > 1 or any(g.right == "run" for g in policy.grants)
+
+
 def _processes(policy: Policy, facts: Facts) -> Protection:
-    runs = any(g.right == "run" for g in policy.grants)
     if not facts.refused("fork", "exec", "signal"):
         return Protection("processes", "none", "", "the probe got through")
-    if facts.tier == "landlock" and (policy.limits.processes > 1 or runs):
+    if facts.tier == "landlock" and _several(policy):
         return Protection(
             "processes", "none", "seccomp",
             "without a PID namespace, children could outlive the run: one process is all",
         )  # fmt: skip
-    if policy.limits.processes > 1 or runs:
+    if _several(policy):  # nor does a control group tell the two apart: it counts tasks
         return Protection(
-            "processes", "full", "PID namespace, Landlock execute, noexec mounts",
-            "their number is bounded together with that of threads",
+            "processes", "partial", "PID namespace, Landlock execute, noexec mounts, RLIMIT_NPROC",
+            "of their number only the sum with threads is bounded",
         )  # fmt: skip
     by = "seccomp, PID namespace" if facts.tier != "landlock" else "seccomp"
     return Protection("processes", "full", by)
 
 
 def _output(policy: Policy, facts: Facts) -> Protection:
-    loose = [n for n in ("stdout", "stderr") if getattr(policy, n) != "capture"]
+    loose = [n for n in ("stdout", "stderr") if getattr(policy, n) == "inherit"]
     if loose:
         return Protection(
             "output", "partial", "capture", f"{' and '.join(loose)} not captured, as asked"

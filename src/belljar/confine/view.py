@@ -142,7 +142,7 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
     for path in sorted(sources):
         source, grant = sources[path]
         real = os.path.realpath(source)
-        checked = _look(grant, source, real)
+        checked = look(grant, source, real)
         if checked is None:
             continue
         if not view.isolated and real != path:
@@ -167,7 +167,7 @@ def add_grants(view: View, grants: tuple[Grant, ...]) -> list[Grant]:
     return found
 
 
-def _look(grant: Grant, source: str, real: str) -> os.stat_result | None:
+def look(grant: Grant, source: str, real: str) -> os.stat_result | None:
     """The object that is granted; None when it is missing and may be."""
     try:
         checked = os.stat(real)

@@ -33,6 +33,7 @@ _GIVEN_BY: Final[dict[str, tuple[str, ...]]] = {
 _FLAG: Final = {"list": "read", "execute": "run"}
 _SAFE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
 _NO_GRANT: Final = "no grant covers it"
+_UNMADE: Final = "granted for append: what is not there yet may be made, as only the walls know"
 _UNTOLD: Final = "the event does not tell its target"
 _NO_RIGHT: Final = Decision("none", "it needs no right")
 
@@ -94,7 +95,7 @@ def _rules(policy: Policy) -> Rules:
 
 def _decide(policy: Policy, event: Event, right: str, target: str | None) -> Decision:
     if right in _GIVEN_BY:
-        return _path(policy, right, target)
+        return _path(policy, right, target, made=event.name in ("open", "belljar.open"))
     if right == "run":
         return _run(policy, target)
     if right in ("connect", "bind"):
@@ -127,7 +128,7 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _path(policy: Policy, right: str, target: str | None) -> Decision:
+def _path(policy: Policy, right: str, target: str | None, *, made: bool) -> Decision:
     if target is None or not target.startswith("/"):
         return Decision("none", _UNTOLD)
     if not is_normal(target):
@@ -141,6 +142,8 @@ def _path(policy: Policy, right: str, target: str | None) -> Decision:
                 other is None or len(grant.target) > len(other.target)
             ):
                 other = grant
+    if made and right == "write" and other is not None and other.right == "append":
+        return Decision("none", _UNMADE, other)
     remedy = ""
     argument = _path_argument(target, other)
     if argument:

@@ -4,8 +4,8 @@ For people and for tests: `docs/interpreter.md` is made from these tables, and a
 with the interpreter inside, attribute by attribute. Nothing here is read when a guest starts.
 
 Two documents of 2006, "Securing Python" and "Restricted Execution for Python", sort attributes
-of `sys` into safe and dangerous ones, for interpreters that share a process. "2006: dangerous"
-marks those, or what took their place since.
+of `sys` into safe and dangerous ones, for interpreters that share a process (`documents`). What
+the first calls dangerous is taken out unless the reason here says who needs it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ KEPT, NEUTRAL, REMOVED = "kept", "neutralised", "removed"
 
 _PLAIN: Final = "says nothing of the host"
 _STREAM: Final = "the guest's own streams: `stdin`, `stdout` and `stderr` of the policy"
-_PATHS: Final = "2006: dangerous; needed to import and by `sysconfig`; a part of `names`"
-_IMPORTS: Final = "2006: dangerous; the import system of the guest itself"
+_PATHS: Final = "needed to import and by `sysconfig`; a part of `names`"
+_IMPORTS: Final = "the import system of the guest itself; `importlib` needs them"
 _HOOKS: Final = "of this process alone"
 _FLAGS: Final = "how Belljar starts the interpreter, the same for every guest"
-_OWN: Final = "2006: dangerous where a process is shared; here it is of the guest's own alone, and "
-_HIDDEN: Final = "2006: dangerous, or its like; the standard library does not need it"
+_OWN: Final = "dangerous where a process is shared; here it is of the guest's own alone, and "
+_HIDDEN: Final = "the standard library does not need it"
 
 #: Verdict, reason, the attributes.
 _SYS: Final = (
@@ -34,32 +34,37 @@ _SYS: Final = (
      "getdefaultencoding getfilesystemencodeerrors getfilesystemencoding getrecursionlimit "
      "getswitchinterval get_int_max_str_digits _get_cpu_count_config _is_gil_enabled "
      "is_finalizing pycache_prefix"),
-    (KEPT, _STREAM, "stdin stdout stderr __stdin__ __stdout__ __stderr__"),
+    (KEPT, _STREAM, "stdin stdout stderr"),
+    (KEPT, _STREAM + ", of no other interpreter; `getpass` needs them",
+     "__stdin__ __stdout__ __stderr__"),
     (KEPT, "of objects that the caller has already",
      "getrefcount getsizeof intern _is_interned _is_immortal getallocatedblocks "
      "getunicodeinternedsize _getquickenedcount"),
     (KEPT, "of the exception that is handled", "exc_info exception"),
     (KEPT, _HOOKS,
-     "displayhook excepthook breakpointhook unraisablehook __displayhook__ __excepthook__ "
+     "displayhook excepthook breakpointhook unraisablehook "
      "__breakpointhook__ __unraisablehook__ get_asyncgen_hooks set_asyncgen_hooks "
      "get_coroutine_origin_tracking_depth set_coroutine_origin_tracking_depth "
      "set_int_max_str_digits exit monitoring _baserepl"),
+    (KEPT, _HOOKS + "; `code` and `doctest` need them",
+     "__displayhook__ __excepthook__"),
     (KEPT, "adds witnesses and can take none away; told as a denial's event", "addaudithook"),
     (KEPT, "programs raise events of their own; an event grants nothing",
      "audit"),
-    (KEPT, "the program's own arguments", "argv"),
+    (KEPT, "the program's own arguments, given by who starts it; `argparse` needs them", "argv"),
     (KEPT, _FLAGS, "flags warnoptions _xoptions dont_write_bytecode"),
-    (KEPT, "2006: dangerous; programs need to know that they run on Linux", "platform"),
+    (KEPT, "`os` and `subprocess` need to know that they run on Linux", "platform"),
     (KEPT, _PATHS,
      "prefix exec_prefix base_prefix base_exec_prefix executable _base_executable _home "
      "platlibdir _stdlib_dir path"),
     (KEPT, _IMPORTS, "modules meta_path path_hooks path_importer_cache"),
-    (KEPT, "2006: dangerous; `collections`, `enum`, `logging`, `typing`, `warnings` need them",
+    (KEPT, "`collections`, `enum`, `logging`, `typing`, `warnings` need them",
      "_getframe _getframemodulename"),
     (KEPT, _OWN + "`bdb`, `doctest`, `pdb`, `profile`, `threading`, `trace` need it",
      "settrace setprofile gettrace getprofile call_tracing _settraceallthreads "
      "_setprofileallthreads"),
-    (KEPT, _OWN + "ordinary programs set it: a crash ends the guest and no more",
+    (KEPT, _OWN + "ordinary programs set it, the standard library does "
+     "not: a crash ends the guest and no more",
      "setrecursionlimit"),
     (NEUTRAL, "Belljar's own start is left out: the interpreter, then the program's arguments",
      "orig_argv"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.confine.appended import Appended, Pipe
+    from belljar.confine.appended import Appended, Folder, Pipe
     from belljar.confine.overlay import Overlay, Overlays
     from belljar.model import Grant, Policy
 
@@ -15,6 +15,7 @@ class Nothing:
     made: tuple[Overlay, ...] = ()
     waiting: tuple[tuple[str, str], ...] = ()
     pipes: tuple[Pipe, ...] = ()
+    folders: tuple[Folder, ...] = ()
 
     def __init__(self) -> None:
         self.fds: dict[int, int] = {}
@@ -55,7 +56,7 @@ def planted(
     before: dict[str, tuple[int, ...] | None], grants: tuple[Grant, ...], since: int
 ) -> tuple[str, ...]:
     """What `confine.planted` finds, where anything could be written."""
-    if not any(grant.right == "write" for grant in grants):
+    if not any(grant.right in ("write", "append") for grant in grants):
         return ()
     from belljar.confine.planted import planted as written
 

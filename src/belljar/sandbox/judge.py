@@ -215,7 +215,7 @@ class Judge:
         if event.name == "belljar.denied" and decision.verdict != "deny":
             because = "its native code is not granted"
             return Decision("deny", because, None, f"--import {target}")
-        if event.refused and decision.verdict == "allow" and event.right == "write":
+        if event.refused and decision.verdict == "allow" and event.right in ("write", "append"):
             because = "something outside may later obey or execute it, and no grant names it"
             return Decision("deny", because, decision.grant, f"--write {target}")
         if decision.verdict == "deny" and target.startswith("/box/") and event.right in _PATHS:

@@ -144,6 +144,8 @@ class Session:
             for fd, _ in ready:
                 if fd == keeper.report:
                     walls.hear()
+                    if walls.over:
+                        self._end(walls.over)
                 elif fd in appended.fds:
                     if not appended.take(fd):
                         self._end("disk")
@@ -208,17 +210,17 @@ class Session:
         room = self._policy.limits.output - self._output
         self._output += len(data)
         if room > 0:
-            self._emit(streams.pipes[fd], data[:room])
+            self._emit(streams.pipes[fd], data[:room], streams.files.get(streams.pipes[fd]))
         if len(data) > room:
             self._end("output")
         return True
 
-    def _emit(self, number: int, data: bytes) -> None:
-        if self._out is not None:
+    def _emit(self, number: int, data: bytes, file: int | None) -> None:
+        if self._out is not None and file is None:
             self._out(number, data)
         elif self._ended_by != "reader":
             try:
-                if not pass_on(number, data, self._deadline):
+                if not pass_on(number if file is None else file, data, self._deadline):
                     self._end("wall")
             except OSError:  # no reader, or no room
                 self._end("reader")

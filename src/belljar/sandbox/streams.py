@@ -19,6 +19,7 @@ class Streams:
         self._open: list[int] = []
         self._flags: dict[int, int] = {}
         self.pipes: dict[int, int] = {}  # host's read end -> 1 or 2
+        self.files: dict[int, int] = {}  # 1 or 2 -> the file that it is written to
         self.given: tuple[int, int, int] = (0, 1, 2)
         try:
             self.given = (
@@ -43,9 +44,10 @@ class Streams:
             # shared with whoever else holds it: the guest may change its flags for all of them
             self._flags[number] = fcntl.fcntl(number, fcntl.F_GETFL)
             return number
-        if setting != "capture":
+        if setting != "capture":  # counted all the same, and the guest cannot go back in it
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            return self._file(policy, name, setting, flags)
+            self.files[number] = self._file(policy, name, setting, flags)
+            self._open.remove(self.files[number])
         read, write = os.pipe()
         self._open.append(write)
         self.pipes[read] = number
@@ -72,9 +74,10 @@ class Streams:
             fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         self._flags.clear()
         self.handed_over()
-        for fd in self.pipes:
+        for fd in (*self.pipes, *self.files.values()):
             os.close(fd)
         self.pipes.clear()
+        self.files.clear()
 
 
 def parameters(boot: dict[str, object]) -> bytes:

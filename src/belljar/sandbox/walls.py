@@ -74,6 +74,7 @@ class Walls:
         self.refusal: BelljarError | None = None
         #: wait status, user and system seconds, peak memory in bytes, of the guest's end
         self.exit: tuple[int, float, float, int] | None = None
+        self.over = ""  # a limit that the keeper counts, and that is used up
         self.missed = 0
         self.planted: tuple[str, ...] = ()
         self._cache = cache
@@ -125,7 +126,7 @@ class Walls:
             policy, runtime, program, facts.tier,
             collector.path, collector.page, scratch.path, self._cache,
             collector.answers if told else "", told, self.overlays.made,
-            self.appended.pipes, shown,
+            self.appended.pipes, shown, self.appended.folders,
         )  # fmt: skip
         self._since = time.time_ns()
         self._before = {place.host: sensitive.signature(place.host) for place in plan.places}
@@ -187,6 +188,8 @@ class Walls:
                 self.refusal = refusal(line)
             elif line[0] == "sealed":
                 self._unsealed = False
+            elif line[0] == "over":
+                self.over = line[1]
             elif line[0] == "exit":
                 rest = line[3].split(" ")
                 used = int(line[2]) / 1e6, int(rest[0]) / 1e6

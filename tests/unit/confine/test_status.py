@@ -121,12 +121,13 @@ def test_the_defaults_start_in_every_tier(tier: str) -> None:
 
 
 def test_output_that_is_not_captured_must_be_accepted() -> None:
-    policy = Policy(stdout="inherit", stderr="/log")
+    policy = Policy(stdout="inherit", stderr="inherit")
     receipt = status(policy, facts())
     assert receipt.level("output") == "partial"
     with pytest.raises(Unenforceable, match=r"stdout and stderr not captured.*--accept-partial"):
         enforce(policy, receipt)
     enforce(policy.replace(accept_partial=("output",)), receipt)
+    assert status(Policy(stdout="/log", stderr="/log"), facts()).level("output") == "full"
 
 
 @pytest.mark.parametrize("name", MUST_BE_FULL)
@@ -205,8 +206,27 @@ def test_what_a_guest_is_told_of_the_network() -> None:
     ],
 )
 def test_more_than_one_process_needs_a_pid_namespace(policy: Policy) -> None:
-    assert levels(policy, facts("user"))["processes"] == "full"
+    assert levels(policy, facts("user"))["processes"] == "partial"
     assert levels(policy, facts("landlock"))["processes"] == "none"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(limits=Limits(processes=2)),
+        Policy(grants=(Grant("run", "/bin/true", "--run"),)),
+    ],
+)
+def test_the_number_of_several_processes_is_partial_and_starts_unless_required(
+    policy: Policy,
+) -> None:
+    receipt = status(policy, facts())
+    enforce(policy, receipt)
+    with pytest.raises(Unenforceable, match=r"processes.*only the sum with threads is bounded"):
+        enforce(policy.replace(require=("processes",)), receipt)
+    got_through = Status("user", (Protection("processes", "none", "", "a cause"),))
+    with pytest.raises(Unenforceable, match=r"only none here: a cause"):
+        enforce(policy, got_through)
 
 
 def test_threads_are_partial_where_processes_are_counted_with_them() -> None:

@@ -45,7 +45,9 @@ CASES = [
     (("write data",), ("open", "data/x", "r+", 2), "deny", "--read /w/data/x"),
     (("write data", "read data"), ("open", "data/x", "r+", 2), "allow", ""),
     (("append data",), ("open", "data/x", "a", 0), "allow", ""),
-    (("append data",), ("open", "data/x", "w", 0), "deny", "--write /w/data/x"),
+    (("append data",), ("open", "data/x", "w", 0), "none", ""),  # it may not be there yet
+    (("append data",), ("open", "data/x", "w+", 0), "deny", "--read /w/data/x"),
+    (("append data",), ("os.remove", "data/x", -1), "deny", "--write /w/data/x"),
     (("write data",), ("os.rename", "data/a", "data/b", -1, -1), "allow", ""),
     (("write data",), ("os.rename", "a", "data/b", -1, -1), "deny", "--write /w/a"),
     (("write data",), ("os.rename", "data/a", "data/b", 3, -1), "none", ""),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from belljar.policy.documents import DANGEROUS, GIVEN, HEIRS, SAFE, UNNAMED, judged
 from belljar.policy.interpreter import WITHHELD, WITHHELD_FROM_PYTHON
 from belljar.policy.subset import KEPT, NEUTRAL, OS, REMOVED, SYS
 
@@ -28,6 +29,21 @@ def test_what_the_table_calls_removed_is_what_is_taken_out() -> None:
     assert removed == {*WITHHELD, *WITHHELD_FROM_PYTHON}
     assert len(set(WITHHELD)) == len(WITHHELD)
     assert {verdict for verdict, _ in SYS.values()} == {KEPT, NEUTRAL, REMOVED}
+
+
+def test_what_a_document_of_2006_calls_dangerous_is_taken_out_or_somebody_needs_it() -> None:
+    assert not SAFE & DANGEROUS
+    assert not UNNAMED & (SAFE | DANGEROUS | GIVEN)
+    assert GIVEN <= SAFE | DANGEROUS
+    for name, (verdict, why) in SYS.items():
+        if judged(name).startswith("dangerous") and verdict == KEPT:
+            assert "need" in why or name == "setrecursionlimit", name
+        if judged(name) == "later":
+            assert name not in {*GIVEN, *HEIRS}
+    assert {*HEIRS.values()} <= SAFE | DANGEROUS
+    assert {*HEIRS} <= {*SYS}
+    kept = {name for name, (verdict, _) in SYS.items() if verdict != REMOVED}
+    assert kept >= {name for name in SAFE | GIVEN if hasattr(sys, name)} - SOMETIMES
 
 
 def test_the_names_in_os_exist_or_did() -> None:

@@ -117,6 +117,9 @@ def test_files_are_opened_by_the_host(tmp_path: Path) -> None:
     streams = Streams(Policy(stdin=f"{tmp_path}/in", stdout=f"{tmp_path}/out"))
     assert os.read(streams.given[0], 99) == b"question"
     os.write(streams.given[1], b"answer")
+    (read, number), *_ = streams.pipes.items()
+    assert (number, os.read(read, 99)) == (1, b"answer")  # counted, then written by the host
+    os.write(streams.files[1], b"answer")
     streams.close()
     assert (tmp_path / "out").read_text() == "answer"
 

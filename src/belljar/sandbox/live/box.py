@@ -11,10 +11,11 @@ from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import base, from_keywords
 from belljar.sandbox.live.asking import Asking
-from belljar.sandbox.live.birth import modules_source, with_input
+from belljar.sandbox.live.birth import modules_source
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
+from belljar.sandbox.live.streaming import Streaming
 from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.live.telling import Teller
 
@@ -44,7 +45,8 @@ class Sandbox:
     the directory it works in, `input` its standard input. `modules` are further modules, name ->
     source; `collect` names files for `collected`. `on_output(1 or 2, data)` is called with output
     as it comes, `on_denial` with each `Denial`, by a thread of this sandbox's; a call returns when
-    they have heard all of it, and what they raise ends the guest.
+    they have heard all of it, and what they raise ends the guest. So are `stdout=` and `stderr=`
+    where they are functions of one argument, and `stdin=` a function that gives the next piece.
 
     `limits.cpu` and `limits.wall` count for each call, host functions that it calls included;
     `limits.memory` is the guest's whole. What a call writes and does outside of any call belongs to
@@ -76,6 +78,7 @@ class Sandbox:
         engine: str | None = None,
         **grants: Any,
     ) -> None:
+        streaming = Streaming(grants, on_output)
         policy = from_keywords(base(policy), grants).with_programs()
         if policy.extensions == "named":  # the bridge is made of this one
             policy = from_keywords(policy, {"import_": ["_struct"]})
@@ -93,7 +96,7 @@ class Sandbox:
             if on_denial is not None:
                 teller.tell(on_denial, denial)
 
-        with with_input(policy, input) as lent:
+        with streaming.given(policy, input) as lent:
             guest = start(lent, program, told, engine, template)
         try:
             self.policy = policy
@@ -104,17 +107,19 @@ class Sandbox:
             self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
             self._finalizer.atexit = False  # the supervisor ends all at once
             guest.tells(teller)
-            if on_output is not None:
-                guest.output.listen = lambda number, data: teller.tell(on_output, number, data)
+            streaming.listen(guest, teller)
             supervisor().add(guest)
+            streaming.feed(guest)
         except BaseException:  # an interrupt, say: nobody watches the guest, nobody would end it
             guest.end("closed")
             if guest not in supervisor().guests:
                 guest.put_away()
+            streaming.close()
             raise
-        if given or on_output is not None:
+        self._streaming = streaming
+        if given or streaming.listens:
             try:
-                if on_output is not None:
+                if streaming.listens:
                     self._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
                 if given:
                     self._asking.value("run", (given, "<modules>", "exec"), None)
@@ -222,6 +227,7 @@ class Sandbox:
         self._guest.end("closed")
         if not supervisor().is_this_thread():
             self._guest.over.wait()
+        self._streaming.close()
         self._asking.close()
         self._finalizer.detach()
 

@@ -76,9 +76,10 @@ class Guest:
     def tells(self, teller: Teller) -> None:
         """Callbacks of the owner's; the guest ends when one of them fails."""
         self.teller = teller
-        teller.failed = self._failed
+        teller.failed = self.fails
 
-    def _failed(self, error: BaseException) -> None:
+    def fails(self, error: BaseException) -> None:
+        """A function of the owner's raised `error`: the guest ends."""
         self.failure = self.failure or error
         self.end("failed")
 
@@ -111,6 +112,8 @@ class Guest:
         with self.lock:
             if fd == walls.keeper.report:
                 walls.hear()
+                if walls.over:
+                    self.end(walls.over)
                 return not walls.keeper.ended
             if fd in walls.appended.fds:
                 if not walls.appended.take(fd):

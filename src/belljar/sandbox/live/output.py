@@ -19,7 +19,8 @@ _CHUNK = 1 << 16
 
 
 class Output:
-    """The pipes of one guest, and what was read from them since `take()`.
+    """The pipes of one guest, and what was read from them since `take()`. What the policy writes
+    to a file is counted, and goes there instead.
 
     More than `limit` bytes between two results are too much: `over` turns True and what exceeds it
     is thrown away. `listen` is called with each piece as it is read, by the thread that reads it.
@@ -49,8 +50,10 @@ class Output:
         if len(data) > room:
             self.over = True
             data = data[: max(0, room)]
-        if data:
-            number = self.pipes[fd]
+        number = self.pipes[fd]
+        if number in self._streams.files:
+            self.over |= not _written(self._streams.files[number], data)
+        elif data:
             self.pieces.append((number, data))
             if self.listen is not None:
                 self.listen(number, data)
@@ -73,6 +76,17 @@ class Output:
     def close(self) -> None:
         """Close the pipes."""
         self._streams.close()
+
+
+def _written(file: int, data: bytes) -> bool:
+    """All of it; False where there is no room for it."""
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+    except OSError:
+        return False
+    return True
 
 
 def _laid(
