@@ -8,7 +8,7 @@ import sys
 from belljar.confine.runtime import Runtime
 
 #: In this order, behind one another; the last one begins.
-PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
+PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "offer.py", "boot.py")
 #: The same for a guest that stays and is asked, again and again.
 LIVE_PARTS = (
     *PARTS[:-1],
@@ -16,6 +16,8 @@ LIVE_PARTS = (
     "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
     "session.py", PARTS[-1],
 )  # fmt: skip
+#: Comes with them as text, to be compiled by who asks for it.
+LATER = "narrow.py"
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
@@ -33,8 +35,13 @@ def boot_file(
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in parts]
-    states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
-    if parts != PARTS:  # too many for the name of a file
+    paths.insert(-1, os.path.join(folder, LATER))
+    stats = list(map(os.stat, paths))
+    if parts == PARTS:  # a hash of numbers is the same in every process
+        whole = hash(tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in stats))
+        states = f"-{whole & (1 << 64) - 1:x}"
+    else:
+        states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in stats)
         from _blake2 import blake2b
 
         states = "-live-" + blake2b(states.encode(), digest_size=20).hexdigest()
@@ -58,7 +65,8 @@ def _text(paths: list[str]) -> str:
     texts = []
     for path in paths:
         with open(path, encoding="utf-8") as file:
-            texts.append(file.read())
+            text = file.read()
+        texts.append(text if not path.endswith(f"/{LATER}") else f"NARROW_SOURCE = {text!r}")
     return "\n".join(texts)
 
 
