@@ -175,7 +175,8 @@ static int hook(const char *name, PyObject *args, void *unused)
     (void)unused;
     if (name[0] == 'b' && strcmp(name, BELLJAR_LAYER) == 0) { /* recorded by another name, once it stands */
         PyObject *told = bj_narrow(args);
-        return told == NULL ? -1 : told == Py_None ? 0 : hear("belljar.narrow", told);
+        if (told != Py_None)
+            return told == NULL ? -1 : hear("belljar.narrow", told);
     }
     int refused = hear(name, args);
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0 && !Py_IsInitialized())

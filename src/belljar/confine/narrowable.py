@@ -28,7 +28,7 @@ def facts(
     kind: str,
 ) -> dict[str, object]:
     """Plain data for the guest's first lines. `base` holds the rules that it keeps in any case."""
-    given = [(g.right, view.placed(g.target), _RIGHTS[g.right]) for g in found if g.right in _RIGHTS]
+    given = [(g.right, g.target, _RIGHTS[g.right]) for g in found if g.right in _RIGHTS]
     given += [("devices", path, view.land.get(path, "")) for path in policy.devices]
     given += [("run", path, "rx") for path in programs]
     limits = policy.limits
