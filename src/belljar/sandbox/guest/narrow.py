@@ -155,7 +155,11 @@ class Narrowing:
         kept = []
         for key in ("connect", "bind"):
             for text in asked.get(key, ()):
-                spelled = text if text[:5] in ("unix:",) or text[:4] in ("tcp:", "udp:") else "tcp:" + text
+                spelled = (
+                    text
+                    if text[:5] in ("unix:",) or text[:4] in ("tcp:", "udp:")
+                    else "tcp:" + text
+                )
                 own = [one for one in self.network if one[0] == key and one[1] == spelled]
                 if not own:
                     _more(key, text)
@@ -163,7 +167,10 @@ class Narrowing:
         if len(kept) == len(self.network):
             return self.network, None
         if kept and not self.alone:
-            _cannot("connect and bind", "a process that is not the whole guest keeps all or none of them")
+            _cannot(
+                "connect and bind",
+                "a process that is not the whole guest keeps all or none of them",
+            )
         if not self.alone:
             return [], None
         parts = []
@@ -227,7 +234,9 @@ class Narrowing:
                 words += ["refuse", "sockets"]
             by = ("seccomp, keeper" if self.alone else "seccomp") if not network else "keeper"
             for key in ("connect", "bind"):
-                if sum(one[0] == key for one in network) != sum(one[0] == key for one in self.network):
+                if sum(one[0] == key for one in network) != sum(
+                    one[0] == key for one in self.network
+                ):
                     rows[key] = ("full", by, "")
         return words
 
@@ -249,7 +258,11 @@ class Narrowing:
         if "processes" in lower:
             if limits["processes"] == 1:
                 words += ["refuse", "forks"]
-            rows["processes"] = ("full", limits["processes"] == 1 and "seccomp" or "RLIMIT_NPROC", "")
+            rows["processes"] = (
+                "full",
+                limits["processes"] == 1 and "seccomp" or "RLIMIT_NPROC",
+                "",
+            )
         if "cpu" in lower and not self.live:
             words += ["limit", "cpu", str(max(1, int(limits["cpu"] + 0.999)))]
             rows["cpu"] = (level, "RLIMIT_CPU", each)
@@ -280,7 +293,9 @@ class Narrowing:
         try:
             self.tell("narrow", (grants, dict(lower), what, {k: tuple(v) for k, v in rows.items()}))
         except BaseException:  # the walls stand, and the host does not know: that is no half
-            posix.write(2, b"belljar: the host was not told that the sandbox is narrower: it ends\n")
+            posix.write(
+                2, b"belljar: the host was not told that the sandbox is narrower: it ends\n"
+            )
             posix._exit(125)
 
 
@@ -290,7 +305,9 @@ def given_of(given: "Any", key: str) -> "set[Any]":
 
 def _asked(policy: "Any", keywords: "dict[str, Any]") -> "dict[str, Any]":
     if policy is not None and type(policy) is not dict:
-        raise TypeError("narrow() takes keywords, or one dict of them, not %s" % type(policy).__name__)
+        raise TypeError(
+            "narrow() takes keywords, or one dict of them, not %s" % type(policy).__name__
+        )
     asked: "dict[str, Any]" = {}
     for name, value in {**(policy or {}), **keywords}.items():
         key = name.replace("-", "_").rstrip("_") if type(name) is str else ""
@@ -355,7 +372,9 @@ def _exists(path: str) -> bool:
 
 
 def _more(key: str, text: str) -> "NoReturn":
-    raise PermissionError("%s = %s: this is more than the sandbox has" % (key.replace("_", "-"), text))
+    raise PermissionError(
+        "%s = %s: this is more than the sandbox has" % (key.replace("_", "-"), text)
+    )
 
 
 def _cannot(key: str, why: str) -> "NoReturn":

@@ -88,7 +88,12 @@ def _read(body: object) -> tuple[dict[str, list[str]], dict[str, float], str]:
         raise GuestProtocolError("what a guest has narrowed is said in texts")
     parts = [f"keeps {what}"]
     for key, row in rows.items():
-        if not _is_text(key) or type(row) is not tuple or not all(map(_is_text, row)) or len(row) != 3:
+        if (
+            not _is_text(key)
+            or type(row) is not tuple
+            or not all(map(_is_text, row))
+            or len(row) != 3
+        ):
             raise GuestProtocolError("what a guest has narrowed is said in texts")
         parts.append(f"{key} {row[0]}" + (f" ({row[1]})" if row[1] else ""))
     return grants, lower, "; ".join(parts)[:_LONGEST]
