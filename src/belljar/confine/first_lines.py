@@ -16,8 +16,8 @@ LIVE_PARTS = (
     "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
     "session.py", PARTS[-1],
 )  # fmt: skip
-#: Comes with them as text, to be compiled by who asks for it.
-LATER = "narrow.py"
+#: Come with them as text, to be compiled by who asks for it.
+LATER = ("narrow_asked.py", "narrow.py")
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
@@ -35,8 +35,8 @@ def boot_file(
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in parts]
-    paths.insert(-1, os.path.join(folder, LATER))
-    stats = list(map(os.stat, paths))
+    later = [os.path.join(folder, part) for part in LATER]
+    stats = list(map(os.stat, (*paths, *later)))
     if parts == PARTS:  # a hash of numbers is the same in every process
         whole = hash(tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in stats))
         states = f"-{whole & (1 << 64) - 1:x}"
@@ -50,7 +50,9 @@ def boot_file(
     if (cache or private) and not os.path.exists(kept):
         from contextlib import suppress
 
-        data = _compiled(_text(paths)) if same else _wrapped(_text(paths))
+        data = (_compiled if same else _wrapped)(
+            f"NARROW_SOURCE = {_text(later)!r}\n{_text(paths)}"
+        )
         temporary = f"{kept}.{os.getpid()}.{os.urandom(4).hex()}"
         with open(temporary, "wb") as out:
             out.write(data)
@@ -65,8 +67,7 @@ def _text(paths: list[str]) -> str:
     texts = []
     for path in paths:
         with open(path, encoding="utf-8") as file:
-            text = file.read()
-        texts.append(text if not path.endswith(f"/{LATER}") else f"NARROW_SOURCE = {text!r}")
+            texts.append(file.read())
     return "\n".join(texts)
 
 

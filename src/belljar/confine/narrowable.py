@@ -1,5 +1,5 @@
-"""What a guest is told so that it can narrow itself (sandbox/guest/narrow.py): its rules of files in
-two heaps, what stays and what was granted, and which of the keeper's entries each address has.
+"""What a guest is told so that it can narrow itself (sandbox/guest/narrow.py): its rules of files,
+what stays and what was granted, and which of the keeper's entries each address has.
 
 It learns nothing: every path is one that it can reach, every limit one that it can ask for.
 """

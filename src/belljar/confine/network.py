@@ -40,9 +40,9 @@ class Socket(Value):
 
 class Net(Value):
     """`words` for the keeper; `hosts`, the text of the guest's hosts file; `implicit`, one grant
-    for each address that a name stands for; `sockets`, to be shown where they were granted; `spans`,
-    for each grant which of the keeper's entries it made: right, target, then from and to of the
-    addresses, the sockets and the listeners."""
+    for each address that a name stands for; `sockets`, to be shown where they were granted;
+    `spans`, for each grant which of the keeper's entries it made: right, target, then from and to
+    of the addresses, the sockets and the listeners."""
 
     words: tuple[str, ...] = ()
     hosts: str = ""

@@ -1,9 +1,9 @@
 """`belljar.guest.narrow`: the guest gives up some of what it was granted, for good.
 
-Compiled when it is first asked for, in a namespace of its own (see `offer`); runs on any CPython from
-3.8. What is asked is looked at here only to say what is wrong with it. The walls are made by C code
-(`_native/narrow.c`, by the audit event `belljar.layer`), by the keeper, and by the host: none of them
-believes a word of this, since they only ever take away.
+Compiled when it is first asked for, in a namespace of its own (see `offer`); runs on any CPython
+from 3.8. What is asked is looked at only to say what is wrong with it (`narrow_asked`). The walls
+are made by C code (`_native/narrow.c`, by the audit event `belljar.layer`), by the keeper, and by
+the host: none of them believes a word of this, since they only ever take away.
 """
 
 import posix
@@ -11,16 +11,18 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
-#: Keys with lists of paths, and the letters that one asks for (`confine/view.py`).
-_FILES = {"read": "rl", "write": "w", "append": "w", "overlay": "rlw", "devices": "rw", "run": "rx"}
-_GRANTS = (*_FILES, "connect", "bind", "import")
-_COUNTS = ("processes", "threads", "open_files")
-_SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20,
-          "GiB": 1 << 30, "kB": 10**3, "MB": 10**6, "GB": 10**9}  # fmt: skip
-_TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    from belljar.sandbox.guest.narrow_asked import (
+        _FILES,
+        _absolute,
+        _asked,
+        _beneath,
+        _cannot,
+        _exists,
+        _more,
+    )
+
 _BITS = (256, 32, 64)  # of addresses, Unix sockets, listeners (_native/narrow.h)
 _MOST_DESCRIPTORS = 1 << 16  # more are not looked for
 
@@ -29,7 +31,7 @@ _WHY = {
     "have; narrow before the first one",
     "threads": "other threads run, and this kernel can take away from the calling one only; narrow "
     "before they start (numpy starts some when it is imported)",
-    "layers": "it has been narrowed as often as the kernel allows (16 layers, the sandbox's included)",
+    "layers": "it was narrowed as often as the kernel allows (16 layers, the sandbox's included)",
     "landlock": "this kernel gives no Landlock layer",
     "limit": "more than this is in use already",
     "words": "what is asked cannot be told to the recorder",
@@ -79,13 +81,13 @@ class Narrowing:
         Keywords are those of a policy (`read=["/data"]`, `memory="64M"`), or one dict of them;
         paths are the guest's. Grants (read, write, append, overlay, devices, run, connect, bind,
         import_) that are not named are gone, limits that are not named stay. A path may be one of a
-        granted directory. What every sandbox has stays: the interpreter and its library, the script's
-        own directory, the private temporary directory.
+        granted directory. What every sandbox has stays: the interpreter and its library, the
+        script's own directory, the private temporary directory.
 
         Returns what holds it now, by right: level (`full`, `partial`, `window`, `none`), mechanism,
-        reason. Raises PermissionError for more than there is, TypeError and ValueError for what is no
-        policy, RuntimeError for what cannot be enforced: then nothing has changed. Where it fails
-        half way, the process ends.
+        reason. Raises PermissionError for more than there is, TypeError and ValueError for what is
+        no policy, RuntimeError for what cannot be enforced: then nothing has changed. Where it
+        fails half way, the process ends.
 
         >>> belljar.guest.narrow(read=["/data/a"], memory="64M")  # doctest: +SKIP
         """
@@ -133,10 +135,11 @@ class Narrowing:
         return kept, named
 
     def _program(self, text: str) -> str:
-        for right, path, _letters in self.given:
-            if right == "run" and text in (path, path.rpartition("/")[2]):
-                return str(path)
-        _more("run", text)
+        own = [path for right, path, _letters in self.given if right == "run"]
+        found = [path for path in own if text in (path, path.rpartition("/")[2])]
+        if not found:
+            _more("run", text)
+        return str(found[0])
 
     def _letters(self, key: str, path: str, wanted: str) -> str:
         """What there is of a right at a path, and beneath; nothing where it was not granted."""
@@ -184,13 +187,11 @@ class Narrowing:
 
     def _limits(self, asked: "dict[str, Any]") -> "dict[str, Any]":
         limits = dict(self.limits)
-        for key in limits:
-            if key not in asked:
-                continue
-            value = asked[key]
-            if not value <= limits[key]:
+        for key, most in self.limits.items():
+            value = asked.get(key, most)
+            if not value <= most:
                 _more(key, str(value))
-            if value == limits[key]:
+            if value == most:
                 continue
             limits[key] = value
             if key in ("wall", "output", "cpu") and self.live and not (self.tell and self.alone):
@@ -242,8 +243,8 @@ class Narrowing:
 
     def _limit_words(self, limits: "Any", words: "list[str]", rows: "Any") -> None:
         lower = {key for key in limits if limits[key] < self.limits[key]}
-        each = limits["processes"] > 1 and "each process by itself" or ""
-        level = each and "partial" or "full"
+        each = "each process by itself" if limits["processes"] > 1 else ""
+        level = "partial" if each else "full"
         if "memory" in lower:
             words += ["limit", "data", str(limits["memory"])]
             words += ["limit", "as", str(4 * limits["memory"] + (1 << 30))]
@@ -260,7 +261,7 @@ class Narrowing:
                 words += ["refuse", "forks"]
             rows["processes"] = (
                 "full",
-                limits["processes"] == 1 and "seccomp" or "RLIMIT_NPROC",
+                "seccomp" if limits["processes"] == 1 else "RLIMIT_NPROC",
                 "",
             )
         if "cpu" in lower and not self.live:
@@ -301,84 +302,6 @@ class Narrowing:
 
 def given_of(given: "Any", key: str) -> "set[Any]":
     return {one[1:] for one in given if one[0] == key}
-
-
-def _asked(policy: "Any", keywords: "dict[str, Any]") -> "dict[str, Any]":
-    if policy is not None and type(policy) is not dict:
-        raise TypeError(
-            "narrow() takes keywords, or one dict of them, not %s" % type(policy).__name__
-        )
-    asked: "dict[str, Any]" = {}
-    for name, value in {**(policy or {}), **keywords}.items():
-        key = name.replace("-", "_").rstrip("_") if type(name) is str else ""
-        if key in _GRANTS:
-            asked[key] = _texts(key, value)
-        elif key == "memory" or key == "output":
-            asked[key] = int(_number(key, value, _SIZES))
-        elif key in ("cpu", "wall"):
-            asked[key] = _number(key, value, _TIMES)
-        elif key in _COUNTS:
-            if type(value) is not int or value < 1:
-                raise ValueError("%s: a number from 1 on, not %r" % (key, value))
-            asked[key] = value
-        else:
-            raise TypeError("%s= is nothing that a guest can narrow" % (name,))
-    return asked
-
-
-def _texts(key: str, value: "Any") -> "list[str]":
-    found = []
-    for one in [value] if hasattr(value, "__fspath__") or type(value) is str else value:
-        text = posix.fspath(one)
-        if type(text) is not str or not text or "\0" in text:
-            raise ValueError("%s: a text or a list of texts, not %r" % (key, one))
-        found.append(text)
-    return found
-
-
-def _number(key: str, value: "Any", units: "dict[str, Any]") -> float:
-    if type(value) is str:
-        text = value.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        factor = units.get(value[len(text) :].strip())
-        digits = text.strip().replace(".", "", 1)
-        if factor is None or not (digits.isascii() and digits.isdigit()):
-            raise ValueError("%s: a number with a unit such as 64M or 5s, not %r" % (key, value))
-        return float(text) * factor
-    if type(value) not in (int, float) or not 0 < value < 1 << 60:
-        raise ValueError("%s: a number above 0, not %r" % (key, value))
-    return float(value)
-
-
-def _absolute(text: str) -> str:
-    parts: "list[str]" = []
-    for part in (text if text[:1] == "/" else posix.getcwd() + "/" + text).split("/"):
-        if part == "..":
-            parts[-1:] = []
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
-
-
-def _beneath(path: str, top: str) -> bool:
-    return path.startswith(top.rstrip("/") + "/")
-
-
-def _exists(path: str) -> bool:
-    try:
-        posix.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _more(key: str, text: str) -> "NoReturn":
-    raise PermissionError(
-        "%s = %s: this is more than the sandbox has" % (key.replace("_", "-"), text)
-    )
-
-
-def _cannot(key: str, why: str) -> "NoReturn":
-    raise RuntimeError("%s cannot be narrowed here: %s; nothing was narrowed" % (key, why))
 
 
 #: Kind of file (inode(7)) -> the rights that an open descriptor of one is a way around.

@@ -1,4 +1,4 @@
-"""A guest that narrows itself, as its host knows it: less for its sandboxes, lower clocks, a remark.
+"""A guest that narrows itself, as its host knows it: less for its sandboxes, lower clocks.
 
 What the guest tells is believed only where it takes away: the walls stand inside, and whoever does
 not tell has nothing but what it was granted.
