@@ -58,6 +58,20 @@ def test_files_and_limits_are_given_up_in_every_tier(tier: Tier, data: Path) -> 
     assert rows == {"read": "full", "write": "full", "names": "none", "open-files": "full"}
 
 
+def test_a_thread_keeps_it_from_anything_in_every_tier(tier: Tier) -> None:
+    code = (
+        HELP
+        + """
+import threading
+stop = threading.Event()
+threading.Thread(target=stop.wait, daemon=True).start()
+print(said(narrow))
+"""
+    )
+    ran = run(tier, ["--extensions", "all"], code)
+    assert ran.out.startswith("RuntimeError: other threads run"), ran.err
+
+
 def test_addresses_are_given_up_without_a_bridge(tier: Tier) -> None:
     code = (
         HELP
@@ -80,22 +94,22 @@ print(json.dumps(told))
     assert json.loads(ran.out) == [["ok", "ok"], ["EACCES", "ok"], ["no socket", "no socket"]]
 
 
-def test_processor_time_is_the_kernels_to_count(tier: Tier) -> None:
+def test_processor_time_is_the_kernels_to_count(where: Tier) -> None:
     code = (
         "import belljar.guest\nprint(belljar.guest.narrow(cpu=1)['cpu'][1], flush=True)\nwhile 1: 1"
     )
-    ran = run(tier, ["--cpu", "50"], code)
+    ran = run(where, ["--cpu", "50"], code)
     assert ran.out == "RLIMIT_CPU\n"
     assert ran.result["ended-by"] == "cpu"
 
 
-def test_belljar_itself_may_be_among_the_modules(tier: Tier) -> None:
-    folder = tier.home / "modules"
+def test_belljar_itself_may_be_among_the_modules(where: Tier) -> None:
+    folder = where.home / "modules"
     folder.mkdir()
     (folder / "belljar.py").write_text("mine = 1\n__path__ = []\n")
     code = (
         "import sys\nsys.path.insert(0, sys.argv[1])\nimport belljar, belljar.guest as inside\n"
         "print(belljar.mine, callable(inside.narrow))"
     )
-    ran = run(tier, ["--read", str(folder)], code, str(folder))
+    ran = run(where, ["--read", str(folder)], code, str(folder))
     assert ran.out == "1 True\n", ran.err

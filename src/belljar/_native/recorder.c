@@ -175,8 +175,13 @@ static int hook(const char *name, PyObject *args, void *unused)
     (void)unused;
     if (name[0] == 'b' && strcmp(name, BELLJAR_LAYER) == 0) { /* recorded by another name, once it stands */
         PyObject *told = bj_narrow(args);
-        if (told != Py_None)
-            return told == NULL ? -1 : hear("belljar.narrow", told);
+        if (told == NULL)
+            return -1;
+        if (told != Py_None) {
+            if (hear("belljar.narrow", told) < 0)
+                PyErr_Clear(); /* no rule takes back what stands */
+            return 0;
+        }
     }
     int refused = hear(name, args);
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0 && !Py_IsInitialized())

@@ -47,9 +47,9 @@ class Narrowing:
     """What a process of the guest has, and how it comes to have less.
 
     `facts` are of `confine/narrowable.py`; `tell(op, body)` asks the host, None where there is no
-    bridge. `alone` is False in a process that is not all of its guest (a child, a branch): what the
-    keeper and the host hold is the whole guest's, and stays as it is. A branch of a session sets
-    `tell` and `alone`, then calls `narrow` like anyone.
+    bridge. A child that the guest forks has neither bridge nor keeper of its own: it narrows what
+    the kernel holds for it alone. A branch of a session (`box.fork`) calls `branch` first, then
+    `narrow` with the guest's names of what it is to keep.
     """
 
     def __init__(self, facts: "Any", tell: "Any" = None, guard: "Any" = None) -> None:
@@ -64,14 +64,19 @@ class Narrowing:
         self.tell = tell
         self.guard = guard
         self.pid = facts.get("pid", posix.getpid())
+        self.whole = True
+
+    def branch(self, tell: "Any") -> None:
+        """This process is a guest of its own from now on, whose bridge is `tell`. The keeper is
+        shared with where it came from: of addresses it gives up all or none."""
+        self.pid = posix.getpid()
+        self.tell = tell
+        self.whole = False
 
     @property
     def alone(self) -> bool:
+        """Is it not a child of the guest?"""
         return bool(posix.getpid() == self.pid)
-
-    @alone.setter
-    def alone(self, value: bool) -> None:
-        self.pid = posix.getpid() if value else 0
 
     # --- what is asked ------------------------------------------------------------------
 
@@ -169,12 +174,13 @@ class Narrowing:
                 kept += [one for one in own if one not in kept]
         if len(kept) == len(self.network):
             return self.network, None
-        if kept and not self.alone:
+        keeper = self.alone and self.whole
+        if kept and not keeper:
             _cannot(
                 "connect and bind",
                 "a process that is not the whole guest keeps all or none of them",
             )
-        if not self.alone:
+        if not keeper:
             return [], None
         parts = []
         for place, size in enumerate(_BITS):
@@ -188,7 +194,7 @@ class Narrowing:
     def _limits(self, asked: "dict[str, Any]") -> "dict[str, Any]":
         limits = dict(self.limits)
         for key, most in self.limits.items():
-            value = asked.get(key, most)
+            value: "Any" = asked.get(key, most)
             if not value <= most:
                 _more(key, str(value))
             if value == most:
@@ -233,7 +239,8 @@ class Narrowing:
         if len(network) != len(self.network):
             if not network:
                 words += ["refuse", "sockets"]
-            by = ("seccomp, keeper" if self.alone else "seccomp") if not network else "keeper"
+            keeper = self.alone and self.whole
+            by = ("seccomp, keeper" if keeper else "seccomp") if not network else "keeper"
             for key in ("connect", "bind"):
                 if sum(one[0] == key for one in network) != sum(
                     one[0] == key for one in self.network

@@ -21,7 +21,9 @@ def narrow(policy: "Any" = None, **keywords: "Any") -> "Any":
 
 
 def narrowing() -> "Any":
-    """The `Narrowing` of this guest (narrow.py), by which also a branch of it is narrowed."""
+    """The `Narrowing` of this guest (narrow.py). A branch of a session, forked and with a bridge of
+    its own, narrows itself by `narrowing().branch(side.ask)` and `narrowing().narrow(...)`; what
+    was narrowed before the fork is what it has."""
     made = _offered.get("made")
     if made is None:
         names: "dict[str, Any]" = {"__name__": "belljar.guest"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LIMITS: Final = frozenset(
     ("memory", "cpu", "wall", "processes", "threads", "open_files", "output")
 )
+_SECONDS: Final = ("cpu", "wall")
 _MOST, _LONGEST = 2048, 4096
 _BY: Final = "told by the guest; its sandboxes and clocks: the host"
 
@@ -64,7 +65,8 @@ def less(policy: Policy, grants: dict[str, list[str]], lower: dict[str, float]) 
     """
     kept = tuple(grant for grant in policy.grants if grant.target in grants.get(grant.right, ()))
     limits = policy.limits
-    for name, value in lower.items():
+    for name, number in lower.items():
+        value = number if name in _SECONDS else max(1, int(number))
         if value < getattr(limits, name):
             limits = limits.replace(**{name: value})
     return policy.replace(grants=kept, limits=limits)
@@ -96,7 +98,8 @@ def _read(body: object) -> tuple[dict[str, list[str]], dict[str, float], str]:
         ):
             raise GuestProtocolError("what a guest has narrowed is said in texts")
         parts.append(f"{key} {row[0]}" + (f" ({row[1]})" if row[1] else ""))
-    return grants, lower, "; ".join(parts)[:_LONGEST]
+    told = "; ".join(parts)[:_LONGEST]
+    return grants, lower, "".join(one if one.isprintable() else "?" for one in told)
 
 
 def _is_text(value: Any) -> bool:
