@@ -16,7 +16,7 @@ LIVE_PARTS = (
     "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
     "session.py", PARTS[-1],
 )  # fmt: skip
-#: Come with them as text, to be compiled by who asks for it.
+#: Come with them as a constant, to be made to code by who asks for it.
 LATER = ("narrow_asked.py", "narrow.py")
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
@@ -50,9 +50,8 @@ def boot_file(
     if (cache or private) and not os.path.exists(kept):
         from contextlib import suppress
 
-        data = (_compiled if same else _wrapped)(
-            f"NARROW_SOURCE = {_text(later)!r}\n{_text(paths)}"
-        )
+        rest = _code(_text(later)) if same else _text(later)
+        data = (_compiled if same else _wrapped)(f"NARROW = {rest!r}\n{_text(paths)}")
         temporary = f"{kept}.{os.getpid()}.{os.urandom(4).hex()}"
         with open(temporary, "wb") as out:
             out.write(data)
@@ -71,12 +70,18 @@ def _text(paths: list[str]) -> str:
     return "\n".join(texts)
 
 
-def _compiled(text: str) -> bytes:
-    import importlib.util
+def _code(text: str) -> bytes:
     import marshal
 
-    code = compile(text, NAME, "exec", dont_inherit=True, optimize=2)  # no docstrings
-    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    return marshal.dumps(
+        compile(text, NAME, "exec", dont_inherit=True, optimize=2)
+    )  # no docstrings
+
+
+def _compiled(text: str) -> bytes:
+    import importlib.util
+
+    return importlib.util.MAGIC_NUMBER + bytes(12) + _code(text)
 
 
 def _wrapped(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """`belljar.guest.narrow`: the guest gives up some of what it was granted, for good.
 
-Compiled when it is first asked for, in a namespace of its own (see `offer`); runs on any CPython
+Made to code when first asked for, in a namespace of its own (see `offer`); runs on any CPython
 from 3.8. What is asked is looked at only to say what is wrong with it (`narrow_asked`). The walls
 are made by C code (`_native/narrow.c`, by the audit event `belljar.layer`), by the keeper, and by
 the host: none of them believes a word of this, since they only ever take away.

@@ -1,4 +1,4 @@
-"""`belljar.guest` in every guest: `narrow`, whose code is compiled when somebody asks for it.
+"""`belljar.guest` in every guest: `narrow`, whose code is made when somebody asks for it.
 
 Part of the first lines that run inside. A guest that finds Belljar itself among its modules has
 that, and `belljar.guest` beside it.
@@ -27,8 +27,14 @@ def narrowing() -> "Any":
     made = _offered.get("made")
     if made is None:
         names: "dict[str, Any]" = {"__name__": "belljar.guest"}
-        source = globals()["NARROW_SOURCE"]  # put there by confine/first_lines.py
-        exec(compile(source, "/belljar/boot.py", "exec", dont_inherit=True), names)
+        code = globals()["NARROW"]  # put there by confine/first_lines.py: compiled, or text
+        if type(code) is bytes:
+            import marshal
+
+            code = marshal.loads(code)
+        else:
+            code = compile(code, "/belljar/boot.py", "exec", dont_inherit=True)
+        exec(code, names)
         guard = None if _offered["modules"]["all"] else _guard_less
         made = names["Narrowing"](_offered["facts"], _offered.get("tell"), guard)
         _offered["made"] = made
