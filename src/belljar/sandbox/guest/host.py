@@ -15,7 +15,6 @@ else:
 
 if "Peer" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.lent import use_lent
-    from belljar.sandbox.guest.offer import _offered, narrow
     from belljar.sandbox.guest.ops import GUEST_OBJECT, HOST_OBJECT
     from belljar.sandbox.guest.peer import HostError
 
@@ -339,8 +338,6 @@ def install_host(side: HostSide) -> HostNames:
     package.guest = inside
     host = inside.host = package.host = HostNames(side)
     inside.Sandbox = _host_sandbox(side)
-    inside.narrow = narrow
-    _offered["tell"] = side.ask
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
     sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
     return host

@@ -41,6 +41,11 @@ def narrowing() -> "Any":
     return made
 
 
+def tell_narrowed(ask: "Any") -> None:
+    """The host is to know of it: `ask(op, body)` asks it."""
+    _offered["tell"] = ask
+
+
 def _guard_less(names: "list[str]") -> None:
     """Another import guard before the first, with fewer names."""
     allowed = _offered["modules"]
