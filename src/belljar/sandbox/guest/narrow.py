@@ -261,16 +261,14 @@ class Narrowing:
             rows["open-files"] = ("full", "RLIMIT_NOFILE", "")
         if ("processes" in lower or "threads" in lower) and self.isolated:
             words += ["limit", "nproc", str(limits["threads"] + limits["processes"])]
-            if "threads" in lower:
-                rows["threads"] = ("full", "RLIMIT_NPROC", "")
-        if "processes" in lower:
-            if limits["processes"] == 1:
-                words += ["refuse", "forks"]
-            rows["processes"] = (
-                "full",
-                "seccomp" if limits["processes"] == 1 else "RLIMIT_NPROC",
-                "",
-            )
+        both = "processes and threads together" if each else ""
+        if "threads" in lower:
+            rows["threads"] = (level, "RLIMIT_NPROC", both)
+        if "processes" in lower and each:
+            rows["processes"] = (level, "RLIMIT_NPROC", both)
+        elif "processes" in lower:
+            words += ["refuse", "forks"]
+            rows["processes"] = (level, "seccomp", "")
         if "cpu" in lower and not self.live:
             words += ["limit", "cpu", str(max(1, int(limits["cpu"] + 0.999)))]
             rows["cpu"] = (level, "RLIMIT_CPU", each)
