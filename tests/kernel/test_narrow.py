@@ -310,6 +310,7 @@ def test_the_record_and_the_status_tell_of_it(data: Path, tmp_path: Path, engine
         result = box.run(f"from belljar.guest import narrow\nnarrow(read=[{str(data / 'a')!r}])")
         (event,) = [one for one in result.events if one.name == "belljar.narrow"]
         assert event.args == (f"read={data / 'a'}", "read full (Landlock); names none")
+        assert not [one for one in result.events if one.name == "belljar.open"]
         (row,) = [one for one in box.status.protections if one.name == "narrowed"]
         assert row.level == "partial"
         assert "told by the guest" in row.by
