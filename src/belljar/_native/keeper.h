@@ -162,6 +162,7 @@ int landlock_abi_version(void);
 int landlock_ruleset(const struct plan *plan);
 void landlock_enforce(int ruleset, bool all_threads); /* closes it */
 void apply_landlock(const struct plan *plan);
+uint64_t landlock_handled(int abi); /* every right of files that it knows */
 uint64_t landlock_rights(const char *letters, bool *ok);
 
 /* seccomp_template.c */

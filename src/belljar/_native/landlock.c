@@ -33,7 +33,7 @@ struct ruleset_attr { uint64_t fs, net, scoped; };
 struct port_attr { uint64_t rights, port; };
 struct path_attr { uint64_t rights; int32_t fd; } __attribute__((packed));
 
-static uint64_t handled_files(int abi)
+uint64_t landlock_handled(int abi)
 {
     uint64_t all = (1 << 13) - 1;
     if (abi >= 2) all |= L_REFER;
@@ -94,7 +94,7 @@ int landlock_ruleset(const struct plan *plan)
     int abi = landlock_abi_version();
     if (abi < 1)
         fail("landlock", ENOSYS, "this kernel has no Landlock");
-    struct ruleset_attr attr = {.fs = handled_files(abi)};
+    struct ruleset_attr attr = {.fs = landlock_handled(abi)};
     size_t size = sizeof attr.fs;
     if (abi >= 4) {
         attr.net = 3; /* bind and connect of TCP, with no rule: none */

@@ -35,6 +35,10 @@ int connect_call(const struct plan *plan, const struct call *c);
 int connect_local(const struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size);
 
+/* narrow_net.c: a guest that gives some of them up, told by an address of no family */
+bool is_narrowing(const struct sockaddr_storage *to, size_t size);
+int narrow_network(struct plan *plan, const struct sockaddr_storage *to);
+
 /* listen.c: bind(2), listen(2), accept(2) */
 struct acceptance { int listener_fd; pid_t thread; uint64_t address, size; int flags; };
 int bind_call(const struct plan *plan, const struct call *c);

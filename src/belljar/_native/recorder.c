@@ -20,6 +20,7 @@
 #include "event.h"
 #include "family.h"
 #include "here.h"
+#include "narrow.h"
 #include "often.h"
 #include "opens.h"
 #include "settings.h"
@@ -172,6 +173,16 @@ static int hear(const char *name, PyObject *args)
 static int hook(const char *name, PyObject *args, void *unused)
 {
     (void)unused;
+    if (name[0] == 'b' && strcmp(name, BELLJAR_LAYER) == 0) { /* recorded by another name, once it stands */
+        PyObject *told = bj_narrow(args);
+        if (told == NULL)
+            return -1;
+        if (told != Py_None) {
+            if (hear("belljar.narrow", told) < 0)
+                PyErr_Clear(); /* no rule takes back what stands */
+            return 0;
+        }
+    }
     int refused = hear(name, args);
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0 && !Py_IsInitialized())
         bj_send_bye(0); /* what comes now may be a signal by its own hand, as after Ctrl-C */

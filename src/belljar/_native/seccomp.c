@@ -301,7 +301,8 @@ static void refuse_what_landlock_misses(struct filter *f)
         on_call(f, __NR_truncate, ERRNO(EPERM));
 }
 
-/* Who confined himself may narrow further: another Landlock layer, another filter, no listener. */
+/* Whoever is inside may narrow itself further (docs/narrow.md): another Landlock layer, another
+ * filter, no listener. Both only ever take away, from the caller and its children. */
 static void again(struct filter *f)
 {
     static const int LAYERS[] = {444, 445, 446}; /* landlock_create_ruleset, _add_rule, _restrict_self */
@@ -364,8 +365,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
-    if (plan->here)
-        again(&f);
+    again(&f);
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         on_call(&f, REFUSED[i], ERRNO(EPERM));
     answer(&f, ERRNO(ENOSYS));

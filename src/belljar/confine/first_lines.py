@@ -8,7 +8,7 @@ import sys
 from belljar.confine.runtime import Runtime
 
 #: In this order, behind one another; the last one begins.
-PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
+PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "offer.py", "boot.py")
 #: The same for a guest that stays and is asked, again and again.
 LIVE_PARTS = (
     *PARTS[:-1],
@@ -16,6 +16,8 @@ LIVE_PARTS = (
     "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
     "session.py", PARTS[-1],
 )  # fmt: skip
+#: Come with them as a constant, to be made to code by who asks for it.
+LATER = ("narrow_asked.py", "narrow.py")
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
@@ -33,8 +35,13 @@ def boot_file(
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in parts]
-    states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in map(os.stat, paths))
-    if parts != PARTS:  # too many for the name of a file
+    later = [os.path.join(folder, part) for part in LATER]
+    stats = list(map(os.stat, (*paths, *later)))
+    if parts == PARTS:  # a hash of numbers is the same in every process
+        whole = hash(tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in stats))
+        states = f"-{whole & (1 << 64) - 1:x}"
+    else:
+        states = "".join(f"-{s.st_ino:x}.{s.st_mtime_ns:x}.{s.st_size:x}" for s in stats)
         from _blake2 import blake2b
 
         states = "-live-" + blake2b(states.encode(), digest_size=20).hexdigest()
@@ -43,7 +50,8 @@ def boot_file(
     if (cache or private) and not os.path.exists(kept):
         from contextlib import suppress
 
-        data = _compiled(_text(paths)) if same else _wrapped(_text(paths))
+        rest = _code(_text(later)) if same else _text(later)
+        data = (_compiled if same else _wrapped)(f"NARROW = {rest!r}\n{_text(paths)}")
         temporary = f"{kept}.{os.getpid()}.{os.urandom(4).hex()}"
         with open(temporary, "wb") as out:
             out.write(data)
@@ -62,12 +70,18 @@ def _text(paths: list[str]) -> str:
     return "\n".join(texts)
 
 
-def _compiled(text: str) -> bytes:
-    import importlib.util
+def _code(text: str) -> bytes:
     import marshal
 
-    code = compile(text, NAME, "exec", dont_inherit=True, optimize=2)  # no docstrings
-    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    return marshal.dumps(
+        compile(text, NAME, "exec", dont_inherit=True, optimize=2)
+    )  # no docstrings
+
+
+def _compiled(text: str) -> bytes:
+    import importlib.util
+
+    return importlib.util.MAGIC_NUMBER + bytes(12) + _code(text)
 
 
 def _wrapped(text: str) -> bytes:

@@ -40,12 +40,15 @@ class Socket(Value):
 
 class Net(Value):
     """`words` for the keeper; `hosts`, the text of the guest's hosts file; `implicit`, one grant
-    for each address that a name stands for; `sockets`, to be shown where they were granted."""
+    for each address that a name stands for; `sockets`, to be shown where they were granted;
+    `spans`, for each grant which of the keeper's entries it made: right, target, then from and to
+    of the addresses, the sockets and the listeners."""
 
     words: tuple[str, ...] = ()
     hosts: str = ""
     implicit: tuple[Grant, ...] = ()
     sockets: tuple[Socket, ...] = ()
+    spans: tuple[tuple[str, str, tuple[int, ...], tuple[int, ...]], ...] = ()
 
 
 def plan(policy: Policy, isolated: bool) -> Net:
@@ -55,9 +58,12 @@ def plan(policy: Policy, isolated: bool) -> Net:
     where this machine cannot give it.
     """
     pins = _Pins(isolated)
+    spans = []
     for grant in policy.grants:
         if grant.right in ("connect", "bind"):
+            before = pins.entries()
             pins.take(grant)
+            spans.append((grant.right, grant.target, before, pins.entries()))
     if not pins.words:
         return Net(hosts=hosts({}, []))
     if "bind-to" in pins.words:
@@ -65,7 +71,7 @@ def plan(policy: Policy, isolated: bool) -> Net:
             pins.words += _words("accept-from", _parse(peers), "*")
     pins.words += ("connections", str(policy.limits.connections))
     text = hosts(pins.names, sorted(pins.loopback))
-    return Net(tuple(pins.words), text, tuple(pins.implicit), tuple(pins.sockets))
+    return Net(tuple(pins.words), text, tuple(pins.implicit), tuple(pins.sockets), tuple(spans))
 
 
 class _Pins:
@@ -78,6 +84,11 @@ class _Pins:
         self.names: dict[str, list[str]] = {}
         self.loopback: set[str] = set()
         self.sockets: list[Socket] = []
+
+    def entries(self) -> tuple[int, ...]:
+        """How many addresses, sockets and listeners the keeper has been told so far."""
+        count = self.words.count
+        return count("connect") + count("datagram"), count("local"), count("bind-to")
 
     def take(self, grant: Grant) -> None:
         protocol, _, rest = grant.target.partition(":")

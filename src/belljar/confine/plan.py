@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from belljar._native import RECORDER
-from belljar.confine import interpreter, modules, netinfo, network, sensitive
+from belljar.confine import interpreter, modules, narrowable, netinfo, network, sensitive
 from belljar.confine.first_lines import LIVE_PARTS, PARTS, boot_file
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, Shown, as_it_is
@@ -109,6 +109,7 @@ def make(
     view.bind(channel, events, "w", "w", os.stat(channel))
     view.bind(page, pending, "w", "rw", os.stat(page))
     waiting = _add_waiting(view, os.path.dirname(channel), answers, settings)
+    base = dict(view.land)  # what stays with a guest that narrows itself
     programs: list[str] = []
     if any(grant.right == "run" for grant in policy.grants):
         from belljar.confine.programs import add_programs
@@ -153,6 +154,7 @@ def make(
     for place in sorted(places, key=lambda p: p.guest):
         shield(view, place)
     view.allow(table, "r")
+    base |= {path: "r" for path in (table, processes) if path}
     text = view.window_text()
     if view.isolated:
         view.add("file", table, text)
@@ -204,6 +206,7 @@ def make(
             "bytecode": policy.bytecode,
             "processes": processes,
             "modules": modules.allowed(policy, inner, named),
+            "narrow": narrowable.facts(policy, view, base, found, programs, net, program.kind),
             **interpreter.settings(policy, named),
         },
         implicit=tuple(

@@ -226,6 +226,8 @@ ROWS: Final[tuple[Row, ...]] = (
      "raised by the import guard of Belljar for a module that it refused"),
     ("belljar.hook", "", "", -1, "interpreter", "",
      "raised once where belljar.watching() adds its hook to a process, to see that it was added"),
+    ("belljar.narrow", "kept how", "", -1, "interpreter", "",
+     "raised by Belljar's recorder where a guest has given up some of its grants"),
     ("belljar.open", "path mode flags", "read", 0, "file", "",
      "raised by Belljar's recorder where a file is opened and no event of this thread said so"),
     ("belljar.exec", "path argv", "run", 0, "process", "",

@@ -119,6 +119,7 @@ TYPES: Final[dict[str, str]] = {
     "ensurepip.bootstrap": "str|None|object",
     "belljar.counted": "str int",
     "belljar.denied": "str str object",
+    "belljar.narrow": "str str",
     "belljar.open": "str|bytes None int",
     "belljar.exec": "str|bytes list",
     "belljar.silenced": "str",
@@ -197,8 +198,7 @@ PLATFORMS: Final[dict[str, str]] = {
     "os.getxattr": _LINUX, "os.listxattr": _LINUX, "os.setxattr": _LINUX, "os.removexattr": _LINUX,
     **dict.fromkeys((
         "belljar.begin", "belljar.counted", "belljar.denied", "belljar.edit", "belljar.exec",
-        "belljar.open",
-        "belljar.silenced",
+        "belljar.narrow", "belljar.open", "belljar.silenced",
     ), _LINUX),
 }
 

@@ -8,11 +8,12 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import belljar
-from belljar.confine.first_lines import LIVE_PARTS, NAME, PARTS, boot_file
+from belljar.confine.first_lines import LATER, LIVE_PARTS, NAME, PARTS, boot_file
 from belljar.confine.runtime import Runtime
 
 FOLDER = str(Path(belljar.__file__).parent / "sandbox/guest")
@@ -25,16 +26,20 @@ def parts(tmp_path: Path) -> Path:
     folder.mkdir()
     for number, name in enumerate(PARTS):
         (folder / name).write_text(f"x{number} = {number}\n")
+    for name in LATER:
+        (folder / name).write_text("later = 1 + globals().get('later', 0)\n")
     return folder
 
 
 def test_they_are_compiled_once_for_our_own_version(parts: Path, tmp_path: Path) -> None:
     kept = Path(boot_file(str(parts), OURS, str(tmp_path), ""))
-    names: dict[str, int] = {}
+    names: dict[str, Any] = {}
     code = marshal.loads(kept.read_bytes()[16:])
     exec(code, names)
     assert [names[f"x{number}"] for number in range(len(PARTS))] == list(range(len(PARTS)))
     assert code.co_filename == NAME
+    exec(marshal.loads(names["NARROW"]), names)
+    assert names["later"] == len(LATER)
     assert boot_file(str(parts), OURS, str(tmp_path), "") == str(kept)
     (parts / "boot.py").write_text("x = 22\n")
     assert boot_file(str(parts), OURS, str(tmp_path), "") != str(kept)
@@ -48,16 +53,17 @@ def test_another_version_compiles_them_itself_under_the_same_name(
     assert kept.endswith(".py")
     assert Path(kept).parent == tmp_path
     assert os.stat(kept).st_mode & 0o777 == 0o644
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(Path(kept).read_text(), names)
     assert names["file"] == NAME
+    assert names["NARROW"].count("later = 1") == len(LATER)
 
 
 def test_the_parts_are_all_there_is_and_import_nothing_of_the_host() -> None:
-    assert {*PARTS, *LIVE_PARTS, "__init__.py", "processes.py", "template.py"} == {
+    assert {*PARTS, *LIVE_PARTS, *LATER, "__init__.py", "processes.py", "template.py"} == {
         p.name for p in Path(FOLDER).iterdir() if p.suffix == ".py"
     }
-    for part in {*PARTS, *LIVE_PARTS}:
+    for part in {*PARTS, *LIVE_PARTS, *LATER}:
         text = (Path(FOLDER) / part).read_text("utf-8")
         for line in text.splitlines():
             if "import" in line.split() and "belljar" in line:

@@ -82,7 +82,7 @@ _EVENTS: Final[dict[tuple[int, int], str]] = {
         sys.settrace sys.monitoring.register_callback setopencodehook cpython.PyConfig_Set
         cpython.PyInterpreterState_New cpython.PyInterpreterState_Clear belljar.edit
         winreg.ExpandEnvironmentStrings""",
-    (EVENT_LOG, 6): "belljar.begin",
+    (EVENT_LOG, 6): "belljar.begin belljar.narrow",
     (EVENT_LOG, 7): "cpython._PySys_ClearAuditHooks",
     (EVENT_LOG, 9): "sys.addaudithook belljar.hook",
     (EVENT_LOG, 10): "belljar.silenced",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
+    from belljar.sandbox.guest.offer import offer_narrow
     from belljar.sandbox.guest.session import serve_session
 
 
@@ -97,6 +98,7 @@ def _begin() -> "dict[str, Any]":
         boot["builtins"] = choose_builtins(boot["builtins"], boot["runtime"])
     if not boot["bytecode"]:
         source_only(boot["runtime"])
+    offer_narrow(boot)
     return boot
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from belljar.sandbox.guest.buffers import LargePeer
     from belljar.sandbox.guest.host import HostSide, install_host
+    from belljar.sandbox.guest.offer import narrow, tell_narrowed
     from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
 
 _OURS = "/belljar/boot.py"
@@ -269,6 +270,8 @@ def serve_session(names: "dict[str, Any]") -> None:
     session.more.update(side.operations())
     session.more["buffer"] = peer.take_descriptors
     names["host"] = session.clean["host"] = install_host(side)
+    sys.modules["belljar.guest"].__dict__["narrow"] = narrow
+    tell_narrowed(side.ask)
     for module in ("belljar", "belljar.guest"):
         sys.modules[module].__dict__["array"] = peer.memories.array
     sys.audit("belljar.begin")

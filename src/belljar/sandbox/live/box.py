@@ -15,6 +15,7 @@ from belljar.sandbox.live.birth import modules_source
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
+from belljar.sandbox.live.narrowed import Narrowed
 from belljar.sandbox.live.streaming import Streaming
 from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.live.telling import Teller
@@ -103,7 +104,11 @@ class Sandbox:
             self.name = name
             self._guest = guest
             self._asking = Asking(guest)
-            self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
+            self._narrowed = Narrowed(guest)
+            self._asking.objects.operations["narrow"] = self._narrowed
+            self._asking.objects.operations["box"] = _sandboxes_of(
+                self._narrowed, interpreter, engine
+            )
             self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
             self._finalizer.atexit = False  # the supervisor ends all at once
             guest.tells(teller)
@@ -257,8 +262,9 @@ class Sandbox:
 
     @property
     def status(self) -> Status:
-        """The receipt: every protection, as probed here for this sandbox."""
-        return self._guest.walls.receipt
+        """The receipt: every protection, as probed here for this sandbox; with a row `narrowed`
+        where the guest has said that it gave up some of its grants (docs/narrow.md)."""
+        return self._narrowed.status(self._guest.walls.receipt)
 
     @property
     def usage(self) -> Usage:
@@ -291,17 +297,20 @@ def run(
 
 
 def _sandboxes_of(
-    policy: Policy, python: str | None, engine: str | None
+    narrowed: Narrowed, python: str | None, engine: str | None
 ) -> Callable[[object], object]:
     """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
-    made: list[Callable[[object], object]] = []
 
     def ask(body: object) -> object:
-        if not made:
+        if narrowed.sandboxes is None:
             from belljar.sandbox.live.inner import Inner
 
-            made.append(Inner(policy, lambda less: Sandbox(less, python=python, engine=engine)))
-        return made[0](body)
+            policy = narrowed.policy
+            make: Callable[[Policy], Sandbox] = lambda less: Sandbox(  # noqa: E731
+                less, python=python, engine=engine
+            )
+            narrowed.sandboxes = Inner(policy, make)
+        return narrowed.sandboxes(body)
 
     return ask
 

@@ -49,6 +49,10 @@ class Clocks:
             return self._used  # it has ended: what was last read stands
         return self._used
 
+    def lower(self, limits: Limits) -> None:
+        """The guest has lower limits from now on."""
+        self._limits = limits
+
     @property
     def in_call(self) -> bool:
         """Is the guest asked at the moment?"""

@@ -44,6 +44,15 @@ class Inner:
         self._depth: int = parent._depth + 1 if parent else 1
         self._whole: int = parent._whole if parent else policy.limits.memory
         self._living: weakref.WeakSet[InnerBox] = parent._living if parent else weakref.WeakSet()
+        self._made: weakref.WeakSet[InnerBox] = weakref.WeakSet()  # by this guest itself
+
+    def narrow(self, policy: Policy) -> None:
+        """The guest has no more than this from now on: sandboxes that have more are ended."""
+        self._policy = policy
+        self._whole = min(self._whole, policy.limits.memory)
+        for one in list(self._made):
+            if not set(one.box.policy.grants) <= set(policy.grants):
+                one.close()
 
     def __call__(self, asked: object) -> Exposed:
         """A sandbox with the grants that were asked for. Raises `Refusal`."""
@@ -65,8 +74,10 @@ class Inner:
         except BelljarError:
             raise Refusal("HostError", "the sandbox could not be made") from None
         self._living.add(box)
+        self._made.add(box)
         objects = box.box._asking.objects
-        objects.operations["box"] = Inner(policy, self._make, self)
+        objects.operations["box"] = inner = Inner(policy, self._make, self)
+        box.box._narrowed.sandboxes = inner
         made = Exposed(box)
         made.name = "sandbox"
         return made

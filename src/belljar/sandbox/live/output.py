@@ -36,6 +36,10 @@ class Output:
         self.over = False
         self.listen: Callable[[int, bytes], None] | None = None
 
+    def lower(self, limit: int) -> None:
+        """No more than this between two results from now on."""
+        self._limit = min(self._limit, limit)
+
     def read(self, fd: int) -> bool:
         """Read once from one pipe; False where all its writers are gone."""
         try:
