@@ -60,7 +60,7 @@ struct plan {
     enum tier tier;
     enum engine engine;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
-    bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
+    bool probe, allow_branch, allow_fork, allow_exec, allow_metadata, allow_ioctl;
     /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
     bool here, allow_accept, allow_kill; /* kill: Landlock keeps signals within the domain */
     unsigned short to_ports[MAX_PORTS], at_ports[MAX_PORTS]; /* of TCP: to connect to, to listen at */
@@ -142,6 +142,7 @@ void raise_view(const struct plan *plan, int sync);
 void enter_session(void);
 void confine(const struct plan *plan, const void *secret);
 void tell_exit(int status, const struct rusage *used);
+void tell_left(pid_t pid, int status, const struct rusage *used); /* another than the guest */
 
 /* template.c: the keeper's part */
 pid_t hear_template(const struct plan *plan, int ours, int *pidfd);

@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,10 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     unsigned b = begin(f, __NR_clone);
     low(f, 0);
     refuse_bits(f, 0x7e020080 | 0x80 /* CLONE_NEW*, CLONE_NEWTIME */, ERRNO(EPERM));
+    if (plan->allow_branch) { /* fork(3) and vfork(3), as the C library has them, and nothing else */
+        allow_value(f, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD);
+        allow_value(f, CLONE_VM | CLONE_VFORK | SIGCHLD);
+    }
     if (!plan->allow_fork) { /* threads only */
         emit(f, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
         answer(f, ERRNO(EPERM));
@@ -83,7 +88,7 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     on_call(f, __NR_clone3, ERRNO(ENOSYS)); /* its flags lie in memory: the C library falls back */
 #ifdef __NR_fork
     on_call(f, __NR_fork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
-    on_call(f, __NR_vfork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
+    on_call(f, __NR_vfork, plan->allow_fork || plan->allow_branch ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
 #endif
     b = begin(f, __NR_execve);
     if (plan->allow_exec) {
@@ -280,6 +285,18 @@ static void again(struct filter *f)
     done(f, b);
 }
 
+/* A branch enters a Landlock domain of its own; before there is one, it is asked for threads. */
+static void branches(struct filter *f)
+{
+    on_call(f, 444 /* landlock_create_ruleset */, SECCOMP_RET_ALLOW);
+    on_call(f, 446 /* landlock_restrict_self */, SECCOMP_RET_ALLOW);
+    unsigned b = begin(f, __NR_unshare);
+    low(f, 0);
+    allow_value(f, CLONE_THREAD);
+    answer(f, ERRNO(EPERM));
+    done(f, b);
+}
+
 /* The timer that ends this process on time is not its own to stop. */
 static void keep_clock(struct filter *f, int clock)
 {
@@ -322,6 +339,8 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     network_calls(&f, plan);
     if (plan->here)
         again(&f);
+    if (plan->allow_branch)
+        branches(&f);
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         on_call(&f, REFUSED[i], ERRNO(EPERM));
     answer(&f, ERRNO(ENOSYS));

@@ -153,12 +153,14 @@ def make(
 
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules() + requests
-    words += limits(policy, tier, live=live)
+    words += limits(policy, tier, live=live, branches=program.branches)
     words += (*net.words, *told)
     if view.isolated:
         words += ("allow", "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
+    if program.branches:
+        words += ("allow", "branch", "env", "BELLJAR_BRANCHES=1")
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", inner.program)
