@@ -30,7 +30,8 @@ from belljar.policy.keywords import from_keywords
 from belljar.sandbox.live.asking import ended
 from belljar.sandbox.live.clocks import parent_of
 from belljar.sandbox.live.cold import greeting
-from belljar.sandbox.live.family import Member, Process, number_inside
+from belljar.sandbox.live.family import Member
+from belljar.sandbox.live.processes import Process, number_inside
 from belljar.sandbox.streams import Streams
 
 TYPE_CHECKING = False
@@ -133,7 +134,9 @@ def _make(
             os.set_blocking(fd, False)
         family = guest.family
         made = Member(family, ours, streams, process, number, policy, family.walls.new_judge(tell))
-        family.join(made)
+        with family.lock:
+            family.collect(idle=True)  # how it began is no part of a result
+            family.join(made)
     except BaseException as error:
         theirs.close()
         ours.close()  # a branch that there is ends of it, or as one that nobody knows

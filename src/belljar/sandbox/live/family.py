@@ -6,8 +6,6 @@ those of single processes. Processes in the sandbox that are no members are ende
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import threading
 import time
@@ -16,6 +14,7 @@ from belljar.errors import BelljarError, InternalError
 from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import parent_of, process_seconds, processes_beneath
 from belljar.sandbox.live.guest import Guest
+from belljar.sandbox.live.processes import Process, is_beneath, number_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,37 +37,6 @@ _MANY: Final = 32
 _GRACE: Final = 1.0
 #: Seconds that a new branch waits for an old one to be put away, where there may be no more.
 _PATIENCE: Final = 10.0
-
-
-class Process:
-    """A process that cannot be mistaken for a later one of its number (pidfd_open(2)). Closed when
-    nobody holds it, so that nobody signals by a number that means something else by now."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.fd = -1
-        self.fd = os.pidfd_open(pid)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def send(self, number: int) -> bool:
-        """Signal it; whether that was possible. It may have ended."""
-        try:
-            signal.pidfd_send_signal(self.fd, number)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    def __del__(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
 
 
 class Member(Guest):
@@ -309,8 +277,8 @@ class Family:
             with self.lock:
                 if self.pending or any(pid == one.pid for one in self.members.values()):
                     return
-                if not is_beneath(pid, self.init):
-                    continue
+                if stray.ended or not is_beneath(pid, self.init):
+                    continue  # what nobody waited for is no harm
             self._stray += process_seconds(pid)
             stray.send(signal.SIGKILL)
         if self._stray > self.walls.policy.limits.cpu:
@@ -381,25 +349,3 @@ def apart(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
         number = now
         count += 1
         at += int.from_bytes(data[at + 2 : at + 4], "little")
-
-
-def number_inside(pid: int) -> int:
-    """What a process is called in the innermost of its PID namespaces (proc(5), NSpid)."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            text = file.read(1 << 13)
-    except OSError:
-        return 0
-    numbers = text.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
-    return int(numbers[-1]) if numbers and numbers[-1].isdigit() else 0
-
-
-def is_beneath(pid: int, init: int) -> bool:
-    """Whether `init` is among the parents of `pid`."""
-    for _ in range(64):
-        pid = parent_of(pid)
-        if pid == init:
-            return True
-        if pid <= 1:
-            return False
-    return False

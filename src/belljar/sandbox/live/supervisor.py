@@ -73,9 +73,9 @@ class Supervisor:
             ready = self._epoll.poll(_DOZE)
             answers = False
             only_events = True
-            due: list[tuple[int, Any]] = [(fd, self._guests.get(fd)) for fd, _ in ready]
+            due = [(fd, self._guests[fd]) for fd, _ in ready if fd in self._guests]
             for fd, guest in due:
-                if guest is None or self._guests.get(fd) is not guest:
+                if fd not in self._guests or self._guests[fd] is not guest:
                     continue  # it ended meanwhile, and the number may be another's
                 before = guest.walls.collector.answered
                 self._attend(guest, fd)
