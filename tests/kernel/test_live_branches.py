@@ -238,7 +238,7 @@ def test_denials_and_events_are_of_the_branch_that_made_them(tmp_path: Path) -> 
     from belljar.ledger.reader import Reader
 
     with Reader(str(tmp_path / "ledger")) as reader:
-        records = [one for one in reader.records() if one.run_id.hex() == run_id]
+        records = [one for one in reader.records() if one.run.hex() == run_id]
     assert [one.kind for one in records].count(START) == 1  # one session, one run
     assert records[-1].kind == END
 
