@@ -284,6 +284,23 @@ def test_a_guest_that_asks_for_its_end_takes_only_itself_along() -> None:
         assert box.eval("1") == 1
 
 
+def test_a_forked_host_has_neither_the_sandbox_nor_its_branches() -> None:
+    with belljar.Sandbox(ledger="none", branches=2) as box, box.fork() as branch:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for one in (box, branch):
+                    with pytest.raises(belljar.SandboxEnded):
+                        one.eval("1")
+                    one.close()
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert (box.eval("1"), branch.eval("2")) == (1, 2)
+
+
 def test_async_sandboxes_have_branches_too() -> None:
     async def main() -> list[int]:
         async with belljar.AsyncSandbox(ledger="none", branches=3) as box:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from belljar.errors import BelljarError, GuestProtocolError, SandboxEnded
 from belljar.sandbox.live.processes import Process
 
 LONG = 60.0
+CTYPES: Any = {"import_": ["ctypes"], "names": "visible"}
 #: In a guest: another answer to the host's question for a branch. `claimed` are its descriptors.
 LIE = """
-import os
+import ctypes, os
 def lie(deed):
     peer = host._side._peer
     def answer(places):
@@ -23,11 +25,14 @@ def lie(deed):
     peer._serve.__self__.more["branch"] = answer
 def copies(n, deed):
     for _ in range(n):
-        if os.fork() == 0:
+        pid = ctypes.PyDLL(None, use_errno=True).fork()  # past the window
+        if pid == 0:
             try:
                 deed()
             finally:
                 os._exit(0)
+        if pid < 0:
+            raise OSError(ctypes.get_errno(), "fork")
 def wait_for_ever():
     import time
     while True:
@@ -52,14 +57,19 @@ def running(box: belljar.Sandbox) -> set[int]:
     return {pid for pid in beneath(box) if not Process(pid).ended}
 
 
+def test_the_programs_own_forks_are_refused_as_ever() -> None:
+    with belljar.Sandbox(ledger="none", branches=2) as box, box.fork() as branch:
+        for each in (box, branch):
+            assert each.run("import os; os.fork()").error.type_name == "PermissionError"
+            assert each.run("os.forkpty()").error.type_name == "PermissionError"
+
+
 # --- a hostile branch of an honest state --------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ["template", "cold"])
 def test_a_branch_reaches_neither_its_parent_nor_its_siblings(engine: str) -> None:
-    with belljar.Sandbox(
-        ledger="none", branches=3, engine=engine, import_=["ctypes"], names="visible"
-    ) as box:
+    with belljar.Sandbox(ledger="none", branches=3, engine=engine, **CTYPES) as box:
         box.run("import ctypes, os\nsecret = bytearray(b'of the parent')\nbefore = os.getpid()")
         one, two = box.fork(), box.fork()
         pids = [box.eval("os.getpid()"), two.eval("os.getpid()")]
@@ -109,7 +119,7 @@ def test_a_branch_cannot_leave_its_limits_behind() -> None:
 
 @pytest.mark.parametrize("engine", ["template", "cold"])
 def test_what_makes_copies_by_itself_is_bounded_and_ended(engine: str) -> None:
-    with belljar.Sandbox(ledger="none", branches=3, threads=2, engine=engine) as box:
+    with belljar.Sandbox(ledger="none", branches=3, threads=2, engine=engine, **CTYPES) as box:
         box.run(LIE)
         branch = box.fork()
         made = (
@@ -136,7 +146,7 @@ count
 
 
 def test_processor_time_of_copies_that_nobody_asked_for_counts() -> None:
-    with belljar.Sandbox(ledger="none", branches=3, cpu=1) as box:
+    with belljar.Sandbox(ledger="none", branches=3, cpu=1, **CTYPES) as box:
         box.run(LIE)
         box.run("def burn():\n    while True: pass")
         again = "while True:\n    try:\n        if not os.waitpid(-1, os.WNOHANG)[0]: break\n"
@@ -162,7 +172,7 @@ def test_programs_and_other_copies_stay_refused() -> None:
         "a plain one by hand": 17,
     }
     with (
-        belljar.Sandbox(ledger="none", branches=2, import_=["ctypes"], names="visible") as box,
+        belljar.Sandbox(ledger="none", branches=2, **CTYPES) as box,
         box.fork() as branch,
     ):
         for each in (box, branch):
@@ -196,7 +206,7 @@ told
 
 
 def test_a_guest_that_makes_no_branch_is_told_of() -> None:
-    with belljar.Sandbox(ledger="none", branches=2) as box:
+    with belljar.Sandbox(ledger="none", branches=2, **CTYPES) as box:
         box.run(LIE + "lie(lambda fds: [os.close(fd) for fd in fds] and None)")
         with pytest.raises(BelljarError, match="made no branch"):
             box.fork()
@@ -205,7 +215,7 @@ def test_a_guest_that_makes_no_branch_is_told_of() -> None:
 
 
 def test_a_guest_that_keeps_what_the_branch_was_to_have_ends_by_the_clock() -> None:
-    with belljar.Sandbox(ledger="none", branches=2, wall=1) as box:
+    with belljar.Sandbox(ledger="none", branches=2, wall=1, **CTYPES) as box:
         box.run(LIE + "lie(lambda fds: None)")
         with pytest.raises(SandboxEnded) as ended:
             box.fork()
@@ -224,7 +234,7 @@ def test_a_guest_that_keeps_what_the_branch_was_to_have_ends_by_the_clock() -> N
 def test_another_process_in_the_place_of_a_branch_ends_the_guest(
     lie: str, error: type[BaseException]
 ) -> None:
-    with belljar.Sandbox(ledger="none", branches=3, wall=20) as box:
+    with belljar.Sandbox(ledger="none", branches=3, wall=20, **CTYPES) as box:
         tail = "[1]" if "5" in lie else "[2]"
         box.run(
             LIE + f"lie(lambda fds: (None, None, {lie}){tail} and None)"
@@ -238,7 +248,7 @@ def test_another_process_in_the_place_of_a_branch_ends_the_guest(
 
 
 def test_credentials_of_another_are_the_kernels_to_refuse() -> None:
-    with belljar.Sandbox(ledger="none", branches=3, wall=20) as box:
+    with belljar.Sandbox(ledger="none", branches=3, wall=20, **CTYPES) as box:
         branch = box.fork()
         box.put(other=branch.eval("__import__('os').getpid()"))
         box.run(
@@ -261,7 +271,7 @@ lie(forge)
 
 
 def test_a_branch_that_begins_and_does_not_go_on_is_given_up() -> None:
-    with belljar.Sandbox(ledger="none", branches=2, wall=2) as box:
+    with belljar.Sandbox(ledger="none", branches=2, wall=2, **CTYPES) as box:
         box.run(
             LIE
             + """

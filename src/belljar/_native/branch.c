@@ -44,6 +44,15 @@ static int refuse(int number, const char *text)
     return -1;
 }
 
+/* The filter lets copies through that the host asks for; a program's own are refused as ever. A
+ * window: the host ends those of whoever steps around it. */
+int bj_branch_forbids(const char *name)
+{
+    if (!granted || (strcmp(name, "os.fork") != 0 && strcmp(name, "os.forkpty") != 0))
+        return 0;
+    return refuse(EPERM, "Operation not permitted");
+}
+
 /* Changes nothing where there is one thread, and fails where there are more (unshare(2)). */
 static int alone(void) { return syscall(SYS_unshare, CLONE_THREAD) == 0; }
 

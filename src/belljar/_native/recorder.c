@@ -178,7 +178,7 @@ static int hook(const char *name, PyObject *args, void *unused)
         bj_send_bye(0); /* what comes now may be a signal by its own hand, as after Ctrl-C */
     if (refused == 0 && name[0] == 'b' && bj_branch_asked(name))
         return bj_branch(name, args);
-    return refused;
+    return refused == 0 && name[0] == 'o' ? bj_branch_forbids(name) : refused;
 }
 
 static int greeted;
