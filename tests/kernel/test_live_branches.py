@@ -284,6 +284,36 @@ def test_a_guest_that_asks_for_its_end_takes_only_itself_along() -> None:
         assert box.eval("1") == 1
 
 
+@pytest.mark.parametrize("branch", [False, True])
+def test_an_owner_that_is_interrupted_leaves_nothing(
+    branch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Interrupted:
+        def __init__(self, guest: object) -> None:
+            made.append(guest)
+            raise KeyboardInterrupt
+
+    before = len(os.listdir("/proc/self/fd"))
+    box = belljar.Sandbox(ledger="none", branches=2) if branch else None
+    with monkeypatch.context() as patch:
+        patch.setattr("belljar.sandbox.live.box.Asking", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box.fork() if box else belljar.Sandbox(ledger="none", branches=2)
+    family = made[0].family
+    if box:
+        assert box.eval("1") == 1
+        with box.fork() as other:
+            assert other.eval("1") == 1
+        box.close()
+    assert family.over.wait(LONG)
+    assert not os.path.exists(f"/proc/{family.init}")
+    del made[:], box
+    gc.collect()
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
 def test_a_forked_host_has_neither_the_sandbox_nor_its_branches() -> None:
     with belljar.Sandbox(ledger="none", branches=2) as box, box.fork() as branch:
         pid = os.fork()

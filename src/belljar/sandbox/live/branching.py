@@ -51,6 +51,7 @@ MOST: Final = 10_000
 #: What may be less in a branch, each set from outside for that one process.
 NARROWER: Final = ("memory", "cpu", "wall", "output", "open_files", "disk")
 _MOST_MAPS: Final = 32 << 20  # bytes of text
+_MOST_SHARED: Final = 10_000
 _SHARED = (b"/memfd:", b"/dev/zero (deleted)")  # memory without a name, not files
 
 
@@ -127,8 +128,7 @@ def _make(
         told = marshal.dumps({"shared": shared_memory(process.pid)}, 2)
         if process.ended:
             raise BelljarError("the branch has ended before it began")
-        ours.sendall(len(told).to_bytes(4, "little") + told)
-        if not _ready(ours, deadline):
+        if not _ready(ours, len(told).to_bytes(4, "little") + told, deadline):
             raise BelljarError(f"the branch has not begun: {_last_words(streams)}")
         for fd in streams.pipes:
             os.set_blocking(fd, False)
@@ -214,11 +214,17 @@ def _waits(ours: _socket.socket, deadline: float) -> bool:
     return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
-def _ready(ours: _socket.socket, deadline: float) -> bool:
+def _ready(ours: _socket.socket, told: bytes, deadline: float) -> bool:
+    """Let it go on, and wait until it has done what it is told."""
     try:
-        return _waits(ours, deadline) and ours.recv(1) == _READY
+        ours.settimeout(max(0.001, deadline - time.monotonic()))
+        ours.sendall(told)
+        ours.settimeout(max(0.001, deadline - time.monotonic()))
+        return ours.recv(1) == _READY
     except OSError:
         return False
+    finally:
+        ours.settimeout(None)
 
 
 def _last_words(streams: Streams) -> str:
@@ -277,5 +283,7 @@ def shared_memory(pid: int) -> list[tuple[int, int]]:
             begin = int(first, 16)
             node = fields[3], fields[4]
             found.append((node, fields[1][1:2] == b"w", begin, int(last, 16) - begin))
+    if len(found) > _MOST_SHARED:
+        raise BelljarError("no branch could be made: the guest shares memory in too many places")
     written = {node for node, write, _, _ in found if write}
     return [(begin, size) for node, _, begin, size in found if node in written]

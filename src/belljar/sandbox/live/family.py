@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 
-from belljar.errors import BelljarError, InternalError
+from belljar.errors import BelljarError, GuestProtocolError, InternalError
 from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import parent_of, process_seconds, processes_beneath
 from belljar.sandbox.live.guest import Guest
@@ -65,6 +65,7 @@ class Member(Guest):
         self._gone = 0.0
 
     def watched(self) -> tuple[Any, ...]:
+        self.family.watched = True
         return self.family, self
 
     def descriptors(self) -> Iterator[int]:
@@ -122,6 +123,8 @@ class Member(Guest):
     def _close(self) -> None:
         self.process = None
         self.family.left(self)
+        if not self.family.watched:  # its owner was interrupted before there was a supervisor
+            self.family.put_away()
 
     def abandon(self) -> None:
         self.process = None
@@ -141,6 +144,7 @@ class Family:
         self.over = threading.Event()
         self.members: dict[int, Member] = {}  # by their number in the sandbox
         self.pending = 0  # branches that are being made
+        self.watched = False
         self.failure: BaseException | None = None
         self.serve = self.let_go = None
         self.init = 0
@@ -188,8 +192,11 @@ class Family:
             self.walls.keeper.kill()
 
     def join(self, member: Member) -> None:
-        """A branch that waits for its first request."""
+        """A branch that waits for its first request. Raises `GuestProtocolError` for a process
+        that is another branch already."""
         with self.lock:
+            if member.number in self.members:
+                raise GuestProtocolError("from the guest: two branches are one process")
             self.walls.left.pop(member.number, None)  # of another one, which had the number before
             self.members[member.number] = member
 
