@@ -146,7 +146,7 @@ count
 
 
 def test_processor_time_of_copies_that_nobody_asked_for_counts() -> None:
-    with belljar.Sandbox(ledger="none", branches=3, cpu=1, **CTYPES) as box:
+    with belljar.Sandbox(ledger="none", branches=3, cpu=0.4, **CTYPES) as box:
         box.run(LIE)
         box.run("def burn():\n    while True: pass")
         again = "while True:\n    try:\n        if not os.waitpid(-1, os.WNOHANG)[0]: break\n"

@@ -19,7 +19,7 @@ from belljar.sandbox.live.processes import Process, is_beneath, number_inside
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from typing import Any, Final
 
     from belljar.confine.cgroup import Group
@@ -35,6 +35,8 @@ _SWEEP: Final = 0.5
 _MANY: Final = 32
 #: Seconds in which init tells how a process ended that is seen to have.
 _GRACE: Final = 1.0
+#: How often processes may alternate in what came at once, to be recorded in that order.
+_MOST_RUNS: Final = 64
 #: Seconds that a new branch waits for an old one to be put away, where there may be no more.
 _PATIENCE: Final = 10.0
 
@@ -150,6 +152,7 @@ class Family:
         self.init = 0
         self._first: Member | None = None
         self._result: Result | None = None
+        self._judge: Judge | None = None
         self._others = [0, 0, 0]  # denials, alerts, repeated attempts of branches
         self._stray = 0.0  # processor time of processes that nobody asked for
         self._swept = 0.0
@@ -207,14 +210,16 @@ class Family:
             if member is self._first:
                 self._result = member.result
             else:
-                judge = member.judge
-                counts = len(judge.denials), len(judge.alerts), judge.repeated
-                self._others = [a + b for a, b in zip(self._others, counts, strict=True)]
-                self.walls.judge.events += judge.events
+                self._count(member.judge)
                 self.walls.collector.forget(member.number)
             last = not self.members and not self.pending
         if last:
             self.walls.keeper.kill()
+
+    def _count(self, judge: Judge) -> None:
+        counts = len(judge.denials), len(judge.alerts), judge.repeated
+        self._others = [a + b for a, b in zip(self._others, counts, strict=True)]
+        self.walls.judge.events += judge.events
 
     # --- for the supervisor ---------------------------------------------------------------
 
@@ -253,16 +258,18 @@ class Family:
         """Judge and record what came, each by the one that did it. The caller holds the lock."""
         chunks = self.walls.collector.drain(idle=idle)
         for chunk in chunks:
-            if len(self.members) == 1 and self._first is not None and not self._first.over.is_set():
-                self._first.keep(chunk)
-                continue
-            for number, part in apart(chunk):
+            for number, part in apart(chunk, self.members):
                 member = self.members.get(number)
                 if member is not None:
                     member.keep(part)
-                else:
-                    self.walls.judge.take(part.data, part.count, part.flagged)
+                else:  # of one that begins, has ended, or nobody asked for
+                    self._other().take(part.data, part.count, part.flagged)
         return bool(chunks)
+
+    def _other(self) -> Judge:
+        if self._judge is None:
+            self._judge = self.walls.new_judge(lambda _denial: None)
+        return self._judge
 
     def check(self, now: float) -> None:
         """Look for the last events, and for processes that nobody asked for."""
@@ -319,6 +326,9 @@ class Family:
                 while self.collect(idle=True):
                     pass
                 walls.appended.finish()
+                if self._judge is not None:
+                    self._judge.finish()
+                    self._count(self._judge)
                 walls.lower()
                 whole = self._result
                 if whole is not None:
@@ -338,21 +348,41 @@ class Family:
         self.over.set()
 
 
-def apart(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
-    """The frames of each process by themselves, in order: its number, and whole frames."""
-    data, flagged = chunk.data, list(chunk.flagged)
-    begin = at = count = 0
+def apart(chunk: Chunk, known: Container[int]) -> Iterator[tuple[int, Chunk]]:
+    """The frames of each process by themselves: its number (0: none that is known), whole frames.
+
+    In order as long as they alternate seldom; else all of one process together, since each part is
+    an entry of the record, and a guest could make one of each frame.
+    """
+    data, flagged = chunk.data, chunk.flagged
+    runs: list[tuple[int, int, int, int, int, int]] = []  # number, frames, places, flagged
+    begin = at = count = first = seen = 0
     number = -1
-    while True:
-        end = at >= len(data)
-        now = -1 if end else int.from_bytes(data[at + 8 : at + 12], "little")
-        if count and (end or now != number):
-            own = [one for one in flagged if begin <= one[0] < at]
-            shifted = tuple((offset - begin, length) for offset, length in own)
-            yield number, chunk.replace(data=data[begin:at], count=count, flagged=shifted)
-            begin, count = at, 0
-        if end:
-            return
-        number = now
-        count += 1
-        at += int.from_bytes(data[at + 2 : at + 4], "little")
+    while at < len(data) or count:
+        now = int.from_bytes(data[at + 8 : at + 12], "little") if at < len(data) else -1
+        now = now if now in known or now < 0 else 0
+        if count and now != number:
+            while seen < len(flagged) and flagged[seen][0] < at:
+                seen += 1
+            runs.append((number, count, begin, at, first, seen))
+            begin, count, first = at, 0, seen
+        if at < len(data):
+            number = now
+            count += 1
+            at += int.from_bytes(data[at + 2 : at + 4], "little")
+    if len(runs) > _MOST_RUNS:
+        runs.sort(key=lambda run: run[0])  # stable: each one's own order stays
+    at = 0
+    while at < len(runs):
+        end = at + 1
+        while len(runs) > _MOST_RUNS and end < len(runs) and runs[end][0] == runs[at][0]:
+            end += 1
+        pieces, own, size = [], [], 0
+        for _, _, start, stop, low, high in runs[at:end]:
+            pieces.append(data[start:stop])
+            own += [(place - start + size, length) for place, length in flagged[low:high]]
+            size += stop - start
+        frames = sum(run[1] for run in runs[at:end])
+        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        yield runs[at][0], chunk.replace(data=whole, count=frames, flagged=tuple(own))
+        at = end
