@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
+from belljar.errors import Unenforceable
+from belljar.model import Policy
+from belljar.sandbox.live import branching
 from belljar.sandbox.live.branching import narrowed, shared_memory
 from belljar.sandbox.live.family import apart
 from belljar.sandbox.live.processes import Process, is_beneath, number_inside
@@ -82,8 +87,19 @@ def test_memory_that_is_shared_is_found_where_it_is_mapped() -> None:
     assert 12288 not in [size for _, size in shared_memory(os.getpid())]
 
 
-def test_limits_of_a_branch_are_texts_as_in_a_policy() -> None:
-    from belljar.model import Policy
+@pytest.mark.parametrize(
+    ("tier", "abi", "why"), [("landlock", 7, "PID namespace"), ("user", 5, "Landlock ABI 6")]
+)
+def test_where_branches_could_not_be_kept_apart_there_are_none(
+    tier: str, abi: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = type("Facts", (), {"tier": tier, "abi": abi})
+    monkeypatch.setattr(branching, "probe", lambda _cache: facts)
+    with pytest.raises(Unenforceable, match=why):
+        branching.check(Policy(), 1)
+    assert branching.check(Policy(), 0) == 0
 
+
+def test_limits_of_a_branch_are_texts_as_in_a_policy() -> None:
     limits = narrowed(Policy(), {"memory": "64M", "wall": "2s"}).limits
     assert (limits.memory, limits.wall, limits.cpu) == (64 << 20, 2.0, Policy().limits.cpu)
