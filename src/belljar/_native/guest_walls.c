@@ -61,10 +61,19 @@ void confine(const struct plan *plan, const void *secret)
 
 static long long microseconds(struct timeval t) { return (long long)t.tv_sec * 1000000 + t.tv_usec; }
 
-void tell_exit(int status, const struct rusage *used)
+static void tell_end(const char *who, int status, const struct rusage *used)
 {
     char line[160];
-    snprintf(line, sizeof line, "exit %d %lld %lld %ld", status, microseconds(used->ru_utime),
+    snprintf(line, sizeof line, "%s %d %lld %lld %ld", who, status, microseconds(used->ru_utime),
              microseconds(used->ru_stime), used->ru_maxrss);
     say(line);
+}
+
+void tell_exit(int status, const struct rusage *used) { tell_end("exit", status, used); }
+
+void tell_left(pid_t pid, int status, const struct rusage *used)
+{
+    char who[32];
+    snprintf(who, sizeof who, "left:%d", (int)pid);
+    tell_end(who, status, used);
 }

@@ -147,9 +147,11 @@ _Noreturn void init_main(struct plan *plan, int sync, int mapper)
         pid_t pid = wait4(-1, &status, __WALL, &used);
         if (pid < 0 && errno == EINTR)
             continue;
-        if (pid != guest && pid > 0)
-            continue;
-        tell_exit(status, &used);
-        _exit(0);
+        if (pid == guest)
+            tell_exit(status, &used);
+        else if (pid > 0 && plan->allow_branch)
+            tell_left(pid, status, &used);
+        if (pid < 0 || (pid == guest && !plan->allow_branch))
+            _exit(0); /* with branches: when the last of them has ended */
     }
 }

@@ -63,7 +63,7 @@ struct plan {
     enum tier tier;
     enum engine engine;
     uid_t guest_uid;               /* host's number for the guest's user (tier root) */
-    bool probe, allow_fork, allow_exec, allow_metadata, allow_ioctl;
+    bool probe, allow_branch, allow_fork, allow_exec, allow_metadata, allow_ioctl;
     bool lent;                     /* open files of the host's are, or may come to be, the guest's */
     /* A process that confines itself (confine_here.c): it may do so again, and nobody mediates. */
     bool here, allow_accept, allow_kill; /* kill: Landlock keeps signals within the domain */
@@ -151,6 +151,7 @@ void raise_view(const struct plan *plan, int sync);
 void enter_session(void);
 void confine(const struct plan *plan, const void *secret);
 void tell_exit(int status, const struct rusage *used);
+void tell_left(pid_t pid, int status, const struct rusage *used); /* another than the guest */
 
 /* template.c: the keeper's part */
 pid_t hear_template(const struct plan *plan, int ours, int *pidfd);

@@ -211,6 +211,8 @@ static void directive(struct plan *p, const char *name, struct words *w)
         const char *what = word(w);
         if (!strcmp(what, "fork"))
             p->allow_fork = true;
+        else if (!strcmp(what, "branch"))
+            p->allow_branch = true;
         else if (!strcmp(what, "exec"))
             p->allow_exec = true;
         else if (!strcmp(what, "ioctl"))

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "branch.h"
 #include "bytecode.h"
 #include "copies.h"
 #include "hookmem.h"
@@ -186,7 +187,9 @@ static int hook(const char *name, PyObject *args, void *unused)
     int refused = hear(name, args);
     if (name[0] == 'c' && strcmp(name, BJ_LAST_EVENT) == 0 && !Py_IsInitialized())
         bj_send_bye(0); /* what comes now may be a signal by its own hand, as after Ctrl-C */
-    return refused;
+    if (refused == 0 && name[0] == 'b' && bj_branch_asked(name))
+        return bj_branch(name, args);
+    return refused == 0 && name[0] == 'o' ? bj_branch_forbids(name) : refused;
 }
 
 static int greeted;
@@ -227,6 +230,8 @@ void bj_forked(void)
 
 static void in_child(void)
 {
+    if (bj_branch_is_quiet())
+        return;
     if (bj_copies_are_known())
         bj_copies_adopt();
     else
@@ -315,6 +320,7 @@ int bj_begin(const char *channel)
             bj_answers_open(answers); /* without them whoever asks is refused */
         send_hello(0);
         bj_exec_env_init(surroundings);
+        bj_branch_begin();
         ready = attach() == 0;
     }
     if (!ready && strict)

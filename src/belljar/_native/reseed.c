@@ -1,11 +1,14 @@
 /* OpenSSL mixes its PID in and draws anew when it sees another one, which a guest of a template
- * has. Every copy that is loaded is given new randomness all the same. */
+ * has, and a branch. Every copy that is loaded is given new randomness all the same. */
+#ifndef _GNU_SOURCE /* the recorder is built without it on the command line */
+#define _GNU_SOURCE 1
+#endif
 #include <dlfcn.h>
 #include <link.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "zygote.h"
+#include "branch.h"
 
 static int one_library(struct dl_phdr_info *info, size_t size, void *unused)
 {

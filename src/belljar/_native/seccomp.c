@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,10 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     unsigned b = begin(f, __NR_clone);
     low(f, 0);
     refuse_bits(f, 0x7e020080 | 0x80 /* CLONE_NEW*, CLONE_NEWTIME */, ERRNO(EPERM));
+    if (plan->allow_branch) { /* fork(3) and vfork(3), as the C library has them, and nothing else */
+        allow_value(f, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD);
+        allow_value(f, CLONE_VM | CLONE_VFORK | SIGCHLD);
+    }
     if (!plan->allow_fork) { /* threads only */
         emit(f, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
         answer(f, ERRNO(EPERM));
@@ -114,7 +119,7 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
     on_call(f, __NR_clone3, ERRNO(ENOSYS)); /* its flags lie in memory: the C library falls back */
 #ifdef __NR_fork
     on_call(f, __NR_fork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
-    on_call(f, __NR_vfork, plan->allow_fork ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
+    on_call(f, __NR_vfork, plan->allow_fork || plan->allow_branch ? SECCOMP_RET_ALLOW : ERRNO(EPERM));
 #endif
     b = begin(f, __NR_execve);
     if (plan->allow_exec) {
@@ -301,8 +306,8 @@ static void refuse_what_landlock_misses(struct filter *f)
         on_call(f, __NR_truncate, ERRNO(EPERM));
 }
 
-/* Whoever is inside may narrow itself further (docs/narrow.md): another Landlock layer, another
- * filter, no listener. Both only ever take away, from the caller and its children. */
+/* Whoever is inside may narrow itself further (docs/narrow.md), and a branch does (docs/branches.md):
+ * another Landlock layer, another filter, no listener. Both only ever take away, from the caller and its children. */
 static void again(struct filter *f)
 {
     static const int LAYERS[] = {444, 445, 446}; /* landlock_create_ruleset, _add_rule, _restrict_self */

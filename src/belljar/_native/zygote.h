@@ -18,7 +18,4 @@ void become_guest(const int fds[GIVEN], const struct sigaction *child);
 /* In the guest-to-be: waits for the view, and returns confined. */
 struct told enter_walls(void);
 
-/* reseed.c: every copy of OpenSSL that is loaded */
-void reseed_openssl(void);
-
 #endif

@@ -2,6 +2,7 @@
  * which confines itself and goes back into the interpreter. Like `init.c`, without an exec: what an
  * exec would have taken away is taken away by hand. */
 #include "zygote.h"
+#include "branch.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -111,8 +112,8 @@ struct told enter_walls(void)
 
 static void heard(int number) { (void)number; }
 
-/* Until the guest ends, or the keeper. */
-_Noreturn static void wait_for(pid_t guest)
+/* Until the guest ends and all its branches, or the keeper. */
+_Noreturn static void wait_for(pid_t guest, bool branches)
 {
     struct pollfd keeper = {.fd = INIT_FD_SYNC};
     sigset_t all;
@@ -121,20 +122,26 @@ _Noreturn static void wait_for(pid_t guest)
         int status;
         struct rusage used;
         pid_t pid;
-        while ((pid = wait4(-1, &status, __WALL | WNOHANG, &used)) > 0)
-            if (pid == guest) {
+        while ((pid = wait4(-1, &status, __WALL | WNOHANG, &used)) > 0) {
+            if (pid == guest)
                 tell_exit(status, &used);
+            else if (branches)
+                tell_left(pid, status, &used);
+            if (pid == guest && !branches)
                 _exit(0);
-            }
+        }
+        if (pid < 0 && errno == ECHILD)
+            _exit(0); /* the last branch has ended */
         if (ppoll(&keeper, 1, NULL, &all) > 0)
             _exit(1);
     }
 }
 
 /* The plan is the same memory for both, so that the guest can be made before there is one. */
-static void build(int done)
+static bool build(int done)
 {
     receive_plan(INIT_FD_SYNC, plan);
+    bool branches = plan->allow_branch;
     raise_view(plan, INIT_FD_SYNC);
     if (plan->start) { /* the interpreter runs already */
         if (umount2(plan->start, MNT_DETACH) < 0)
@@ -145,6 +152,7 @@ static void build(int done)
     if (write(done, "v", 1) != 1)
         fail("init", errno, "guest");
     close(done);
+    return branches;
 }
 
 void become_guest(const int fds[GIVEN], const struct sigaction *child)
@@ -182,6 +190,6 @@ void become_guest(const int fds[GIVEN], const struct sigaction *child)
             sigaction(s, &plain, NULL);
     syscall(SYS_close_range, 0, INIT_FD_SYNC - 1, 0); /* the streams end when the guest's copies do */
     close(pair[0]);
-    build(pair[1]);
-    wait_for(guest);
+    bool branches = build(pair[1]);
+    wait_for(guest, branches);
 }

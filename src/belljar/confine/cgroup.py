@@ -32,7 +32,7 @@ _PREFIX = "belljar-"
 class Group:
     """A group of our own: `add` the keeper before it makes anything. `close` ends what is in it."""
 
-    def __init__(self, parent: str, policy: Policy) -> None:
+    def __init__(self, parent: str, policy: Policy, more: int = 0) -> None:
         limits = policy.limits
         self.path = os.path.join(parent, f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}")
         self._limit = limits.cpu
@@ -41,7 +41,7 @@ class Group:
             self._set("memory.max", str(limits.memory + _OVERHEAD))
             self._set("memory.swap.max", "0", optional=True)  # a kernel without swap has none
             # keeper and init besides
-            self._set("pids.max", str(limits.threads + limits.processes + 2))
+            self._set("pids.max", str(limits.threads + limits.processes + 2 + more))
         except OSError:
             self.close()
             raise
@@ -119,12 +119,13 @@ class Group:
                 return
 
 
-def join(policy: Policy, pid: int) -> tuple[Group | None, str]:
+def join(policy: Policy, pid: int, more: int = 0) -> tuple[Group | None, str]:
     """A group with `pid` in it, and words for the receipt: what enforces, or why there is none.
+    `more` are processes beside those that the policy counts.
 
     Raises `PolicyError` for a directory that was named and cannot be used.
     """
-    group, reason = make(policy)
+    group, reason = make(policy, more)
     if group is None:
         return None, reason
     try:
@@ -138,7 +139,7 @@ def join(policy: Policy, pid: int) -> tuple[Group | None, str]:
     return group, GROUPED
 
 
-def make(policy: Policy) -> tuple[Group | None, str]:
+def make(policy: Policy, more: int = 0) -> tuple[Group | None, str]:
     """A group for this run, or why there is none. Raises `PolicyError` for a directory that was
     named and cannot be used."""
     named = os.environ.get(_VARIABLE, "")
@@ -148,7 +149,7 @@ def make(policy: Policy) -> tuple[Group | None, str]:
     if not reason:
         try:
             _sweep(parent)
-            return Group(parent, policy), ""
+            return Group(parent, policy, more), ""
         except OSError as error:
             reason = f"{parent}: {error.strerror}"
     if named:

@@ -14,7 +14,7 @@ LIVE_PARTS = (
     *PARTS[:-1],
     "keys.py", "records.py", "values.py", "kinds.py", "reading.py", "kinds_read.py",
     "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
-    "session.py", PARTS[-1],
+    "branch.py", "session.py", PARTS[-1],
 )  # fmt: skip
 #: Come with them as a constant, to be made to code by who asks for it.
 LATER = ("narrow_asked.py", "narrow.py")

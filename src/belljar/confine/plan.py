@@ -164,7 +164,7 @@ def make(
 
     cwd = _working_directory(program.cwd, found, box)
     words = view.plan() + view.rules() + requests
-    words += limits(policy, tier, live=live)
+    words += limits(policy, tier, live=live, branches=program.branches)
     words += (*net.words, *told, *added)
     if view.isolated:
         lent = live or policy.stdin != "null" or "inherit" in (policy.stdout, policy.stderr)
@@ -172,6 +172,8 @@ def make(
         words += ("allow", "metadata-by-path" if lent and tier == "user" else "metadata")
     if policy.limits.processes > 1 or programs:
         words += ("allow", "fork")
+    if program.branches:
+        words += ("allow", "branch", "env", "BELLJAR_BRANCHES=1")
     if programs:
         words += ("allow", "exec")
     words += ("cwd", cwd, "program", inner.program)

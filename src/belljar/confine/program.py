@@ -19,3 +19,4 @@ class Program(Value):
     protect: tuple[str, ...] = ()  # files that the guest must not write, whatever it is granted
     python: str | None = None
     name: str = ""  # what denials and the record call the guest
+    branches: int = 0  # of a live guest: how many copies of it may live beside it

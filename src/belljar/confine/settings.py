@@ -17,7 +17,7 @@ def cpu_fence(cpu: float) -> int:
     return 3 * int(cpu) + 3
 
 
-def limits(policy: Policy, tier: str, *, live: bool = False) -> list[str]:
+def limits(policy: Policy, tier: str, *, live: bool = False, branches: int = 0) -> list[str]:
     given = policy.limits
     cpu = max(1, int(given.cpu) + (given.cpu > int(given.cpu)))
     rows: list[tuple[str, int, int]] = [
@@ -35,6 +35,8 @@ def limits(policy: Policy, tier: str, *, live: bool = False) -> list[str]:
     ]
     if tier != "landlock":  # elsewhere it would count the user's processes outside, too
         tasks = given.threads + given.processes  # init is one of them
+        if branches:
+            tasks += branches + 1  # and the one in between that makes the last
         rows.append(("nproc", tasks, tasks))
     return [word for name, soft, hard in rows for word in ("limit", name, str(soft), str(hard))]
 

@@ -149,6 +149,26 @@ def for_calls(receipt: Status) -> Status:
     return receipt.replace(protections=tuple(rows.values()))
 
 
+def for_branches(receipt: Status, branches: int) -> Status:
+    """The receipt of a live guest that may have so many branches."""
+    rows = {row.name: row for row in receipt.protections}
+    each = f"it holds for each of {branches} branches by itself"
+    for name in ("memory", "cpu"):
+        if rows[name].level != "none":
+            why = "; ".join(filter(None, (rows[name].reason, each)))
+            rows[name] = rows[name].replace(level="partial", reason=why)
+    if rows["processes"].level == "full":
+        rows["processes"] = rows["processes"].replace(
+            by=f"{rows['processes'].by}; RLIMIT_NPROC",
+            reason=f"it can make copies of itself, {branches} at a time and nothing else; the host "
+            "ends those that it did not ask for",
+        )
+    if rows["threads"].level == "full":
+        why = "counted together with branches"
+        rows["threads"] = rows["threads"].replace(level="partial", reason=why)
+    return receipt.replace(protections=tuple(rows.values()))
+
+
 def for_forked(receipt: Status, policy: Policy, loaded: frozenset[str]) -> Status:
     """The receipt of a guest whose template has `loaded` these: some that it may not import."""
     granted = {g.target for g in policy.grants if g.right == "import"}

@@ -220,6 +220,12 @@ ROWS: Final[tuple[Row, ...]] = (
     # Ours
     ("belljar.begin", "", "", -1, "interpreter", "",
      "raised in a sandbox before the first line of the program: what came before is the start"),
+    ("belljar.branch", "", "", -1, "process", "",
+     "raised in a live sandbox that makes a branch of itself"),
+    ("belljar.branch.apart", "", "", -1, "process", "",
+     "raised in a branch that enters a Landlock domain of its own"),
+    ("belljar.branch.own", "place size", "", -1, "process", "",
+     "raised in a branch that copies memory which was mapped to be shared"),
     ("belljar.counted", "event count", "", -1, "other", "",
      "so many more of an event that comes in floods: the first 64 of each process are kept"),
     ("belljar.denied", "right target detail", "import", 1, "import", "",

@@ -117,6 +117,7 @@ TYPES: Final[dict[str, str]] = {
     # Imports
     "import": "str|object str|None|object list|None|object list|None|object list|None|object",
     "ensurepip.bootstrap": "str|None|object",
+    "belljar.branch.own": "int int",
     "belljar.counted": "str int",
     "belljar.denied": "str str object",
     "belljar.narrow": "str str",
@@ -198,7 +199,8 @@ PLATFORMS: Final[dict[str, str]] = {
     "os.getxattr": _LINUX, "os.listxattr": _LINUX, "os.setxattr": _LINUX, "os.removexattr": _LINUX,
     **dict.fromkeys((
         "belljar.begin", "belljar.counted", "belljar.denied", "belljar.edit", "belljar.exec",
-        "belljar.narrow", "belljar.open", "belljar.silenced",
+        "belljar.branch", "belljar.branch.apart", "belljar.branch.own", "belljar.narrow",
+        "belljar.open", "belljar.silenced",
     ), _LINUX),
 }
 

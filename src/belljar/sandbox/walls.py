@@ -75,6 +75,8 @@ class Walls:
         #: wait status, user and system seconds, peak memory in bytes, of the guest's end
         self.exit: tuple[int, float, float, int] | None = None
         self.over = ""  # a limit that the keeper counts, and that is used up
+        #: of processes other than the guest's: their number in there -> the same
+        self.left: dict[int, tuple[int, float, float, int]] = {}
         self.missed = 0
         self.planted: tuple[str, ...] = ()
         self._cache = cache
@@ -98,7 +100,7 @@ class Walls:
         if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(policy.require):
             from belljar.confine import cgroup
 
-            self.group, self._grouped = cgroup.join(policy, keeper.pid)
+            self.group, self._grouped = cgroup.join(policy, keeper.pid, _between(self.program))
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import image, sensitive
         from belljar.confine import plan as planner
@@ -141,15 +143,16 @@ class Walls:
         """What the guest waits for: the receipt, enforced, and an open record."""
         from belljar.confine import sensitive
         from belljar.confine.modules import inside
-        from belljar.confine.status import enforce, for_calls, for_forked, status
+        from belljar.confine.status import enforce, for_branches, for_calls, for_forked, status
         from belljar.ledger import open_writer, path_of, resolve
-        from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Record
 
         policy, plan = self.policy, self.plan
         receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
         if self.program.kind == "live":
             receipt = for_calls(receipt)
+        if self.program.branches:
+            receipt = for_branches(receipt, self.program.branches)
         if self._warmed is not None:
             receipt = for_forked(receipt, policy, self._warmed.loaded)
         self.receipt = receipt
@@ -168,13 +171,14 @@ class Walls:
                 first["sinks"] = register(self.record.directory, policy.sinks, self.run_id)
             self.record.start(first)
         tell = self._tell
-        self.judge = Judge(
-            full,
-            self.record,
-            lambda denial: tell(denial, receipt),
-            plan.mapped,
-            self.collector.answer,
-        )
+        self._full = full
+        self.judge = self.new_judge(lambda denial: tell(denial, receipt))
+
+    def new_judge(self, tell: Callable[[Denial], None]) -> Judge:
+        """One more that decides by the same policy, for another process of the sandbox."""
+        from belljar.sandbox.judge import Judge
+
+        return Judge(self._full, self.record, tell, self.plan.mapped, self.collector.answer)
 
     @property
     def ready(self) -> bool:
@@ -191,9 +195,9 @@ class Walls:
             elif line[0] == "over":
                 self.over = line[1]
             elif line[0] == "exit":
-                rest = line[3].split(" ")
-                used = int(line[2]) / 1e6, int(rest[0]) / 1e6
-                self.exit = (int(line[1]), *used, int(rest[1]) * 1024)
+                self.exit = _ended(line)
+            elif line[0].startswith("left:"):
+                self.left[int(line[0][5:])] = _ended(line)
 
     def collect(self, *, idle: bool) -> bool:
         """Judge and record what has come from the recorder; False where there was nothing."""
@@ -244,8 +248,16 @@ class Walls:
         self.keeper.abandon()
         self.collector.abandon()
 
-    def end_record(self, ended: str, status: int, signal: int, usage: Usage) -> None:
-        """The last entry of the record, where there is one."""
+    def end_record(
+        self,
+        ended: str,
+        status: int,
+        signal: int,
+        usage: Usage,
+        others: tuple[int, int, int] = (0, 0, 0),
+    ) -> None:
+        """The last entry of the record, where there is one. `others` are denials, alerts and
+        repeated attempts that other judges counted."""
         if self.record is None:
             return
         judge = self.judge
@@ -253,6 +265,18 @@ class Walls:
             "ended-by": ended, "status": status, "signal": signal, "wall": usage.wall,
             "user": usage.user, "system": usage.system, "peak-memory": usage.peak_memory,
             "output": usage.output, "events": usage.events, "missed": self.missed,
-            "denials": len(judge.denials), "alerts": len(judge.alerts), "repeated": judge.repeated,
+            "denials": len(judge.denials) + others[0], "alerts": len(judge.alerts) + others[1],
+            "repeated": judge.repeated + others[2],
         }  # fmt: skip
         self.record.end(body)
+
+
+def _ended(line: list[str]) -> tuple[int, float, float, int]:
+    """Wait status, user and system seconds, peak memory in bytes, of a line of init's."""
+    rest = line[3].split(" ")
+    return int(line[1]), int(line[2]) / 1e6, int(rest[0]) / 1e6, int(rest[1]) * 1024
+
+
+def _between(program: Program) -> int:
+    """Processes that branches may need: themselves, and the one in between that makes the last."""
+    return program.branches + 1 if program.branches else 0

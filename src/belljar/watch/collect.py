@@ -216,6 +216,13 @@ class Collector:
             found.append(Finding("flood", 0, self._more_findings, 0, text))
         return found
 
+    def forget(self, pid: int) -> None:
+        """A process that is known to have ended, in whatever way, and of which nothing is left to
+        be told: where thousands come and go, they are not all remembered."""
+        self._open.discard(pid)
+        for known in (self._last, self._ended, self._lost, self._told, self.killed):
+            known.pop(pid, None)
+
     def abandon(self) -> None:
         """In a forked child: close what was inherited. The channel is the parent's."""
         for descriptor in (self._fd, self._writer, self._beside):

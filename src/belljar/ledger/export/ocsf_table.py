@@ -66,8 +66,8 @@ _EVENTS: Final[dict[tuple[int, int], str]] = {
         ctypes.get_errno ctypes.set_errno ctypes.get_last_error ctypes.set_last_error
         ctypes.seh_exception ctypes.set_exception""",
     (PROCESS, 1): """os.system os.exec os.posix_spawn subprocess.Popen _posixsubprocess.fork_exec
-        os.fork os.forkpty pty.spawn belljar.exec os.spawn os.startfile os.startfile/2
-        _winapi.CreateProcess webbrowser.open""",
+        os.fork os.forkpty pty.spawn belljar.exec belljar.branch os.spawn os.startfile
+        os.startfile/2 _winapi.CreateProcess webbrowser.open""",
     (PROCESS, 2): "_winapi.TerminateProcess",
     (PROCESS, 3): "_winapi.OpenProcess",
     (PROCESS, 4): "sys.remote_exec",
@@ -81,6 +81,7 @@ _EVENTS: Final[dict[tuple[int, int], str]] = {
         sys.set_asyncgen_hook_finalizer sys.set_asyncgen_hook_firstiter sys.setprofile
         sys.settrace sys.monitoring.register_callback setopencodehook cpython.PyConfig_Set
         cpython.PyInterpreterState_New cpython.PyInterpreterState_Clear belljar.edit
+        belljar.branch.apart belljar.branch.own
         winreg.ExpandEnvironmentStrings""",
     (EVENT_LOG, 6): "belljar.begin belljar.narrow",
     (EVENT_LOG, 7): "cpython._PySys_ClearAuditHooks",

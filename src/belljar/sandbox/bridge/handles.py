@@ -17,10 +17,37 @@ if TYPE_CHECKING:
 class Life:
     """Whether a share stands: one for a shared object and for all that its methods gave out."""
 
-    __slots__ = ("over",)
+    __slots__ = ("over", "taken")
 
     def __init__(self) -> None:
         self.over = False
+        self.taken = False  # over because it was taken back, and not with its sandbox
+
+
+class LaterLife(Life):
+    """That of the same share in a branch: over by itself, or where the first one is taken back."""
+
+    __slots__ = ("_first", "_over", "_taken")
+
+    def __init__(self, first: Life) -> None:
+        self._first = first
+        self._over = self._taken = False
+
+    @property
+    def over(self) -> bool:
+        return self._over or self._first.taken
+
+    @over.setter
+    def over(self, value: bool) -> None:
+        self._over = value
+
+    @property
+    def taken(self) -> bool:
+        return self._taken or self._first.taken
+
+    @taken.setter
+    def taken(self, value: bool) -> None:
+        self._taken = value
 
 
 class Shared:

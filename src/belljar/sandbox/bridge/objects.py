@@ -18,7 +18,7 @@ from belljar.sandbox.bridge.exposure import Exposure, Table, table_of, table_of_
 from belljar.sandbox.bridge.failures import Refusal
 from belljar.sandbox.bridge.files import Descriptor, is_open
 from belljar.sandbox.bridge.guests import GuestObject, wrapper_of
-from belljar.sandbox.bridge.handles import Exposed, Handle, Life, Shared, own_exposure
+from belljar.sandbox.bridge.handles import Exposed, Handle, LaterLife, Life, Shared, own_exposure
 from belljar.sandbox.bridge.results import as_arguments
 from belljar.sandbox.bridge.serving import Serving
 from belljar.sandbox.guest import ops
@@ -134,11 +134,28 @@ class Objects:
             shared = self._names[name] = self._new(name, obj, table, Life())
         return Handle(self, shared)
 
+    def share_again(self, others: Objects) -> None:
+        """Share under the same names what `others`, of the guest that this one branched from,
+        share: with the same limits, counted together. What is taken back there is taken back here.
+        A descriptor is not among them: it is not handed over twice."""
+        with others._lock:
+            found = [one for one in others._names.values() if not one.life.over]
+        with self._lock:
+            for one in found:
+                if type(one.obj) is not Descriptor:
+                    life = LaterLife(one.life)
+                    self._names[one.name] = self._new(one.name, one.obj, one.table, life)
+
+    def handles(self) -> dict[str, Handle]:
+        """Handles of what is shared, by name."""
+        with self._lock:
+            return {name: Handle(self, one) for name, one in self._names.items()}
+
     def revoke(self, shared: Shared) -> None:
         """Take back a share and all that came of it. It keeps its number, which now finds nothing
         that can be called. Raises `BelljarError` for a descriptor that the guest has already."""
         with self._lock:
-            shared.life.over = True
+            shared.life.over = shared.life.taken = True
             if self._names.get(shared.name) is shared:
                 del self._names[shared.name]
             gone = [one for one in self.shared.values() if one.life is shared.life]

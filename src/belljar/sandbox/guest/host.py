@@ -341,3 +341,12 @@ def install_host(side: HostSide) -> HostNames:
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
     sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
     return host
+
+
+def reinstall_host(host: HostNames, side: HostSide) -> None:
+    """In a branch: `host` leads to its own host objects; those of its parent are left behind."""
+    host._side._lent.clear()
+    host._side = side
+    inside: "Any" = sys.modules.get("belljar.guest")
+    if inside is not None:
+        inside.Sandbox = _host_sandbox(side)

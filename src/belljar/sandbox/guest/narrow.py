@@ -64,7 +64,7 @@ class Narrowing:
         self.tell = tell
         self.guard = guard
         self.pid = facts.get("pid", posix.getpid())
-        self.whole = True
+        self.whole = facts.get("whole", True)
 
     def branch(self, tell: "Any") -> None:
         """This process is a guest of its own from now on, whose bridge is `tell`. The keeper is

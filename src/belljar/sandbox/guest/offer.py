@@ -21,9 +21,7 @@ def narrow(policy: "Any" = None, **keywords: "Any") -> "Any":
 
 
 def narrowing() -> "Any":
-    """The `Narrowing` of this guest (narrow.py). A branch of a session, forked and with a bridge of
-    its own, narrows itself by `narrowing().branch(side.ask)` and `narrowing().narrow(...)`; what
-    was narrowed before the fork is what it has."""
+    """The `Narrowing` of this guest (narrow.py)."""
     made = _offered.get("made")
     if made is None:
         names: "dict[str, Any]" = {"__name__": "belljar.guest"}
@@ -44,6 +42,18 @@ def narrowing() -> "Any":
 def tell_narrowed(ask: "Any") -> None:
     """The host is to know of it: `ask(op, body)` asks it."""
     _offered["tell"] = ask
+
+
+def narrow_apart(ask: "Any") -> None:
+    """This process is a branch from now on, with `ask` for its bridge. It stays as narrow."""
+    _offered["tell"] = ask
+    made = _offered.get("made")
+    if made is not None:
+        made.branch(ask)
+    else:
+        import posix
+
+        _offered["facts"].update(pid=posix.getpid(), whole=False)
 
 
 def _guard_less(names: "list[str]") -> None:

@@ -24,6 +24,7 @@ OPERATIONS = (
     (9, "method", ASKED_BY_HOST, ANY),
     (10, "drop", NOTED_BY_HOST, OUTSIDE),
     (11, "buffer", ASKED_BY_HOST, ANY),
+    (12, "branch", ASKED_BY_HOST, OUTSIDE),
     (64, "call", ASKED_BY_GUEST, ANY),
     (65, "get", ASKED_BY_GUEST, ANY),
     (66, "drop", NOTED_BY_GUEST, OUTSIDE),

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from belljar.sandbox.guest.branch import _LEFT_BEHIND, Branched, branch
     from belljar.sandbox.guest.buffers import LargePeer
-    from belljar.sandbox.guest.host import HostSide, install_host
-    from belljar.sandbox.guest.offer import narrow, tell_narrowed
+    from belljar.sandbox.guest.host import HostSide, install_host, reinstall_host
+    from belljar.sandbox.guest.offer import narrow, narrow_apart, tell_narrowed
     from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
 
 _OURS = "/belljar/boot.py"
@@ -264,17 +265,43 @@ def serve_session(names: "dict[str, Any]") -> None:
     """Be a live guest until the host closes the bridge."""
     _streams()
     session = Session(names)
+    peer, side = _bridge(session)
+    tell_narrowed(side.ask)
+    names["host"] = session.clean["host"] = host = install_host(side)
+    sys.modules["belljar.guest"].__dict__["narrow"] = narrow
+    _show_arrays(peer)
+    sys.audit("belljar.begin")
+    posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
+    while True:
+        try:
+            peer.loop()
+            break
+        except Branched:  # it has a bridge of its own
+            _turns.take()
+            peer._lost = _LEFT_BEHIND
+            peer, side = _bridge(session)
+            narrow_apart(side.ask)
+            reinstall_host(host, side)
+            _show_arrays(peer)
+    _flush()
+
+
+def _bridge(session: Session) -> "tuple[Any, HostSide]":
     peer: "Any" = LargePeer(3, session.serve, tell_error)
     side = HostSide(peer)
     peer._refer, peer._resolve = side.refer, side.resolve
     session.more.update(side.operations())
     session.more["buffer"] = peer.take_descriptors
-    names["host"] = session.clean["host"] = install_host(side)
-    sys.modules["belljar.guest"].__dict__["narrow"] = narrow
-    tell_narrowed(side.ask)
+
+    def make(places: "Any") -> None:
+        _flush()
+        branch(peer, places)
+
+    session.more["branch"] = make
+    return peer, side
+
+
+def _show_arrays(peer: "Any") -> None:
     for module in ("belljar", "belljar.guest"):
-        sys.modules[module].__dict__["array"] = peer.memories.array
-    sys.audit("belljar.begin")
-    posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
-    peer.loop()
-    _flush()
+        if module in sys.modules:
+            sys.modules[module].__dict__["array"] = peer.memories.array

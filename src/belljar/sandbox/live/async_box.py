@@ -88,6 +88,15 @@ class AsyncSandbox:
         """As `Sandbox.share`; what is `async def` runs on this loop."""
         return await self._ask(lambda box: box.share(name, obj, **about))
 
+    async def fork(self, **about: Any) -> AsyncSandbox:
+        """As `Sandbox.fork`: a branch that has started."""
+        await self.start()
+        box = self._started
+        work = partial(box.fork, **about)
+        made = AsyncSandbox()
+        made._box = await _in_thread(work, _close_late, box.interrupt)
+        return made
+
     def interrupt(self) -> None:
         """As `Sandbox.interrupt`."""
         if self._box is not None:

@@ -77,6 +77,7 @@ class Sandbox:
         on_denial: Callable[[Denial], None] | None = None,
         template: Template | None = None,
         engine: str | None = None,
+        branches: int = 0,
         **grants: Any,
     ) -> None:
         streaming = Streaming(grants, on_output)
@@ -90,7 +91,12 @@ class Sandbox:
             raise BelljarError(f"cwd={self._folder}: there is no such directory")
         self._patterns = patterns(collect)
         given = modules_source(modules) if modules else ""
-        program = Program("live", "", tuple(map(str, argv)), self._folder, (), interpreter, name)
+        if branches:
+            from belljar.sandbox.live.branching import check
+
+            branches = check(policy, branches)
+        words = tuple(map(str, argv))
+        program = Program("live", "", words, self._folder, (), interpreter, name, branches)
         teller = Teller()
 
         def told(denial: Denial, _receipt: Status) -> None:
@@ -100,28 +106,13 @@ class Sandbox:
         with streaming.given(policy, input) as lent:
             guest = start(lent, program, told, engine, template)
         try:
-            self.policy = policy
-            self.name = name
-            self._guest = guest
-            self._asking = Asking(guest)
-            self._narrowed = Narrowed(guest)
-            self._asking.objects.operations["narrow"] = self._narrowed
-            self._asking.objects.operations["box"] = _sandboxes_of(
-                self._narrowed, interpreter, engine
-            )
-            self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
-            self._finalizer.atexit = False  # the supervisor ends all at once
-            guest.tells(teller)
-            streaming.listen(guest, teller)
-            supervisor().add(guest)
-            streaming.feed(guest)
+            self._take(guest, policy, name, (interpreter, engine), teller, streaming)
         except BaseException:  # an interrupt, say: nobody watches the guest, nobody would end it
             guest.end("closed")
             if guest not in supervisor().guests:
                 guest.put_away()
             streaming.close()
             raise
-        self._streaming = streaming
         if given or streaming.listens:
             try:
                 if streaming.listens:
@@ -131,6 +122,32 @@ class Sandbox:
             except BaseException:
                 self.close()
                 raise
+
+    def _take(
+        self,
+        guest: Guest,
+        policy: Policy,
+        name: str,
+        inner: tuple[str | None, str | None],
+        teller: Teller,
+        streaming: Streaming,
+    ) -> None:
+        """Be the owner of a guest that waits for its first request."""
+        self.policy = policy
+        self.name = name
+        self._inner = inner
+        self._guest = guest
+        self._asking = Asking(guest)
+        self._narrowed = Narrowed(guest)
+        self._asking.objects.operations["narrow"] = self._narrowed
+        self._asking.objects.operations["box"] = _sandboxes_of(self._narrowed, *inner)
+        self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
+        self._finalizer.atexit = False  # the supervisor ends all at once
+        guest.tells(teller)
+        streaming.listen(guest, teller)
+        supervisor().add(guest)
+        streaming.feed(guest)
+        self._streaming = streaming
 
     def __enter__(self) -> Self:
         return self
@@ -221,6 +238,63 @@ class Sandbox:
             limits=limits, returns=returns, messages=messages,
         )  # fmt: skip
 
+    @property
+    def shared(self) -> dict[str, Handle]:
+        """Handles of what is shared, by name: in a branch also those of its parent's names."""
+        return self._asking.objects.handles()
+
+    def fork(
+        self,
+        *,
+        name: str = "",
+        on_output: Callable[[int, bytes], None] | None = None,
+        on_denial: Callable[[Denial], None] | None = None,
+        **limits: Any,
+    ) -> Sandbox:
+        """A branch: a sandbox of its own that goes on from here, with all variables as they are,
+        and shares no memory with this one. It has the same grants, the same walls and record, and
+        is asked, limited and ended by itself; also when this one has ended. `limits` are lower
+        ones: `memory`, `cpu`, `wall`, `output`, `open_files`, `disk`. Where grants are named
+        (`read=[...]`, `write`, `connect`...: paths as the guest has them), the branch keeps those
+        alone, by `belljar.guest.narrow` (docs/narrow.md). docs/branches.md has it all.
+
+        Raises `BelljarError` where the sandbox was not made with `branches`, or has as many;
+        `GuestError` where threads run inside, or for a grant that there is not; `PolicyError` for
+        a limit that is higher.
+
+        >>> with belljar.Sandbox(branches=8) as box:  # doctest: +SKIP
+        ...     box.run("state = expensive()")
+        ...     tries = [box.fork(cpu=1) for _ in range(8)]
+        """
+        from belljar.sandbox.live import branching
+
+        kept = {right: limits.pop(right) for right in branching.RIGHTS if right in limits}
+        policy = branching.narrowed(self._narrowed.policy, limits)
+        streaming = Streaming({}, on_output)
+        teller = Teller()
+
+        def told(denial: Denial) -> None:
+            if on_denial is not None:
+                teller.tell(on_denial, denial)
+
+        guest = branching.make(self._asking, policy, told)
+        made = Sandbox.__new__(Sandbox)
+        made._folder, made._patterns = self._folder, ()
+        try:
+            made._take(guest, policy, name, self._inner, teller, streaming)
+            made._narrowed.told = self._narrowed.told
+            made._asking.objects.share_again(self._asking.objects)
+            if streaming.listens:
+                made._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
+            if kept:
+                made.call("belljar.guest:narrow", **kept)
+        except BaseException:
+            guest.end("closed")
+            if guest not in supervisor().guests:
+                guest.put_away()
+            raise
+        return made
+
     # --- the end --------------------------------------------------------------------------
 
     def interrupt(self) -> None:
@@ -231,7 +305,7 @@ class Sandbox:
         """End the guest and free all that it had. Closing again does nothing."""
         self._guest.end("closed")
         if not supervisor().is_this_thread():
-            self._guest.over.wait()
+            self._guest.wait()
         self._streaming.close()
         self._asking.close()
         self._finalizer.detach()

@@ -127,7 +127,21 @@ def parent_of(pid: int) -> int:
 def seconds_beneath(pid: int) -> float:
     """Processor time of all processes that descend from `pid`, and of those that they waited for.
     0 for what ends meanwhile; children that nobody waits for are lost with their end (proc(5))."""
-    total = 0
+    return sum(map(process_seconds, processes_beneath(pid)))
+
+
+def process_seconds(pid: int) -> float:
+    """Processor time of a process, and of the children that it waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read(_SIZE).rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / _TICKS  # utime, stime, cutime, cstime
+
+
+def processes_beneath(pid: int) -> set[int]:
+    """All processes that descend from `pid`, at the moment (proc(5), children)."""
     seen = {pid}
     rest = [pid]
     while rest and len(seen) < _MOST_PROCESSES:
@@ -138,10 +152,6 @@ def seconds_beneath(pid: int) -> float:
                     children = {int(child) for child in file.read().split()} - seen
                 seen |= children
                 rest += children
-            with open(f"/proc/{parent}/stat", "rb") as file:
-                fields = file.read(_SIZE).rpartition(b")")[2].split()
         except OSError:
             continue
-        if parent != pid:
-            total += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
-    return total / _TICKS
+    return seen - {pid}

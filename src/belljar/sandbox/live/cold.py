@@ -64,6 +64,10 @@ def start(
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
         for fd in streams.pipes:
             os.set_blocking(fd, False)
+        if program.branches:
+            from belljar.sandbox.live.family import Family
+
+            return Family(walls, program.branches).begin(ours, streams, pid)
         return Guest(walls, ours, streams, pid)
     except BaseException:
         theirs.close()
@@ -104,7 +108,7 @@ def _begin(walls: Walls, bridge: _socket.socket, pipes: Iterable[int]) -> int:
                 bridge.sendall(parameters(walls.plan.boot))
             begun = True
         if begun and bridge.fileno() in ready:
-            pid = _greeting(bridge)
+            pid = greeting(bridge)
             if pid:
                 return pid
             poll.unregister(bridge.fileno())  # its end; the keeper will tell
@@ -113,7 +117,7 @@ def _begin(walls: Walls, bridge: _socket.socket, pipes: Iterable[int]) -> int:
                 poll.unregister(fd)
 
 
-def _greeting(bridge: _socket.socket) -> int:
+def greeting(bridge: _socket.socket) -> int:
     """The first byte that the guest writes, before any code that is not ours: the kernel says
     whose it is. 0 where it ended instead."""
     try:

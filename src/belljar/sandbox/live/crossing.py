@@ -83,6 +83,16 @@ class LargePeer(Peer):
             self._ready = True
         return self.send_descriptors([fd])[0]
 
+    def hand_over(self, fds: list[int]) -> tuple[int, ...]:
+        """Give the guest copies of these, all at once; their places among what it was given."""
+        if not self._ready or self._unclaimed:
+            unclaimed, self._unclaimed = self._unclaimed, []
+            super().request("buffer", tuple(unclaimed))
+            if not self._ready:
+                super().request("buffer", ())
+            self._ready = True
+        return tuple(self.send_descriptors(fds))
+
     def _ask_beside(self, op: str, body: object) -> None:
         """Ask while a message is being written."""
         out = self._out.pop(get_ident(), None)

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from belljar.confine.cgroup import Group
     from belljar.model import Decision, Policy
     from belljar.sandbox.live.telling import Teller
     from belljar.sandbox.result import Denial
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
+    from belljar.watch.collect import Chunk
 
 _INFINITE = float("inf")
 #: Bytes of events that are kept for the result of one call; all of them are in the ledger.
@@ -42,16 +44,26 @@ class Guest:
     """Made by an engine, watched by the supervisor, asked by a box. `end()` may be called from
     anywhere, any number of times; `over` is set when the guest has ended and all is put away."""
 
-    def __init__(self, walls: Walls, bridge: _socket.socket, streams: Streams, pid: int) -> None:
+    is_guest = True
+
+    def __init__(
+        self,
+        walls: Walls,
+        bridge: _socket.socket,
+        streams: Streams,
+        pid: int,
+        policy: Policy | None = None,
+    ) -> None:
         self.walls = walls
         self.bridge: Any = bridge
         self.pid = pid
-        self.policy: Policy = walls.policy
+        self.policy: Policy = policy or walls.policy
+        self.judge = walls.judge
         self.owner = os.getpid()
         self.lock = threading.RLock()
         self.over = threading.Event()
         self.output = Output(streams, self.policy.limits.output)
-        self.clocks = Clocks(pid, self.policy.limits, walls.group)
+        self.clocks = Clocks(pid, self.policy.limits, self._group())
         self.ended_by = ""
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
@@ -103,8 +115,23 @@ class Guest:
             return
         self.ended_by = why
         self.clocks.used()  # for the last word: nobody reports what a killed one used
-        self.walls.keeper.kill()
+        self.kill()
         self._told_to_end = time.monotonic()
+
+    def kill(self) -> None:
+        """End its process, and all that is in its sandbox."""
+        self.walls.keeper.kill()
+
+    def _group(self) -> Group | None:
+        return self.walls.group
+
+    def watched(self) -> tuple[Any, ...]:
+        """What the supervisor watches for it."""
+        return (self,)
+
+    def finished(self) -> tuple[Any, ...]:
+        """What of that has ended, and can be put away."""
+        return (self,) if self.walls.keeper.ended else ()
 
     def attend(self, fd: int) -> bool:
         """Take what is ready at one of the descriptors; False where it is to be polled no more."""
@@ -131,11 +158,15 @@ class Guest:
         """Judge, record and keep what came from the recorder. The caller holds the lock."""
         chunks = self.walls.collector.drain(idle=idle)
         for chunk in chunks:
-            self.walls.judge.take(chunk.data, chunk.count, chunk.flagged)
-            if self._framed < _MOST_FRAMES:
-                self._frames.append(chunk.data)
-                self._framed += len(chunk.data)
+            self.keep(chunk)
         return bool(chunks)
+
+    def keep(self, chunk: Chunk) -> None:
+        """Frames of this guest's: judged and recorded, and a part of the next result."""
+        self.judge.take(chunk.data, chunk.count, chunk.flagged)
+        if self._framed < _MOST_FRAMES:
+            self._frames.append(chunk.data)
+            self._framed += len(chunk.data)
 
     def check(self, now: float) -> None:
         """Look at the clocks."""
@@ -145,8 +176,12 @@ class Guest:
         why = self.clocks.over(now)
         if why:
             self.end(why)
-        elif self._told_to_end and now - self._told_to_end > _AGAIN:
-            self.walls.keeper.kill()  # one that does not end is told again, and then ended itself
+        elif self.told_again(now):
+            self.kill()  # one that does not end is told again, and then ended itself
+
+    def told_again(self, now: float) -> bool:
+        """Whether it was told to end a while ago, and has not."""
+        return bool(self._told_to_end) and now - self._told_to_end > _AGAIN
 
     def serve_idle(self) -> None:
         """Let a thread answer what the guest's own threads ask while nobody waits for it."""
@@ -184,12 +219,12 @@ class Guest:
                 if not self.over.is_set():
                     self.collect(idle=True)
                 self._frames, self._framed, self._stale = [], 0, False
-                self._told = (*self._told[:3], self.walls.judge.events)
+                self._told = (*self._told[:3], self.judge.events)
 
     def since(self) -> tuple[tuple[Denial, ...], tuple[Denial, ...], int, int, tuple[bytes, ...]]:
         """Denials, alerts, repeated attempts, number and frames of the events since it was last
         asked. The caller holds the lock."""
-        judge = self.walls.judge
+        judge = self.judge
         denials, alerts, repeated, events = self._told
         self._told = len(judge.denials), len(judge.alerts), judge.repeated, judge.events
         frames, self._frames, self._framed = tuple(self._frames), [], 0
@@ -211,7 +246,7 @@ class Guest:
             peak = self.clocks.peak_memory()
             wall = time.monotonic() - self._started
             cpu = self.clocks.used()
-            return Usage(wall, 0.0, 0.0, peak, self.output.total, self.walls.judge.events, cpu)
+            return Usage(wall, 0.0, 0.0, peak, self.output.total, self.judge.events, cpu)
 
     def put_away(self) -> None:
         """The keeper has ended: the last of the output and the record, then nothing is left."""
@@ -225,12 +260,19 @@ class Guest:
                 raise
             finally:
                 try:
-                    self.walls.close()
+                    self._close()
                 finally:
                     self.output.close()
                     self.bridge.close()
                     self._alive.clear()
                     self.over.set()
+
+    def wait(self) -> None:
+        """Until it has ended and nothing is left of it."""
+        self.over.wait()
+
+    def _close(self) -> None:
+        self.walls.close()
 
     def _put_away(self) -> None:
         walls = self.walls
@@ -240,17 +282,25 @@ class Guest:
         self.output.read_all()
         walls.appended.finish()
         walls.lower()
+        status, signal, usage = self._conclude(walls.exit)
+        walls.end_record(self.ended_by, status, signal, usage)
+        self.result = self._whole(status, signal, usage)
+
+    def _conclude(self, exit_: tuple[int, float, float, int] | None) -> tuple[int, int, Usage]:
+        """Status, signal and usage of an end; `exit_` is what init told of it."""
         wall = time.monotonic() - self._started
         limits = self.policy.limits.replace(cpu=_INFINITE, wall=_INFINITE)  # of calls, not of all
-        ended, status, signal = how(self.ended_by, walls.exit, limits, wall, walls.group)
+        ended, status, signal = how(self.ended_by, exit_, limits, wall, self._group())
         self.ended_by = ended
-        _, user, system, peak = walls.exit or (0, 0.0, 0.0, 0)
-        cpu = user + system if walls.exit is not None else self.clocks.used()
-        judge, record = walls.judge, walls.record
-        usage = Usage(wall, user, system, peak, self.output.total, judge.events, cpu)
-        walls.end_record(ended, status, signal, usage)
-        self.result = Result(
-            status, ended, walls.receipt, usage, signal, tuple(judge.denials),
+        _, user, system, peak = exit_ or (0, 0.0, 0.0, 0)
+        cpu = user + system if exit_ is not None else self.clocks.used()
+        events = self.judge.events
+        return status, signal, Usage(wall, user, system, peak, self.output.total, events, cpu)
+
+    def _whole(self, status: int, signal: int, usage: Usage) -> Result:
+        walls, judge, record = self.walls, self.judge, self.walls.record
+        return Result(
+            status, self.ended_by, walls.receipt, usage, signal, tuple(judge.denials),
             tuple(judge.alerts), judge.repeated, walls.missed,
             record.directory if record is not None else None, walls.run_id.hex(),
             record.unkept if record is not None else 0, walls.planted,

@@ -12,7 +12,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Any, Final
 
     from belljar.sandbox.live.guest import Guest
 
@@ -32,17 +32,19 @@ class Supervisor:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._lock = threading.Lock()
-        self._guests: dict[int, Guest] = {}  # by descriptor
-        self._alive: dict[int, Guest] = {}  # by the keeper's descriptor
+        self._guests: dict[int, Any] = {}  # by descriptor
+        self._alive: dict[int, Any] = {}  # by identity: guests, and families of them
         self._thread: threading.Thread | None = None
 
     def add(self, guest: Guest) -> None:
         """Watch `guest` from here on."""
         with self._lock:
-            for fd in guest.descriptors():
-                self._guests[fd] = guest
-                self._epoll.register(fd, select.EPOLLIN)
-            self._alive[guest.walls.keeper.report] = guest
+            for one in guest.watched():
+                if id(one) not in self._alive:
+                    self._alive[id(one)] = one
+                    for fd in one.descriptors():
+                        self._guests[fd] = one
+                        self._epoll.register(fd, select.EPOLLIN)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._watch, name="belljar-supervisor", daemon=True
@@ -53,7 +55,11 @@ class Supervisor:
     def guests(self) -> tuple[Guest, ...]:
         """Those that have not ended."""
         with self._lock:
-            return tuple(self._alive.values())
+            return tuple(one for one in self._alive.values() if one.is_guest)
+
+    def _all(self) -> list[Any]:
+        with self._lock:
+            return list(self._alive.values())
 
     def is_this_thread(self) -> bool:
         """Whoever waits for a guest's end in this thread waits for ever."""
@@ -67,9 +73,9 @@ class Supervisor:
             ready = self._epoll.poll(_DOZE)
             answers = False
             only_events = True
-            due = [(fd, self._guests.get(fd)) for fd, _ in ready]
+            due = [(fd, self._guests[fd]) for fd, _ in ready if fd in self._guests]
             for fd, guest in due:
-                if guest is None or self._guests.get(fd) is not guest:
+                if fd not in self._guests or self._guests[fd] is not guest:
                     continue  # it ended meanwhile, and the number may be another's
                 before = guest.walls.collector.answered
                 self._attend(guest, fd)
@@ -78,7 +84,7 @@ class Supervisor:
             now = time.monotonic()
             if now - looked >= _DOZE / 2:
                 looked = now
-                for guest in self.guests:
+                for guest in self._all():
                     self._check(guest, now)
             if self._alive:
                 idle_since = now
@@ -88,38 +94,42 @@ class Supervisor:
             if busy > 1:
                 time.sleep(_NAP)
 
-    def _attend(self, guest: Guest, fd: int) -> None:
+    def _attend(self, guest: Any, fd: int) -> None:
         try:
             goes_on = guest.attend(fd)
         except BaseException as error:  # noqa: BLE001 - no guest goes on that cannot be recorded
             guest.failure = guest.failure or error
             guest.end("failed")
             goes_on = False
-        if goes_on:
-            return
-        with self._lock:
-            self._forget(fd)
-        report = guest.walls.keeper.report
-        if guest.walls.keeper.ended and report in self._alive:
+        if not goes_on:
             with self._lock:
-                for known in [f for f, whose in self._guests.items() if whose is guest]:
-                    self._forget(known)
-                del self._alive[report]
-            try:
-                guest.put_away()
-                if guest.let_go is not None:
-                    guest.let_go()
-            except BaseException as error:  # noqa: BLE001 - told to whoever asks the guest next
-                guest.failure = guest.failure or error
-            guest.serve = guest.let_go = None  # they hold what the user shared
+                self._forget(fd)
+        for one in guest.finished():
+            self._put_away(one)
 
-    def _check(self, guest: Guest, now: float) -> None:
+    def _put_away(self, guest: Any) -> None:
+        with self._lock:
+            if self._alive.pop(id(guest), None) is None:
+                return
+            for known in [f for f, whose in self._guests.items() if whose is guest]:
+                self._forget(known)
+        try:
+            guest.put_away()
+            if guest.let_go is not None:
+                guest.let_go()
+        except BaseException as error:  # noqa: BLE001 - told to whoever asks the guest next
+            guest.failure = guest.failure or error
+        guest.serve = guest.let_go = None  # they hold what the user shared
+
+    def _check(self, guest: Any, now: float) -> None:
         try:
             guest.check(now)
             guest.serve_idle()
         except Exception as error:  # noqa: BLE001 - a clock that cannot be read does not run
             guest.failure = guest.failure or error
             guest.end("failed")
+        for one in guest.finished():
+            self._put_away(one)
 
     def _forget(self, fd: int) -> None:
         if self._guests.pop(fd, None) is not None:
@@ -161,7 +171,7 @@ _registered: list[bool] = []
 def _farewell() -> None:
     """The host's interpreter ends: so do all guests."""
     for one in _supervisors:
-        guests = one.guests
+        guests = one._all()
         for guest in guests:
             guest.end("closed")
         until = time.monotonic() + _FAREWELL

@@ -1,0 +1,291 @@
+"""`Sandbox.fork`: the host's part. The guest is asked to make a copy of itself, and may lie.
+
+Who came of it, the kernel tells: the first message on the new bridge names its sender, who has to
+be a process of this sandbox that init has adopted and nobody knew. It is then held by a descriptor,
+and only that is ever signalled. What it shares with its parent is read from outside, its limits are
+set from outside.
+"""
+
+from __future__ import annotations
+
+import _socket
+import marshal
+import os
+import select
+import time
+
+from belljar.confine.cache import cache_directory
+from belljar.confine.probe import probe
+from belljar.confine.settings import limits as limit_words
+from belljar.errors import (
+    BelljarError,
+    GuestEnded,
+    GuestProtocolError,
+    InternalError,
+    PolicyError,
+    Unenforceable,
+)
+from belljar.model import Policy
+from belljar.policy.keywords import from_keywords
+from belljar.sandbox.live.asking import ended
+from belljar.sandbox.live.clocks import parent_of
+from belljar.sandbox.live.cold import greeting
+from belljar.sandbox.live.family import Member
+from belljar.sandbox.live.processes import Process, number_inside
+from belljar.sandbox.streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final
+
+    from belljar.sandbox.live.asking import Asking
+    from belljar.sandbox.live.family import Family
+    from belljar.sandbox.result import Denial
+
+_SO_PASSCRED: Final = 16
+_READY: Final = b"\x01"
+_SCOPES: Final = 6  # the Landlock ABI that keeps signals within a domain
+#: How many branches of one sandbox may live at a time.
+MOST: Final = 10_000
+#: What may be less in a branch, each set from outside for that one process.
+NARROWER: Final = ("memory", "cpu", "wall", "output", "open_files", "disk")
+#: What it may be told to keep, of grants that the guest itself narrows (docs/narrow.md).
+RIGHTS: Final = ("read", "write", "append", "run", "connect", "bind", "import_")
+_MOST_MAPS: Final = 32 << 20  # bytes of text
+_MOST_SHARED: Final = 10_000
+_SHARED = (b"/memfd:", b"/dev/zero (deleted)")  # memory without a name, not files
+
+
+def check(policy: Policy, branches: object) -> int:
+    """How many branches a sandbox may have. Raises `PolicyError` and `Unenforceable`."""
+    if type(branches) is not int or not 0 <= branches <= MOST:
+        raise PolicyError("branches=", f"how many branches may live at a time, at most {MOST}")
+    if not branches:
+        return 0
+    if policy.limits.processes > 1 or any(grant.right == "run" for grant in policy.grants):
+        raise PolicyError(
+            "branches=", "a sandbox that may start processes or programs has no branches: leave "
+            "out this, or processes and run"
+        )  # fmt: skip
+    facts = probe(cache_directory())
+    if facts.tier == "landlock":
+        why = "without a PID namespace a branch could outlive its sandbox"
+        raise Unenforceable("processes", why, "leave out branches=")
+    if facts.abi < _SCOPES:
+        why = f"branches are kept from one another by Landlock ABI {_SCOPES}, not by {facts.abi}"
+        raise Unenforceable("processes", why, "use Linux 6.12 or newer, or leave out branches=")
+    return branches
+
+
+def narrowed(policy: Policy, asked: Mapping[str, object]) -> Policy:
+    """`policy` with these limits, each at most what it was. Raises `PolicyError`, `TypeError`."""
+    for name in asked:
+        if name not in NARROWER:
+            raise TypeError(f"{name}= cannot differ in a branch; {', '.join(NARROWER)} can")
+    wanted = from_keywords(Policy(), asked).limits
+    less = {name: getattr(wanted, name) for name in asked}
+    for name, value in less.items():
+        if value > getattr(policy.limits, name):
+            raise PolicyError(f"{name}=", "this is more than the sandbox itself has")
+    return policy.replace(limits=policy.limits.replace(**less))
+
+
+def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Member:
+    """A branch that waits for its first request. Raises `BelljarError` where there is none."""
+    guest = asking.guest
+    if not isinstance(guest, Member):
+        raise BelljarError("this sandbox has no branches: make it with branches=, how many at most")
+    asking._check_owner()
+    if asking.objects.part_of() is not None:
+        raise BelljarError("a branch is made between calls, not within one")
+    with asking._turn:
+        if asking._depth:
+            raise BelljarError("a branch is made between calls, not within one")
+        asking._check_alive()
+        guest.family.reserve()
+        deadline = time.monotonic() + guest.policy.limits.wall
+        guest.clocks.begin(deadline)
+        try:
+            return _make(asking, guest, policy, tell, deadline)
+        finally:
+            guest.clocks.end()
+            guest.family.unreserve()
+
+
+def _make(
+    asking: Asking, guest: Member, policy: Policy, tell: Callable[[Denial], None], deadline: float
+) -> Member:
+    ours, theirs = _socket.socketpair()
+    streams = None
+    try:
+        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
+        streams = Streams(policy.replace(stdin="null"))
+        _ask(asking, [*streams.given, theirs.fileno()], deadline)
+        theirs.close()
+        streams.handed_over()
+        process, number = _who(guest.family, ours, asking, deadline)
+        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
+        _bound(process.pid, policy, guest.policy)
+        told = marshal.dumps({"shared": shared_memory(process.pid)}, 2)
+        if process.ended:
+            raise BelljarError("the branch has ended before it began")
+        if not _ready(ours, len(told).to_bytes(4, "little") + told, deadline):
+            raise BelljarError(f"the branch has not begun: {_last_words(streams)}")
+        for fd in streams.pipes:
+            os.set_blocking(fd, False)
+        family = guest.family
+        made = Member(family, ours, streams, process, number, policy, family.walls.new_judge(tell))
+        with family.lock:
+            family.collect(idle=True)  # how it began is no part of a result
+            family.join(made)
+    except BaseException as error:
+        theirs.close()
+        ours.close()  # a branch that there is ends of it, or as one that nobody knows
+        if streams is not None:
+            streams.close()
+        if isinstance(error, OSError):
+            raise BelljarError(f"no branch could be made: {error.strerror}") from error
+        raise
+    return made
+
+
+def _ask(asking: Asking, fds: list[int], deadline: float) -> None:
+    """Let the guest branch. Raises what it raises, or `SandboxEnded`."""
+    guest = asking.guest
+    answer = None
+    if guest.alive:
+        places: tuple[int, ...] = ()
+        try:
+            places = asking.peer.hand_over(fds)
+        except GuestProtocolError as error:
+            guest.failure = guest.failure or error
+            guest.end("protocol")
+        except GuestEnded:
+            pass
+        answer = asking._request("branch", places, deadline) if places else None
+    if answer is None:
+        guest.end("lost")
+        guest.over.wait(10)
+        raise guest.failure or ended(guest)
+    if answer.error is not None:
+        raise answer.error
+    if answer.value is not None:
+        raise _lied(asking, "it answers with a value")
+
+
+def _who(
+    family: Family, ours: _socket.socket, asking: Asking, deadline: float
+) -> tuple[Process, int]:
+    """Whose bridge it is: a process held by a descriptor, and its number in the sandbox."""
+    pid = greeting(ours) if _waits(ours, deadline) else -1
+    if pid < 0:
+        asking.guest.end("wall")
+        asking.guest.over.wait(10)
+        raise ended(asking.guest)
+    if not pid:
+        raise BelljarError("the guest made no branch")
+    try:
+        process = Process(pid)
+    except OSError:
+        raise BelljarError("the branch has ended before it began") from None
+    known = any(pid == member.pid for member in list(family.members.values()))
+    adopted = parent_of(pid) == family.init
+    number = number_inside(pid)
+    if process.ended:  # so what was read may have been another's
+        raise BelljarError("the branch has ended before it began")
+    if known or not adopted or number in family.members:
+        raise _lied(asking, "another process speaks")
+    if not number or not process.send(0):
+        raise BelljarError("no branch could be made: this process may not signal it")
+    return process, number
+
+
+def _lied(asking: Asking, what: str) -> GuestProtocolError:
+    guest = asking.guest
+    error = GuestProtocolError(f"from the guest, of a branch: {what}")
+    guest.failure = guest.failure or error
+    guest.end("protocol")
+    guest.over.wait(10)
+    return error
+
+
+def _waits(ours: _socket.socket, deadline: float) -> bool:
+    poll = select.poll()
+    poll.register(ours.fileno(), select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+
+
+def _ready(ours: _socket.socket, told: bytes, deadline: float) -> bool:
+    """Let it go on, and wait until it has done what it is told."""
+    try:
+        ours.settimeout(max(0.001, deadline - time.monotonic()))
+        ours.sendall(told)
+        ours.settimeout(max(0.001, deadline - time.monotonic()))
+        return ours.recv(1) == _READY
+    except OSError:
+        return False
+    finally:
+        ours.settimeout(None)
+
+
+def _last_words(streams: Streams) -> str:
+    """What it wrote to its standard error, in one line."""
+    for fd, number in streams.pipes.items():
+        if number == 2:
+            os.set_blocking(fd, False)
+            try:
+                text = os.read(fd, 1 << 16).decode("ascii", "replace").strip()
+            except BlockingIOError:
+                break
+            return ascii(text.rpartition("\n")[2])[1:-1] or "it says nothing"
+    return "it says nothing"
+
+
+def _bound(pid: int, policy: Policy, parent: Policy) -> None:
+    """Its own limits, which it cannot raise; those of its life in the kernel begin anew."""
+    import resource
+
+    words = limit_words(policy, "", live=True)
+    before = limit_words(parent, "", live=True)
+    for at in range(0, len(words), 4):
+        _, name, soft, hard = words[at : at + 4]
+        if name != "cpu" and words[at : at + 4] == before[at : at + 4]:
+            continue
+        kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if kind is None:
+            continue
+        _, most = resource.prlimit(pid, kind)
+        wanted = [resource.RLIM_INFINITY if int(n) >= 1 << 63 else int(n) for n in (soft, hard)]
+        if most != resource.RLIM_INFINITY:
+            wanted = [most if n == resource.RLIM_INFINITY else min(n, most) for n in wanted]
+        resource.prlimit(pid, kind, (wanted[0], wanted[1]))
+
+
+def shared_memory(pid: int) -> list[tuple[int, int]]:
+    """Places and sizes of what a process has mapped to be shared: memory without a name that it can
+    write somewhere. What is left of files is files, and is shared as those are.
+
+    Raises `BelljarError` where it cannot be seen.
+    """
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            text = file.read(_MOST_MAPS)
+    except OSError as error:
+        raise BelljarError(
+            f"no branch could be made: what it shares cannot be seen ({error.strerror})"
+        ) from None
+    if len(text) == _MOST_MAPS:
+        raise InternalError("a process with too many mappings")
+    found: list[tuple[Any, bool, int, int]] = []
+    for line in text.splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[1][3:4] == b"s" and fields[5].startswith(_SHARED):
+            first, _, last = fields[0].partition(b"-")
+            begin = int(first, 16)
+            node = fields[3], fields[4]
+            found.append((node, fields[1][1:2] == b"w", begin, int(last, 16) - begin))
+    if len(found) > _MOST_SHARED:
+        raise BelljarError("no branch could be made: the guest shares memory in too many places")
+    written = {node for node, write, _, _ in found if write}
+    return [(begin, size) for node, _, begin, size in found if node in written]
