@@ -45,9 +45,9 @@ def _zygote(path: str) -> "Any":
     return module
 
 
-def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
-    """Everything that guests find done. It is trusted like code of the host's. Returns the first
-    lines that guests may be given, by what their file is."""
+def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
+    """Everything that guests find done. It is trusted like code of the host's. Returns the names of
+    the first lines that guests may be given, by what their file is."""
     sys.path[:] = [p for p in boot["path"] if p]
     import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
 
@@ -62,11 +62,14 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
             stream.flush()
     ready = {}
     for path in boot["first"]:
-        ready[_identity(path)] = _read(path)
+        names = {"__name__": "__main__", "__builtins__": builtins, "_WAITS": True}
+        exec(_read(path), names)  # its functions and classes; what a guest is told, it asks itself
+        del names["_WAITS"]
+        ready[_identity(path)] = names
     return ready
 
 
-def _serve() -> "tuple[Any, dict[tuple[int, ...], Any]]":
+def _serve() -> "tuple[Any, dict[tuple[int, ...], dict[str, Any]]]":
     """Returns in guests-to-be: what waits for the walls, and the first lines that are ready."""
     boot = _receive()
     try:
@@ -180,15 +183,18 @@ def _read(path: bytes) -> "Any":
     return compile(data, "/belljar/boot.py", "exec", dont_inherit=True)
 
 
-def _begin() -> "tuple[Any, dict[str, Any]]":
+def _begin() -> None:
     enter, ready = _serve()
     _draw_anew()
     _keep_streams()
     environment, arguments = enter()
     _take_environment(environment)
     path = arguments[-1]
-    code = ready.get(_identity(path)) or _read(path)
-    return code, {"__name__": "__main__", "__builtins__": builtins}
+    names = ready.get(_identity(path))
+    if names is not None:
+        names["_start"](names["_begin"]())
+    else:
+        exec(_read(path), {"__name__": "__main__", "__builtins__": builtins})
 
 
-exec(*_begin())
+_begin()
