@@ -52,6 +52,7 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
     import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
 
     _borrow_streams()
+    compile(compile("0", "<template>", "eval", 0x400, True), "<template>", "eval")  # makes `_ast`
     for name in boot["modules"]:
         __import__(name)
     if boot["setup"]:
