@@ -146,6 +146,7 @@ static PyObject *serve(PyObject *module, PyObject *unused)
         PyErr_SetString(PyExc_RuntimeError, "a module that was imported keeps a thread running");
         return NULL;
     }
+    settle_heaps();
     if (send(TEMPLATE_FD_REQUESTS, "ready", 5, MSG_NOSIGNAL) != 5 || sigaction(SIGCHLD, &ignore, &before) < 0)
         _exit(0);
     stage = SERVING;

@@ -18,6 +18,9 @@ void become_guest(const int fds[GIVEN], const struct sigaction *child);
 /* In the guest-to-be: waits for the view, and returns confined. */
 struct told enter_walls(void);
 
+/* settle.c: what makes the first steps of every guest cheaper, done once */
+void settle_heaps(void);
+
 /* reseed.c: every copy of OpenSSL that is loaded */
 void reseed_openssl(void);
 

@@ -80,6 +80,7 @@ def _serve() -> "tuple[Any, dict[tuple[int, ...], dict[str, Any]]]":
         names = list(map(str, sys.modules))
         for at in range(0, len(names), 200):  # what guests find, with what that needed
             posix.write(REQUESTS, b"loaded " + " ".join(names[at : at + 200]).encode())
+        del names  # else each guest would, and write to all of them
         gc.collect()
         gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
         zygote.serve()
