@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
-    from belljar.sandbox.guest.session import serve_session
+    from belljar.sandbox.guest.session import prepare_session, serve_session
 
 
 def _parameters() -> "dict[str, Any]":
@@ -139,5 +139,7 @@ def _start(boot: "dict[str, Any]") -> None:
         _run(boot)
 
 
-if "_WAITS" not in globals():  # a template has all this made, and begins in each guest
+if "_WAITS" not in globals():
     _start(_begin())
+elif "serve_session" in globals():  # a template, whose guests begin when they are there
+    prepare_session()

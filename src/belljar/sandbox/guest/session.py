@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from belljar.sandbox.guest.buffers import LargePeer
-    from belljar.sandbox.guest.host import HostSide, install_host
+    from belljar.sandbox.guest.host import HostSide, make_host
     from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
 
 _OURS = "/belljar/boot.py"
@@ -48,7 +48,7 @@ class _Turns:
 _turns = _Turns()
 
 
-def _streams() -> None:
+def _streams() -> "tuple[Any, Any]":
     """Standard streams that note their turns. What is written to standard error comes behind what
     was written to standard output before, as on a terminal."""
     import io
@@ -83,9 +83,8 @@ def _streams() -> None:
         stream.mode = "w"
         return stream
 
-    sys.stdout = text(1, None, "surrogateescape")
-    sys.stderr = text(2, sys.stdout, "backslashreplace")
-    sys.__dict__.update(__stdout__=sys.stdout, __stderr__=sys.stderr)
+    out = text(1, None, "surrogateescape")
+    return out, text(2, out, "backslashreplace")
 
 
 def _flush() -> None:
@@ -184,9 +183,10 @@ def _status(end: SystemExit) -> int:
 class Session:
     """Serves the host's requests; `more` holds further operations by name, of other parts."""
 
-    def __init__(self, names: "dict[str, Any]") -> None:
-        self.names = names
-        self.clean = dict(names)
+    names: "dict[str, Any]"
+    clean: "dict[str, Any]"
+
+    def __init__(self) -> None:
         self.more: "dict[str, Callable[[Any], Any]]" = {}
 
     def serve(self, op: str, body: "Any", request: "Any") -> "Any":
@@ -259,18 +259,44 @@ class Session:
         gc.collect()
 
 
+class _Live:
+    """All of a live guest that depends on none of its parameters."""
+
+    def __init__(self) -> None:
+        self.out, self.err = _streams()
+        self.session = session = Session()
+        self.peer: "Any" = LargePeer(-1, session.serve, tell_error)
+        side = HostSide(self.peer)
+        self.peer._refer, self.peer._resolve = side.refer, side.resolve
+        session.more.update(side.operations())
+        session.more["buffer"] = self.peer.take_descriptors
+        self.host, self.modules = make_host(side)
+        for module in self.modules.values():
+            module.__dict__["array"] = self.peer.memories.array
+
+
+_lives: "list[_Live]" = []
+
+
+def prepare_session() -> None:
+    """By a template, while its streams are pipes: what each of its guests would make."""
+    _lives.append(_Live())
+
+
+def _pipes() -> bool:
+    return all(posix.fstat(fd).st_mode & 0o170000 == 0o010000 for fd in (1, 2))
+
+
 def serve_session(names: "dict[str, Any]") -> None:
     """Be a live guest until the host closes the bridge."""
-    _streams()
-    session = Session(names)
-    peer: "Any" = LargePeer(3, session.serve, tell_error)
-    side = HostSide(peer)
-    peer._refer, peer._resolve = side.refer, side.resolve
-    session.more.update(side.operations())
-    session.more["buffer"] = peer.take_descriptors
-    names["host"] = session.clean["host"] = install_host(side)
-    for module in ("belljar", "belljar.guest"):
-        sys.modules[module].__dict__["array"] = peer.memories.array
+    live = _lives.pop() if _lives and _pipes() else _Live()
+    sys.stdout, sys.stderr = live.out, live.err
+    sys.__dict__.update(__stdout__=live.out, __stderr__=live.err)
+    sys.modules.update(live.modules)
+    names["host"] = live.host
+    session, peer = live.session, live.peer
+    session.names, session.clean = names, dict(names)
+    peer.attach(3)
     sys.audit("belljar.begin")
     posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
     peer.loop()

@@ -51,7 +51,7 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
     sys.path[:] = [p for p in boot["path"] if p]
     import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
 
-    _borrow_streams()
+    ready = _borrow_streams(boot["first"])
     compile(compile("0", "<template>", "eval", 0x400, True), "<template>", "eval")  # makes `_ast`
     for name in boot["modules"]:
         __import__(name)
@@ -61,13 +61,15 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    ready = {}
-    for path in boot["first"]:
-        names = {"__name__": "__main__", "__builtins__": builtins, "_WAITS": True}
-        exec(_read(path), names)  # its functions and classes; what a guest is told, it asks itself
-        del names["_WAITS"]
-        ready[_identity(path)] = names
     return ready
+
+
+def _prepare(path: bytes) -> "dict[str, Any]":
+    """The names of the first lines, which begin nothing yet."""
+    names: "dict[str, Any]" = {"__name__": "__main__", "__builtins__": builtins, "_WAITS": True}
+    exec(_read(path), names)
+    del names["_WAITS"]
+    return names
 
 
 def _serve() -> "tuple[Any, dict[tuple[int, ...], dict[str, Any]]]":
@@ -123,15 +125,18 @@ def _open_stream(fd: int) -> None:
     setattr(sys, f"__{name}__", stream)
 
 
-def _borrow_streams() -> None:
+def _borrow_streams(first: "list[bytes]") -> "dict[tuple[int, ...], dict[str, Any]]":
     """Guests mostly write to pipes: what is made for one here is good for them as well."""
     read, write = posix.pipe()
     for fd in (1, 2):
         posix.dup2(write, fd)
         _open_stream(fd)
+    ready = {_identity(path): _prepare(path) for path in first}
+    for fd in (1, 2):
         posix.dup2(0, fd)  # the null device
     posix.close(read)
     posix.close(write)
+    return ready
 
 
 def _keep_streams() -> None:
