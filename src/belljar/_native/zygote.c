@@ -99,7 +99,11 @@ static int alone(void)
     PyOS_AfterFork_Parent();
     if (child > 0)
         waitpid(child, NULL, 0);
-    return child > 0 && syscall(SYS_unshare, CLONE_THREAD) == 0;
+    if (child <= 0 || syscall(SYS_unshare, CLONE_THREAD) != 0)
+        return 0;
+    PyOS_BeforeFork();
+    PyOS_AfterFork_Child(); /* for the first time, which takes longest, here and not in each guest */
+    return 1;
 }
 
 static PyObject *list_of(char **texts)

@@ -84,7 +84,7 @@ class Peer:
         self._report = report or _report
         self._refer = refer
         self._resolve = resolve
-        self._receive = receive
+        self._receive: "Any" = receive
         self._input = _Input()
         self._last = 0
         self._waiters: "dict[int, _Waiter]" = {}

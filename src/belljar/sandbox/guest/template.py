@@ -49,10 +49,9 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
     """Everything that guests find done. It is trusted like code of the host's. Returns the names of
     the first lines that guests may be given, by what their file is."""
     sys.path[:] = [p for p in boot["path"] if p]
-    import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
-
     ready = _borrow_streams(boot["first"])
-    compile(compile("0", "<template>", "eval", 0x400, True), "<template>", "eval")  # makes `_ast`
+    tree: "Any" = compile("0", "<template>", "eval", 0x400, True)  # makes the types of `ast`
+    compile(tree, "<template>", "eval", 0, True)
     for name in boot["modules"]:
         __import__(name)
     if boot["setup"]:
