@@ -103,7 +103,7 @@ static int alone(void)
         return 0;
     PyOS_BeforeFork();
     PyOS_AfterFork_Child(); /* for the first time, which takes longest, here and not in each guest */
-    return 1;
+    return syscall(SYS_unshare, CLONE_THREAD) == 0;
 }
 
 static PyObject *list_of(char **texts)
