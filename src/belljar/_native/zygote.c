@@ -151,6 +151,7 @@ static PyObject *serve(PyObject *module, PyObject *unused)
         return NULL;
     }
     settle_heaps();
+    note_handlers();
     if (send(TEMPLATE_FD_REQUESTS, "ready", 5, MSG_NOSIGNAL) != 5 || sigaction(SIGCHLD, &ignore, &before) < 0)
         _exit(0);
     stage = SERVING;
