@@ -262,6 +262,12 @@ def test_what_cannot_be_forked_safely_is_refused(host: Host) -> None:
     with pytest.raises(Refused, match="thread") as caught:
         host.do("template", name="threads", setup=thread)
     assert caught.value.args[0] == "TemplateError"
+    later = thread.replace(
+        "threading.Thread", "os.register_at_fork(after_in_child=threading.Thread"
+    )
+    later = "import os\n" + later.replace(".start()", ".start)")  # a fork for itself brings it out
+    with pytest.raises(Refused, match="thread"):
+        host.do("template", name="starts", setup=later)
     with pytest.raises(Refused, match="ZeroDivisionError: division by zero"):
         host.do("template", name="fails", setup="1 / 0")
     with pytest.raises(Refused, match="No module named 'no_such'"):
