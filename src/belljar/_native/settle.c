@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { CLASS = 16, LARGEST = 512, MOST = 1 << 16, PAGE = 4096, FIRST = 48, BINNED = 8192 };
+enum { CLASS = 16, LARGEST = 512, MOST = 1 << 20 /* bytes of a size */, PAGE = 4096, FIRST = 48, BINNED = 8192 };
 
 /* Small objects of CPython (obmalloc.c): one size to a pool, whose first block lies behind a header.
  * Blocks that come one behind the other from there are of a pool that was empty. */
@@ -16,7 +16,7 @@ static void fill_pools(size_t size)
 {
     uintptr_t last = 0;
     int row = 0;
-    for (int i = 0; i < MOST && row < 3; i++) {
+    for (size_t filled = 0; filled < MOST && row < 3; filled += size) {
         uintptr_t at = (uintptr_t)PyObject_Malloc(size); /* stays: it is what fills the hole */
         if (!at)
             return;
@@ -25,15 +25,13 @@ static void fill_pools(size_t size)
     }
 }
 
-struct mallinfo2 mallinfo2(void) __attribute__((weak)); /* glibc, from 2.33 */
-
 /* Larger ones: what the C library keeps free below its topmost piece. */
 static void fill_bins(void)
 {
-    if (!mallinfo2)
-        return;
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33) /* mallinfo2 */
     for (size_t size = BINNED; size >= 2 * CLASS; size -= size > 1032 ? 256 : CLASS)
-        for (int i = 0; i < MOST; i++) {
+        for (size_t filled = 0; filled < MOST; filled += size) {
             size_t top = mallinfo2().keepcost;
             void *block = malloc(size - sizeof(void *));
             if (!block || mallinfo2().keepcost != top) {
@@ -41,6 +39,8 @@ static void fill_bins(void)
                 break;
             }
         }
+#endif
+#endif
 }
 
 void settle_heaps(void)
