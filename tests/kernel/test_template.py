@@ -262,6 +262,12 @@ def test_what_cannot_be_forked_safely_is_refused(host: Host) -> None:
     with pytest.raises(Refused, match="thread") as caught:
         host.do("template", name="threads", setup=thread)
     assert caught.value.args[0] == "TemplateError"
+    later = thread.replace(
+        "threading.Thread", "os.register_at_fork(after_in_child=threading.Thread"
+    )
+    later = "import os\n" + later.replace(".start()", ".start)")  # a fork for itself brings it out
+    with pytest.raises(Refused, match="thread"):
+        host.do("template", name="starts", setup=later)
     with pytest.raises(Refused, match="ZeroDivisionError: division by zero"):
         host.do("template", name="fails", setup="1 / 0")
     with pytest.raises(Refused, match="No module named 'no_such'"):
@@ -307,3 +313,39 @@ print([name for name in sys.modules if "zygote" in name],
       [os.path.exists("/belljar/" + name) for name in ("zygote.so", "boot.py", "first0.pyc")])
 """
     assert host.run("a", code) == "[] [False, False, False]\n"
+
+
+def test_a_guest_is_told_that_it_was_forked(host: Host) -> None:
+    """Handlers of what was imported run in each guest, and nothing that the fork took is held."""
+    setup = """
+import os
+told = []
+os.register_at_fork(after_in_child=lambda: told.append(os.getpid()))
+os.told = told
+"""
+    host.do("template", name="told", setup=setup)
+    code = """
+import _imp, os, threading
+found = []
+def other():
+    import colorsys  # not loaded yet: takes the import system's locks
+    found.append(_imp.lock_held())
+thread = threading.Thread(target=other, daemon=True)
+thread.start()
+thread.join(60)
+print(os.told[-1:] == [os.getpid()], _imp.lock_held(), found, flush=True)
+"""
+    assert host.run("a", code, template="told") == "True False [False]\n"
+
+
+def test_no_variable_of_a_template_is_in_a_guests_environment(host: Host) -> None:
+    """Neither for Python nor for the C library, which `setup` may have told of more."""
+    host.do("template", name="sets", setup="import os; os.environ['LEFT_BY_SETUP'] = '1'")
+    code = """
+import ctypes, os
+get = ctypes.CDLL(None).getenv
+get.restype = ctypes.c_char_p
+print("LEFT_BY_SETUP" in os.environ, os.environ["A"], get(b"LEFT_BY_SETUP"), get(b"A"), flush=True)
+"""
+    said = host.run("a", code, template="sets", env=[["A", "b"]])
+    assert said == "False b None b'b'\n"

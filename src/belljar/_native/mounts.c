@@ -86,14 +86,18 @@ void open_trees(struct plan *plan)
         close(idmaps[i].fd);
 }
 
-static void make_parents(const char *path)
+/* Most views lie beside the one before: what was made for that is not asked for again. */
+static void make_parents(const char *path, const char *before)
 {
     char part[4096];
-    size_t length = strlen(path);
+    size_t length = strlen(path), there = 0;
     if (length >= sizeof part)
         fail("mounts", ENAMETOOLONG, path);
+    for (size_t i = 0; before[i] && before[i] == path[i]; i++)
+        if (path[i] == '/')
+            there = i;
     memcpy(part, path, length + 1);
-    for (char *p = part + 1; *p; p++)
+    for (char *p = part + there + 1; *p; p++)
         if (*p == '/') {
             *p = 0;
             if (mkdir(part, 0755) < 0 && errno != EEXIST)
@@ -124,20 +128,25 @@ static void make_file(const char *path, const char *text)
     close(fd);
 }
 
+static int put(int tree, const char *path)
+{
+    return (int)syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
 static void attach(const struct view *v, int tree)
 {
-    struct stat st;
-    if (fstat(tree, &st) < 0)
-        fail("mounts", errno, v->path);
-    struct stat there; /* made only where there is none: a parent may be the host's, writable */
-    if (stat(v->path, &there) < 0) {
+    if (put(tree, v->path) < 0) {
+        struct stat st;
+        if (errno != ENOENT || fstat(tree, &st) < 0)
+            fail("mounts", errno, v->path);
+        /* made only where there is none: a parent may be the host's, writable */
         if (!S_ISDIR(st.st_mode))
             make_file(v->path, "");
         else if (mkdir(v->path, 0755) < 0)
             fail("mounts", errno, v->path);
+        if (put(tree, v->path) < 0)
+            fail("mounts", errno, v->path);
     }
-    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, v->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        fail("mounts", errno, v->path);
     close(tree);
 }
 
@@ -165,7 +174,7 @@ void build_view(const struct plan *plan, const int *trees)
     umask(0);
     for (size_t i = 0; i < plan->n_views; i++) {
         const struct view *v = &plan->views[i];
-        make_parents(v->path);
+        make_parents(v->path, i ? plan->views[i - 1].path : "");
         switch (v->kind) {
         case VIEW_DIR:
             if (mkdir(v->path, 0755) < 0 && errno != EEXIST)

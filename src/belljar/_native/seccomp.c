@@ -274,19 +274,34 @@ static void file_calls(struct filter *f, const struct plan *plan)
 
 static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-/* Neighbours as one range: a short filter is compiled and checked faster at every start. */
-static void allow_ranges(struct filter *f)
+static bool is_allowed(int call)
 {
-    enum { COUNT = sizeof ALLOWED / sizeof *ALLOWED };
-    int calls[COUNT];
-    memcpy(calls, ALLOWED, sizeof calls);
-    qsort(calls, COUNT, sizeof *calls, by_number);
-    for (size_t i = 0, j; i < COUNT; i = j) {
-        for (j = i + 1; j < COUNT && calls[j] == calls[j - 1] + 1; j++) {
+    for (size_t i = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)
+        if (ALLOWED[i] == call)
+            return true;
+    return false;
+}
+
+/* Neighbours as one range: a short filter is compiled and checked faster at every start. `across`:
+ * what is allowed was answered before, and may lie within. */
+static void ranges(struct filter *f, const int *list, size_t count, uint32_t what, bool across)
+{
+    int calls[256];
+    if (count > sizeof calls / sizeof *calls)
+        fail("seccomp", E2BIG, "calls");
+    memcpy(calls, list, count * sizeof *calls);
+    qsort(calls, count, sizeof *calls, by_number);
+    for (size_t i = 0, j; i < count; i = j) {
+        for (j = i + 1; j < count; j++) {
+            int next = calls[j - 1] + 1;
+            while (across && next < calls[j] && is_allowed(next))
+                next++;
+            if (next < calls[j])
+                break;
         }
         emit(f, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)calls[i], 0, 2);
         emit(f, BPF_JMP | BPF_JGT | BPF_K, (uint32_t)calls[j - 1], 1, 0);
-        answer(f, SECCOMP_RET_ALLOW);
+        answer(f, what);
     }
 }
 
@@ -366,13 +381,13 @@ int apply_seccomp(const struct plan *plan, const void *secret)
         refuse_what_landlock_misses(&f);
     if (plan->here && plan->clock >= 0)
         keep_clock(&f, plan->clock);
-    allow_ranges(&f); /* early, because the kernel tries every call on the filter at the start */
+    /* early, because the kernel tries every call on the filter at the start */
+    ranges(&f, ALLOWED, sizeof ALLOWED / sizeof *ALLOWED, SECCOMP_RET_ALLOW, false);
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
     again(&f);
-    for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
-        on_call(&f, REFUSED[i], ERRNO(EPERM));
+    ranges(&f, REFUSED, sizeof REFUSED / sizeof *REFUSED, ERRNO(EPERM), true);
     answer(&f, ERRNO(ENOSYS));
 
     struct sock_fprog program = {.len = f.n, .filter = f.code};

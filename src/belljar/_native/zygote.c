@@ -99,7 +99,11 @@ static int alone(void)
     PyOS_AfterFork_Parent();
     if (child > 0)
         waitpid(child, NULL, 0);
-    return child > 0 && syscall(SYS_unshare, CLONE_THREAD) == 0;
+    if (child <= 0 || syscall(SYS_unshare, CLONE_THREAD) != 0)
+        return 0;
+    PyOS_BeforeFork();
+    PyOS_AfterFork_Child(); /* for the first time, which takes longest, here and not in each guest */
+    return syscall(SYS_unshare, CLONE_THREAD) == 0;
 }
 
 static PyObject *list_of(char **texts)
@@ -146,6 +150,8 @@ static PyObject *serve(PyObject *module, PyObject *unused)
         PyErr_SetString(PyExc_RuntimeError, "a module that was imported keeps a thread running");
         return NULL;
     }
+    settle_heaps();
+    note_handlers();
     if (send(TEMPLATE_FD_REQUESTS, "ready", 5, MSG_NOSIGNAL) != 5 || sigaction(SIGCHLD, &ignore, &before) < 0)
         _exit(0);
     stage = SERVING;

@@ -15,7 +15,12 @@ struct told { char **env, **args; };
  * interpreter had set for SIGCHLD. */
 void become_guest(const int fds[GIVEN], const struct sigaction *child);
 
+void note_handlers(void); /* before the first of them */
+
 /* In the guest-to-be: waits for the view, and returns confined. */
 struct told enter_walls(void);
+
+/* settle.c: what makes the first steps of every guest cheaper, done once */
+void settle_heaps(void);
 
 #endif

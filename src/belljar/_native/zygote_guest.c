@@ -155,6 +155,16 @@ static bool build(int done)
     return branches;
 }
 
+/* By the template: the signals that init, which runs none of its code, has to take from it. */
+static bool handled[NSIG];
+
+void note_handlers(void)
+{
+    struct sigaction now;
+    for (int s = 1; s < NSIG; s++)
+        handled[s] = s != SIGCHLD && sigaction(s, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
+}
+
 void become_guest(const int fds[GIVEN], const struct sigaction *child)
 {
     die_with_parent(); /* the template has one thread */
@@ -186,7 +196,7 @@ void become_guest(const int fds[GIVEN], const struct sigaction *child)
     prctl(PR_SET_NAME, "belljar-init");
     struct sigaction plain = {.sa_handler = SIG_DFL}; /* which PID 1 ignores */
     for (int s = 1; s < NSIG; s++)
-        if (s != SIGKILL && s != SIGSTOP && s != SIGCHLD)
+        if (handled[s])
             sigaction(s, &plain, NULL);
     syscall(SYS_close_range, 0, INIT_FD_SYNC - 1, 0); /* the streams end when the guest's copies do */
     close(pair[0]);

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Where the guest finds its runtime.
 HOME = "/python"
 #: Changes when images of an earlier form are not to be used.
-_FORM = "5"
+_FORM = "6"
 _SHORT = 600  # seconds for which a failure is not tried again
 MOST_SITES = 5  # directories of distributions, one behind another
 _REMEDY = "leave out names = hidden, or mend that"

@@ -22,6 +22,9 @@ _SPECIAL = 0o6000
 #: Static libraries, and what tells where a distribution was installed from.
 _LEFT_OUT = (".a", ".o", ".egg-link", ".pth")
 _COMPILED = "__pycache__"
+#: In `lib-dynload`: the interpreter's tests of itself, each of which would be one more mount that
+#: hides it, in nearly every sandbox.
+ITS_TESTS = ("_test", "_ctypes_test.", "_xxtestfuzz.")
 #: Without compiled files, and not asked for changes: a third of an environment, hardly imported.
 _TESTS = frozenset(("test", "tests", "idle_test"))
 _LONGEST = 1 << 20  # of the build's settings
@@ -99,7 +102,10 @@ class Builder:
             and any(name.endswith((".py", ".so")) for name, _ in found)
         ):  # an installer changes the top as well; what is edited or added by hand is code
             self.states.append(state)
+        library = os.path.basename(os.path.join(self._source, relative).rstrip("/"))
         for name, stat in sorted(found, key=lambda row: row[0]):
+            if library == "lib-dynload" and name.startswith(ITS_TESTS):
+                continue
             if name in skip or name.endswith(_LEFT_OUT) or name.startswith("__editable__"):
                 continue
             path = os.path.join(relative, name)

@@ -17,7 +17,8 @@ def original(function):
 @attempt
 def deed():
     folder = next(entry for entry in sys.path if entry.endswith("lib-dynload"))
-    (file,) = glob.glob(folder + "/_testcapi.*")
+    found = glob.glob(folder + "/_testcapi.*")
+    file = found[0] if found else folder + "/_testcapi.so"  # an image leaves it out
     loader = importlib.machinery.ExtensionFileLoader("_testcapi", file)
     spec = importlib.machinery.ModuleSpec("_testcapi", loader, origin=file)
     return bool(original(_imp.create_dynamic)(spec))

@@ -294,3 +294,15 @@ def test_what_every_start_needs_imports_nothing_slow() -> None:
     argv = [sys.executable, "-I", "-S", "-c", code, *(p for p in sys.path if p)]
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_interpreters_tests_of_itself_are_left_out_and_nobody_elses(
+    runtime: Runtime, cache: str
+) -> None:
+    names = ("_testcapi.so", "_ctypes_test.so", "_xxtestfuzz.so", "_ctypes.so")
+    for folder in (Path(runtime.dynload), Path(runtime.site[0]) / "pkg"):
+        for name in names:
+            (folder / name).write_bytes(b"\x7fELF")
+    library = trees(runtime, cache)["/python"] / "lib" / SHORT
+    assert os.listdir(library / "lib-dynload") == ["_ctypes.so"]
+    assert set(names) <= set(os.listdir(site_of(runtime, cache) / "pkg"))

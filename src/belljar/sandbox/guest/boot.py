@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
     from belljar.sandbox.guest.offer import offer_narrow
-    from belljar.sandbox.guest.session import serve_session
+    from belljar.sandbox.guest.session import prepare_session, serve_session
 
 
 def _parameters() -> "dict[str, Any]":
@@ -38,6 +38,15 @@ def _read(size: int) -> bytes:
             posix._exit(1)  # the host went away before it said what to do
         data += chunk
     return data
+
+
+def _site_builtins() -> None:
+    """As `site` would; in a template, for all its guests."""
+    import _sitebuiltins
+
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
 
 
 def _find_beside(modules: "dict[str, str]") -> None:
@@ -73,14 +82,11 @@ def _main_module(boot: "dict[str, Any]", name_of_file: "str | None") -> "dict[st
 
 def _begin() -> "dict[str, Any]":
     boot = _parameters()
+    if not hasattr(builtins, "help"):
+        _site_builtins()
     for name in list(posix.environ):
         if name in (b"LD_PRELOAD", b"LD_ORIGIN_PATH") or name.startswith(b"BELLJAR_"):
             del posix.environ[name]  # what `os` will be made from; exec puts them back for children
-    import _sitebuiltins
-
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
-    builtins.help = _sitebuiltins._Helper()
     sys.path[:] = [p for p in boot["path"] if p]
     if boot["lines"]:
         sys.stdout.reconfigure(line_buffering=True)  # the pipe ends at a terminal
@@ -141,4 +147,9 @@ def _start(boot: "dict[str, Any]") -> None:
         _run(boot)
 
 
-_start(_begin())
+if "_WAITS" not in globals():
+    _start(_begin())
+else:  # a template, whose guests begin when they are there
+    _site_builtins()
+    if "prepare_session" in globals():
+        prepare_session()

@@ -330,8 +330,8 @@ def _host_sandbox(side: "HostSide") -> "Any":
     return Sandbox
 
 
-def install_host(side: HostSide) -> HostNames:
-    """Make `host`, and the modules `belljar` and `belljar.guest` that hold it."""
+def make_host(side: HostSide) -> "tuple[HostNames, dict[str, Any]]":
+    """`host`, and the modules `belljar` and `belljar.guest` that hold it."""
     package: "Any" = type(sys)("belljar")
     inside: "Any" = type(sys)("belljar.guest")
     package.__path__ = []
@@ -339,8 +339,7 @@ def install_host(side: HostSide) -> HostNames:
     host = inside.host = package.host = HostNames(side)
     inside.Sandbox = _host_sandbox(side)
     inside.HostError, inside.Limited, inside.HostObject = HostError, Limited, HostObject
-    sys.modules["belljar"], sys.modules["belljar.guest"] = package, inside
-    return host
+    return host, {"belljar": package, "belljar.guest": inside}
 
 
 def reinstall_host(host: HostNames, side: HostSide) -> None:

@@ -90,38 +90,57 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
             return
         plain, by_name = builtins.__import__, bootstrap._gcd_import
         watched = frozenset(unsafe)
-
-        def importing(name, globals=None, locals=None, fromlist=(), level=0):
-            if level == 0 and (blocked or name.partition(".")[0] in watched):
-                check(name)
-            return plain(name, globals, locals, fromlist, level)
-
-        def _gcd_import(name, package=None, level=0):
-            if level == 0 and (blocked or name.partition(".")[0] in watched):
-                check(name)
-            return by_name(name, package, level)
-
-        for one in (importing, _gcd_import):
-            one.__code__ = one.__code__.replace(co_filename=_GATE)
+        importing, asking = _gates(plain, by_name, bool(blocked), watched, check)
         importing.__name__ = "__import__"
         builtins.__import__ = importing
-        bootstrap._gcd_import = _gcd_import
+        bootstrap._gcd_import = asking
         gates.append(plain)
 
-    class Guard:
-        @staticmethod
-        def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
-            if check(name):
-                if name in internal:
-                    return _shared(Guard, name, path, check)
-                close_the_gate()
-            return None
-
-    if blocked or not unsafe.keys().isdisjoint(sys.modules):
+    # asked this way round: who goes through `sys.modules` writes to all its names
+    if blocked or not sys.modules.keys().isdisjoint(unsafe):
         close_the_gate()  # some are loaded before the first line; a template's imports all are
-    sys.meta_path.insert(0, Guard)
+    sys.meta_path.insert(0, _Guard(check, internal, close_the_gate))
     if not allowed["all"]:
         _guard_loading(allowed, names, unsafe, _imp)
+
+
+class _Guard:
+    def __init__(self, check: "Any", internal: "Any", close_the_gate: "Any") -> None:
+        self.check = check
+        self.internal = internal
+        self.close_the_gate = close_the_gate
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if self.check(name):
+            if name in self.internal:
+                return _shared(self, name, path, self.check)
+            self.close_the_gate()
+        return None
+
+
+def _gates(plain: "Any", by_name: "Any", all_names: bool, watched: "Any", check: "Any") -> "Any":
+    """What asks at every import, for statements and for `importlib`."""
+
+    def importing(name, globals=None, locals=None, fromlist=(), level=0):
+        if level == 0 and (all_names or name.partition(".")[0] in watched):
+            check(name)
+        return plain(name, globals, locals, fromlist, level)
+
+    def _gcd_import(name, package=None, level=0):
+        if level == 0 and (all_names or name.partition(".")[0] in watched):
+            check(name)
+        return by_name(name, package, level)
+
+    return importing, _gcd_import
+
+
+_code = _gates.__code__
+_gates.__code__ = _code.replace(
+    co_consts=tuple(
+        one.replace(co_filename=_GATE) if type(one) is type(_code) else one
+        for one in _code.co_consts
+    )
+)
 
 
 def _shared(guard: "Any", name: str, path: "Any", check: "Callable[[str], bool]") -> "Any":

@@ -80,12 +80,11 @@ class Peer:
         resolve: "Any" = None,
         receive: "Callable[[int], bytes] | None" = None,
     ) -> None:
-        self._fd = fd
         self._serve = serve
         self._report = report or _report
         self._refer = refer
         self._resolve = resolve
-        self._receive = receive or (lambda n: posix.read(fd, n))
+        self._receive: "Any" = receive
         self._input = _Input()
         self._last = 0
         self._waiters: "dict[int, _Waiter]" = {}
@@ -100,6 +99,14 @@ class Peer:
         self.received: "deque[int]" = deque()  # descriptors, as `receive` finds them
         self.descriptors: "dict[int, int]" = {}  # number -> descriptor
         self._fresh_locks()
+        if fd >= 0:
+            self.attach(fd)
+
+    def attach(self, fd: int) -> None:
+        """Take the bridge: for a peer that a template made, with -1, for its guests."""
+        self._fd = fd
+        if self._receive is None:
+            self._receive = lambda n: posix.read(fd, n)
         posix.set_inheritable(fd, False)
         posix.register_at_fork(after_in_child=self._forked)
 

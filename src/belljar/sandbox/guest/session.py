@@ -4,6 +4,7 @@ Part of the live guest's first lines. It answers each of the host's operations w
 what is to be told of an exception. Nothing here is a wall: the guest's code can change all of it.
 """
 
+import builtins
 import posix
 import sys
 
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
 
     from belljar.sandbox.guest.branch import _LEFT_BEHIND, Branched, branch
     from belljar.sandbox.guest.buffers import LargePeer
-    from belljar.sandbox.guest.host import HostSide, install_host, reinstall_host
+    from belljar.sandbox.guest.host import HostSide, make_host, reinstall_host
     from belljar.sandbox.guest.offer import narrow, narrow_apart, tell_narrowed
-    from belljar.sandbox.guest.ops import MESSAGE_OF_ERROR, NAME_OF_ERROR, TEXT_OF_ERROR
+    from belljar.sandbox.guest.ops import (
+        HOST_ASKS,
+        MESSAGE_OF_ERROR,
+        NAME_OF_ERROR,
+        REQUEST,
+        TEXT_OF_ERROR,
+    )
+    from belljar.sandbox.guest.peer import _HEAD_OP
+    from belljar.sandbox.guest.values import dumps
 
 _OURS = "/belljar/boot.py"
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST, without the module
@@ -50,7 +59,7 @@ class _Turns:
 _turns = _Turns()
 
 
-def _streams() -> None:
+def _streams() -> "tuple[Any, Any]":
     """Standard streams that note their turns. What is written to standard error comes behind what
     was written to standard output before, as on a terminal."""
     import io
@@ -85,9 +94,8 @@ def _streams() -> None:
         stream.mode = "w"
         return stream
 
-    sys.stdout = text(1, None, "surrogateescape")
-    sys.stderr = text(2, sys.stdout, "backslashreplace")
-    sys.__dict__.update(__stdout__=sys.stdout, __stderr__=sys.stderr)
+    out = text(1, None, "surrogateescape")
+    return out, text(2, out, "backslashreplace")
 
 
 def _flush() -> None:
@@ -186,9 +194,10 @@ def _status(end: SystemExit) -> int:
 class Session:
     """Serves the host's requests; `more` holds further operations by name, of other parts."""
 
-    def __init__(self, names: "dict[str, Any]") -> None:
-        self.names = names
-        self.clean = dict(names)
+    names: "dict[str, Any]"
+    clean: "dict[str, Any]"
+
+    def __init__(self) -> None:
         self.more: "dict[str, Callable[[Any], Any]]" = {}
 
     def serve(self, op: str, body: "Any", request: "Any") -> "Any":
@@ -261,15 +270,62 @@ class Session:
         gc.collect()
 
 
+class _Live:
+    """All of a live guest that depends on none of its parameters."""
+
+    before: "tuple[Any, Any]"
+
+    def __init__(self) -> None:
+        self.out, self.err = _streams()
+        self.session = Session()
+        self.peer, self.side = _bridge(self.session)
+        self.host, self.modules = make_host(self.side)
+        _show_arrays(self.modules, self.peer)
+
+
+_lives: "list[_Live]" = []
+
+
+def prepare_session() -> None:
+    """By a template, while its streams are pipes: what each of its guests would make."""
+    _rehearse()
+    _lives.append(_Live())
+
+
+def _rehearse() -> None:
+    """Answer requests of our own: what is done for the first time takes longest, and writes to
+    memory that guests would share else."""
+    live, (read, write) = _Live(), posix.pipe()
+    live.session.names = {"__builtins__": builtins}
+    live.peer._fd = write  # its answers; nothing else of a process is taken
+    asked = []
+    for mode in ("eval", "exec") * 8:
+        data = dumps(("0", "<template>", mode))
+        head = _HEAD_OP.pack(1 + len(data), REQUEST, 1, 0, HOST_ASKS["run"])
+        asked.append(head + data)
+    live.peer._receive = lambda _: asked.pop() if asked else b""
+    live.peer.loop()
+    posix.close(read)
+    posix.close(write)
+
+
+def _pipes() -> bool:
+    return all(posix.fstat(fd).st_mode & 0o170000 == 0o010000 for fd in (1, 2))
+
+
 def serve_session(names: "dict[str, Any]") -> None:
     """Be a live guest until the host closes the bridge."""
-    _streams()
-    session = Session(names)
-    peer, side = _bridge(session)
-    tell_narrowed(side.ask)
-    names["host"] = session.clean["host"] = host = install_host(side)
-    sys.modules["belljar.guest"].__dict__["narrow"] = narrow
-    _show_arrays(peer)
+    live = _lives.pop() if _lives and _pipes() else _Live()
+    live.before = sys.stdout, sys.stderr  # held: their end would write to shared memory
+    sys.stdout, sys.stderr = live.out, live.err
+    sys.__dict__.update(__stdout__=live.out, __stderr__=live.err)
+    sys.modules.update(live.modules)
+    live.modules["belljar.guest"].__dict__["narrow"] = narrow
+    tell_narrowed(live.side.ask)
+    names["host"] = host = live.host
+    session, peer = live.session, live.peer
+    session.names, session.clean = names, dict(names)
+    peer.attach(3)
     sys.audit("belljar.begin")
     posix.write(3, b"\x01")  # the host takes from the kernel who wrote it
     while True:
@@ -280,14 +336,16 @@ def serve_session(names: "dict[str, Any]") -> None:
             _turns.take()
             peer._lost = _LEFT_BEHIND
             peer, side = _bridge(session)
+            peer.attach(3)
             narrow_apart(side.ask)
             reinstall_host(host, side)
-            _show_arrays(peer)
+            _show_arrays(sys.modules, peer)
     _flush()
 
 
 def _bridge(session: Session) -> "tuple[Any, HostSide]":
-    peer: "Any" = LargePeer(3, session.serve, tell_error)
+    """A bridge for `session` that has no descriptor yet (`Peer.attach`)."""
+    peer: "Any" = LargePeer(-1, session.serve, tell_error)
     side = HostSide(peer)
     peer._refer, peer._resolve = side.refer, side.resolve
     session.more.update(side.operations())
@@ -301,7 +359,7 @@ def _bridge(session: Session) -> "tuple[Any, HostSide]":
     return peer, side
 
 
-def _show_arrays(peer: "Any") -> None:
-    for module in ("belljar", "belljar.guest"):
-        if module in sys.modules:
-            sys.modules[module].__dict__["array"] = peer.memories.array
+def _show_arrays(modules: "dict[str, Any]", peer: "Any") -> None:
+    for name in ("belljar", "belljar.guest"):
+        if name in modules:
+            modules[name].__dict__["array"] = peer.memories.array

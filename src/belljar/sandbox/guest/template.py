@@ -45,13 +45,13 @@ def _zygote(path: str) -> "Any":
     return module
 
 
-def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
-    """Everything that guests find done. It is trusted like code of the host's. Returns the first
-    lines that guests may be given, by what their file is."""
+def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
+    """Everything that guests find done. It is trusted like code of the host's. Returns the names of
+    the first lines that guests may be given, by what their file is."""
     sys.path[:] = [p for p in boot["path"] if p]
-    import _sitebuiltins  # noqa: F401 (of all that the first lines import themselves, the slowest)
-
-    _borrow_streams()
+    ready = _borrow_streams(boot["first"])
+    tree: "Any" = compile("0", "<template>", "eval", 0x400, True)  # makes the types of `ast`
+    compile(tree, "<template>", "eval", 0, True)
     for name in boot["modules"]:
         __import__(name)
     if boot["setup"]:
@@ -60,13 +60,18 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], Any]":
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    ready = {}
-    for path in boot["first"]:
-        ready[_identity(path)] = _read(path)
     return ready
 
 
-def _serve() -> "tuple[Any, dict[tuple[int, ...], Any]]":
+def _prepare(path: bytes) -> "dict[str, Any]":
+    """The names of the first lines, which begin nothing yet."""
+    names: "dict[str, Any]" = {"__name__": "__main__", "__builtins__": builtins, "_WAITS": True}
+    exec(_read(path), names)
+    del names["_WAITS"]
+    return names
+
+
+def _serve() -> "tuple[Any, dict[tuple[int, ...], dict[str, Any]]]":
     """Returns in guests-to-be: what waits for the walls, and the first lines that are ready."""
     boot = _receive()
     try:
@@ -76,6 +81,7 @@ def _serve() -> "tuple[Any, dict[tuple[int, ...], Any]]":
         names = list(map(str, sys.modules))
         for at in range(0, len(names), 200):  # what guests find, with what that needed
             posix.write(REQUESTS, b"loaded " + " ".join(names[at : at + 200]).encode())
+        del names  # else each guest would, and write to all of them
         gc.collect()
         gc.freeze()  # what is here stays shared: no collection of a guest's writes to it
         zygote.serve()
@@ -118,15 +124,18 @@ def _open_stream(fd: int) -> None:
     setattr(sys, f"__{name}__", stream)
 
 
-def _borrow_streams() -> None:
+def _borrow_streams(first: "list[bytes]") -> "dict[tuple[int, ...], dict[str, Any]]":
     """Guests mostly write to pipes: what is made for one here is good for them as well."""
     read, write = posix.pipe()
     for fd in (1, 2):
         posix.dup2(write, fd)
         _open_stream(fd)
+    ready = {_identity(path): _prepare(path) for path in first}
+    for fd in (1, 2):
         posix.dup2(0, fd)  # the null device
     posix.close(read)
     posix.close(write)
+    return ready
 
 
 def _keep_streams() -> None:
@@ -180,15 +189,18 @@ def _read(path: bytes) -> "Any":
     return compile(data, "/belljar/boot.py", "exec", dont_inherit=True)
 
 
-def _begin() -> "tuple[Any, dict[str, Any]]":
+def _begin() -> None:
     enter, ready = _serve()
     _draw_anew()
     _keep_streams()
     environment, arguments = enter()
     _take_environment(environment)
     path = arguments[-1]
-    code = ready.get(_identity(path)) or _read(path)
-    return code, {"__name__": "__main__", "__builtins__": builtins}
+    names = ready.get(_identity(path))
+    if names is not None:
+        names["_start"](names["_begin"]())
+    else:
+        exec(_read(path), {"__name__": "__main__", "__builtins__": builtins})
 
 
-exec(*_begin())
+_begin()

@@ -24,7 +24,8 @@ _MAIN = MAIN.replace(
     "peer.loop()",
     "side = names['side'] = HostSide(peer)\n"
     "peer._refer, peer._resolve, operations = side.refer, side.resolve, side.operations()\n"
-    "names['host'] = install_host(side)\n"
+    "names['host'], modules = make_host(side)\n"
+    "sys.modules.update(modules)\n"
     "peer.loop()",
 )
 
