@@ -85,6 +85,10 @@ class Asking:
         except GuestEnded:
             return
 
+    def start_over(self) -> None:
+        """What was asked so far was not asked by its owner: there is none yet."""
+        self._calls = 0
+
     def close(self) -> None:
         """Let go of the bridge and of all that was shared."""
         self.peer.close()

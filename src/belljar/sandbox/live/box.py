@@ -11,7 +11,7 @@ from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import base, from_keywords
 from belljar.sandbox.live.asking import Asking
-from belljar.sandbox.live.birth import modules_source, with_input
+from belljar.sandbox.live.birth import argv_source, modules_source, with_input
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
@@ -99,7 +99,9 @@ class Sandbox:
             self.policy = policy
             self.name = name
             self._guest = guest
-            self._asking = Asking(guest)
+            ready = guest.asking is not None  # its arguments are those of nobody
+            self._asking = guest.asking or Asking(guest)
+            guest.asking = None
             self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
             self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
             self._finalizer.atexit = False  # the supervisor ends all at once
@@ -112,8 +114,10 @@ class Sandbox:
             if guest not in supervisor().guests:
                 guest.put_away()
             raise
-        if given or on_output is not None:
+        if given or on_output is not None or (ready and program.args):
             try:
+                if ready and program.args:
+                    self._asking.value("run", (argv_source(program.args), "<argv>", "eval"), None)
                 if on_output is not None:
                     self._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
                 if given:
