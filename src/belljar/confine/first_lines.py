@@ -19,6 +19,10 @@ LIVE_PARTS = (
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
+#: What was made for whom: these files are ours, and as old as the code that runs here.
+_made: dict[tuple[object, ...], str] = {}
+
+
 def boot_file(
     folder: str,
     runtime: Runtime,
@@ -30,6 +34,9 @@ def boot_file(
     version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
     or lies in `private` where there is no cache; with neither, it is not made: a plan is asked for
     that nobody starts."""
+    asked = (folder, runtime.version, cache, parts)
+    if cache and (known := _made.get(asked)) and os.path.exists(known):
+        return known
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in parts]
@@ -51,6 +58,8 @@ def boot_file(
         with suppress(FileExistsError):  # another run has planned with its file already
             os.link(temporary, kept)
         os.unlink(temporary)
+    if cache:
+        _made[asked] = kept
     return kept
 
 

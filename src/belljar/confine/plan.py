@@ -196,12 +196,12 @@ def make(
             **interpreter.settings(policy, named),
         },
         implicit=tuple(
-            Grant(right, path, "runtime")
+            _implicit(right, path)
             for path, rights in view.window.items()
             for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs)
+        + tuple(_implicit("run", path) for path in programs)
         + net.implicit,
         box=box,
         runtime=runtime,
@@ -209,6 +209,19 @@ def make(
         sealed=start,
         mapped=_mapped(view, program, found, shown),
     )
+
+
+#: The same grants come with every sandbox.
+_given: dict[tuple[str, str], Grant] = {}
+
+
+def _implicit(right: str, path: str) -> Grant:
+    grant = _given.get((right, path))
+    if grant is None:
+        if len(_given) > 4096:
+            _given.clear()
+        grant = _given[right, path] = Grant(right, path, "runtime")
+    return grant
 
 
 def _add_waiting(

@@ -59,9 +59,14 @@ def probe(cache: str | None, tier: str | None = None) -> Facts:
     return facts
 
 
+_boot: list[str] = []
+
+
 def _key(tier: str | None) -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
+    if not _boot:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            _boot.append(file.read().strip())
+    boot = _boot[0]
     stat = os.stat(KEEPER)
     # the namespace and the sysctl decide as much as the user does
     space = os.readlink("/proc/self/ns/user").strip("user:[]")

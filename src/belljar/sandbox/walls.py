@@ -171,7 +171,7 @@ class Walls:
         self.program, self._tell = program, tell
         self._look()
         self._early = None
-        self._prepare(self._facts, self._shown.why)
+        self._open(self.receipt)
         self._answering = False  # they have their answers
         for chunk in early:
             self.judge.take(chunk.data, chunk.count, chunk.flagged)
@@ -188,12 +188,8 @@ class Walls:
 
     def _prepare(self, facts: Facts, shown: str) -> None:
         """What the guest waits for: the receipt, enforced, and an open record."""
-        from belljar.confine import sensitive
         from belljar.confine.modules import inside
         from belljar.confine.status import enforce, for_calls, for_forked, status
-        from belljar.ledger import open_writer, path_of, resolve
-        from belljar.sandbox.judge import Judge
-        from belljar.sandbox.record import Held, Record
 
         policy, plan = self.policy, self.plan
         receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
@@ -203,6 +199,16 @@ class Walls:
             receipt = for_forked(receipt, policy, self._warmed.loaded)
         self.receipt = receipt
         enforce(policy, receipt)
+        self._open(receipt)
+
+    def _open(self, receipt: Status) -> None:
+        """The record, where the guest is somebody's, and who judges what comes."""
+        from belljar.confine import sensitive
+        from belljar.ledger import open_writer, path_of, resolve
+        from belljar.sandbox.judge import Judge
+        from belljar.sandbox.record import Held, Record
+
+        policy, plan = self.policy, self.plan
         directory = resolve(policy.ledger) if self._early is None else None
         record = None if directory is None else path_of(directory)
         own = tuple(path for path in (record, self._cache) if path is not None)

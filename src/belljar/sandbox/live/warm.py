@@ -152,13 +152,13 @@ _locks = [threading.Lock()]
 
 def shared(policy: Policy, python: str | None) -> Template | None:
     """The template of sandboxes that name none; None where it cannot serve this policy."""
-    if why_not(policy, probe(cache_directory()).tier):
-        return None
     key = python, "visible" if policy.names == "visible" else "auto"
     with _locks[0]:
-        if key not in _shared:
-            _shared[key] = Template(python=python, names=key[1])
-        one = _shared[key]
+        one = _shared.get(key)
+        if one is None:
+            if why_not(policy, probe(cache_directory()).tier):
+                return None
+            one = _shared[key] = Template(python=python, names=key[1])
     return one if not one.serves(policy, python) else None
 
 
