@@ -342,7 +342,9 @@ def test_an_interrupt_while_a_sandbox_is_made_leaves_no_guest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from belljar.sandbox.live import box as module
+    from belljar.sandbox.live import ready
 
+    ready.pool().close()  # one that was ready is asked already
     pids: list[int] = []
 
     def interrupted(guest: object) -> None:
