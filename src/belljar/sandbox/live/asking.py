@@ -135,6 +135,8 @@ class Asking:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
         guest.settle(events=events)
+        if guest.first is not None:
+            guest.is_answered()
         if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
             guest.end("wall")  # of the same call
         if answer is None or not guest.alive:

@@ -63,6 +63,8 @@ class Guest:
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self.teller: Teller | None = None
+        #: called once, when its first answer has come or a while has passed
+        self.first: Callable[[], None] | None = None
         #: what asked it that it works, while nobody owned it
         self.asking: Asking | None = None
         self._alive = [True]  # popped by who ends it: an atomic test and set
@@ -155,8 +157,16 @@ class Guest:
                 self._framed += len(chunk.data)
         return bool(chunks)
 
+    def is_answered(self) -> None:
+        """Its first answer has come: what waited for that may go on."""
+        first, self.first = self.first, None
+        if first is not None:
+            first()
+
     def check(self, now: float) -> None:
         """Look at the clocks."""
+        if self.first is not None and now - self._started > _AGAIN:
+            self.is_answered()  # nobody asks it anything
         if self._alive:
             with self.lock:
                 self.collect(idle=True)
@@ -260,6 +270,7 @@ class Guest:
                     self.bridge.close()
                     self._alive.clear()
                     self.over.set()
+                    self.is_answered()
 
     def _put_away(self) -> None:
         walls = self.walls

@@ -13,6 +13,7 @@ import select
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
 from belljar.errors import BelljarError
 from belljar.sandbox.live import cold
@@ -38,8 +39,6 @@ _PLANS: Final = 64
 #: Ready guests of a plan, where the template says nothing: they go when nobody wants them so long.
 USUAL: Final = 1
 IDLE: Final = 60.0
-#: Seconds that a filling waits, so that the sandbox that was handed out comes to its first result.
-_AFTER: Final = 0.002
 #: Seconds without anything to watch after which the thread ends.
 _LINGER: Final = 2.0
 #: How often a plan may fail before it is given up.
@@ -106,24 +105,35 @@ class Pool:
                     self._drop(one)
             self._bound()
             waiting = slot.guests
-        try:
-            while waiting:
-                try:
-                    guest = waiting.pop(0)
-                except IndexError:
-                    break  # another thread was quicker
-                try:
-                    if guest.given(program, tell):
-                        return guest
-                except BaseException:
-                    self._leave(guest)
-                    raise
+        while waiting:
+            try:
+                guest = waiting.pop(0)
+            except IndexError:
+                break  # another thread was quicker
+            try:
+                if guest.given(program, tell):
+                    return guest
+            except BaseException:
                 self._leave(guest)
-        finally:
-            if slot.lacks > 0 or self._gone:
-                with self._lock:
-                    self._work_on()
+                self.work()
+                raise
+            self._leave(guest)
         return None
+
+    def work(self) -> None:
+        """Make what is missing and put away what is left, in the background. To be called when the
+        sandbox that was asked for has come to its first result: it does not wait for another."""
+        with self._lock:
+            slots = self._slots.values()
+            if self._over or not (self._gone or any(slot.lacks > 0 for slot in slots)):
+                return
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="belljar-ready", daemon=True)
+                with suppress(RuntimeError):  # no thread can be had: none is ready then
+                    thread.start()
+                    self._thread = thread
+            else:
+                os.eventfd_write(self._wake, 1)
 
     def drop(self, warmed: Template) -> None:
         """None of its guests is wanted any longer; they have ended when this returns."""
@@ -138,8 +148,8 @@ class Pool:
         with self._lock:
             return sum(len(slot.guests) for slot in self._slots.values())
 
-    def close(self) -> None:
-        """End all, and the thread."""
+    def close(self, *, for_good: bool = False) -> None:
+        """End all, and the thread. It may be used again, but where it is `for_good`."""
         self._over = True
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -150,7 +160,7 @@ class Pool:
             self._slots.clear()
         _discard([*left, *self._gone])
         self._gone.clear()
-        self._over = False
+        self._over = for_good
 
     def hold(self) -> None:
         """Before a fork: nothing that is half made is copied."""
@@ -173,19 +183,9 @@ class Pool:
 
     # --- the thread -----------------------------------------------------------------------
 
-    def _work_on(self) -> None:
-        if self._over:
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="belljar-ready", daemon=True)
-            self._thread.start()
-        else:
-            os.eventfd_write(self._wake, 1)
-
     def _work(self) -> None:
         idle_since = time.monotonic()
         while True:
-            time.sleep(_AFTER)
             while self._gone:
                 _discard([self._gone.popleft()])
             while not self._over and (slot := self._wanting()) is not None:

@@ -9,13 +9,7 @@ from belljar.sandbox.live.pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from belljar.confine.program import Program
     from belljar.confine.template import Template
-    from belljar.model import Policy, Status
-    from belljar.sandbox.live.guest import Guest
-    from belljar.sandbox.result import Denial
 
 _pools: list[Pool] = []
 _creating = threading.Lock()
@@ -38,14 +32,6 @@ def pool() -> Pool:
         return _pools[0]
 
 
-def take(
-    policy: Policy, program: Program, tell: Callable[[Denial, Status], None],
-    warmed: Template, most: int | None,
-) -> Guest | None:  # fmt: skip
-    """`Pool.take` of this process's pool."""
-    return pool().take(policy, program, tell, warmed, most)
-
-
 def drop(warmed: Template) -> None:
     """`Pool.drop`, where there is a pool."""
     for one in list(_pools):
@@ -54,7 +40,7 @@ def drop(warmed: Template) -> None:
 
 def _farewell() -> None:
     for one in list(_pools):
-        one.close()
+        one.close(for_good=True)
 
 
 def _before_fork() -> None:

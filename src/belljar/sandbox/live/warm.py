@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import suppress
 
 from belljar.confine import image
 from belljar.confine.cache import cache_directory
@@ -134,10 +133,15 @@ class Template:
         if reason := self.serves(policy, program.python):
             raise PolicyError("template", f"{reason}; leave the template out")
         program = program.replace(python=self.python)
-        taken = None
-        with suppress(OSError):  # without procfs none can be kept
-            taken = ready.take(policy, program, tell, self.warmed, self.ready)
-        return taken or cold.start(policy, program, tell, self.warmed)
+        try:
+            pool = ready.pool()
+        except OSError:  # without procfs none can be kept
+            return cold.start(policy, program, tell, self.warmed)
+        guest = pool.take(policy, program, tell, self.warmed, self.ready)
+        if guest is None:
+            guest = cold.start(policy, program, tell, self.warmed)
+        guest.first = pool.work
+        return guest
 
 
 def _end(warmed: Warmed, shown: image.Image) -> None:
