@@ -184,6 +184,8 @@ def test_an_interrupt_of_the_waiting_thread_ends_the_guest() -> None:
 def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None:
     import gc
 
+    from belljar.sandbox.live import ready
+
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))
 
@@ -202,6 +204,7 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
             else:
                 box.close()
             assert guest.over.wait(LONG)
+            ready.pool().close()  # one that waits for the next sandbox
             assert list(tmp_path.iterdir()) == []
             assert not Path(f"/proc/{guest.pid}").exists()
         assert descriptors() == before

@@ -19,10 +19,6 @@ LIVE_PARTS = (
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
 
-#: What was made for whom: these files are ours, and as old as the code that runs here.
-_made: dict[tuple[object, ...], str] = {}
-
-
 def boot_file(
     folder: str,
     runtime: Runtime,
@@ -34,9 +30,6 @@ def boot_file(
     version is ours (compiling costs the guest a millisecond), else as text. It is kept in `cache`,
     or lies in `private` where there is no cache; with neither, it is not made: a plan is asked for
     that nobody starts."""
-    asked = (folder, runtime.version, cache, parts)
-    if cache and (known := _made.get(asked)) and os.path.exists(known):
-        return known
     ours = "{}.{}.{}".format(*sys.version_info[:3])
     same = runtime.version == ours
     paths = [os.path.join(folder, part) for part in parts]
@@ -58,9 +51,24 @@ def boot_file(
         with suppress(FileExistsError):  # another run has planned with its file already
             os.link(temporary, kept)
         os.unlink(temporary)
-    if cache:
-        _made[asked] = kept
     return kept
+
+
+#: What was made of our own files, which are as old as the code that runs here.
+_made: dict[tuple[object, ...], str] = {}
+
+
+def own_boot_file(
+    folder: str, runtime: Runtime, cache: str | None, private: str, parts: tuple[str, ...]
+) -> str:
+    """`boot_file` of our own parts: looked at once in a process."""
+    asked = (folder, runtime.version, cache, parts)
+    known = _made.get(asked)
+    if cache is None or known is None or not os.path.exists(known):
+        known = boot_file(folder, runtime, cache, private, parts)
+        if cache is not None:
+            _made[asked] = known
+    return known
 
 
 def _text(paths: list[str]) -> str:

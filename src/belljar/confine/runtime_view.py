@@ -102,6 +102,11 @@ class System:
 _system: list[System] = []
 
 
+def system_list() -> str:
+    """The loader's list of the host's libraries."""
+    return _LIST
+
+
 def _list_of(folders: tuple[str, ...], shown: Shown, stat: os.stat_result) -> str:
     """The host's path of the loader's list; beside an image lies one of what the guest has."""
     if not shown.trees:

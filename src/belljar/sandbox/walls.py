@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from belljar.watch.collect import Chunk, Collector
 
 
+#: What was asked last, of which facts, and what was said: the same for many in a row.
+_receipts: list[tuple[object, Facts, Status]] = []
+
+
 class Walls:
     """All of it: `rise()`, then follow the descriptors of `collector`, `keeper` and `appended`
     until `keeper.ended`, then `lower()`; `close()` in any case, whatever was reached.
@@ -94,14 +98,17 @@ class Walls:
         self._early: list[Chunk] | None = None
         self._built = 0
         self._answering = True
+        self._around: tuple[object, ...] | None = None
+        self._machine = ""
 
     def rise(self, *, owned: bool = True) -> None:
         """Build everything. Raises `BelljarError`: then nothing of the program ran. A guest that
         is not `owned` yet has no record until it is `given` to someone."""
-        from belljar.confine.probe import probe
+        from belljar.confine.probe import machine, probe
         from belljar.confine.words import tier_words
 
         policy, program, keeper = self.policy, self.program, self.keeper
+        self._machine = "" if owned else machine()
         facts = self._facts = probe(self._cache)
         if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(policy.require):
             from belljar.confine import cgroup
@@ -128,6 +135,7 @@ class Walls:
             made = image.show(policy, runtime, facts.tier, self._cache, self._waited)
             self._standing.append(made.__enter__())
         shown = self._shown = made.shown if warmed is None else warmed.shown
+        around = None if owned else self._surroundings()
         plan = self.plan = self._planned(runtime)
         self._look()
         sensitive.check_own(policy.grants, (collector.directory,))
@@ -136,19 +144,27 @@ class Walls:
         self._unsealed = plan.sealed
         keeper.build(plan.words)
         self._built = time.time_ns()
-        self._early = None if owned else []
+        if not owned:
+            self._early = []
+            self._around = around
         self._prepare(facts, shown.why)
 
     def _planned(self, runtime: Runtime) -> Plan:
-        from belljar.confine import plan as planner
+        from belljar.confine import again
 
         collector, facts, told = self.collector, self._facts, settings(self.policy)
-        return planner.make(
+        return again.make(
             self.policy, runtime, self.program, facts.tier,
             collector.path, collector.page, self._scratch.path, self._cache,
             collector.answers if told else "", told, self.overlays.made,
             self.appended.pipes, self._shown,
         )  # fmt: skip
+
+    def _surroundings(self) -> tuple[object, ...] | None:
+        from belljar.confine.plan import surroundings
+
+        assert self._warmed is not None
+        return surroundings(self.policy, self.program, self._warmed.runtime)
 
     def _look(self) -> None:
         """Remember what lies where a guest could plant something: from now on it may."""
@@ -161,12 +177,15 @@ class Walls:
         """A guest that nobody owned is now `program`'s: its record begins, with all that came from
         it so far. False where a plan made now would be another one, or another machine's: it is to
         be thrown away. Raises as `rise`."""
-        from belljar.confine.probe import probe
+        from belljar.confine.probe import machine
 
         early = self._early
-        if early is None or self.refusal is not None:
+        if early is None or self.refusal is not None or machine() != self._machine:
             return False
-        if probe(self._cache) != self._facts or self._planned(self.plan.runtime) != self.plan:
+        around = self._surroundings()
+        if around != self._around:
+            return False
+        if around is None and self._planned(self.plan.runtime) != self.plan:
             return False
         self.program, self._tell = program, tell
         self._look()
@@ -191,14 +210,19 @@ class Walls:
         from belljar.confine.modules import inside
         from belljar.confine.status import enforce, for_calls, for_forked, status
 
-        policy, plan = self.policy, self.plan
-        receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
-        if self.program.kind == "live":
-            receipt = for_calls(receipt)
-        if self._warmed is not None:
-            receipt = for_forked(receipt, policy, self._warmed.loaded)
+        policy = self.policy
+        loaded = None if self._warmed is None else self._warmed.loaded
+        asked = (policy, self.program.kind, self.plan.runtime, self._grouped, shown, loaded)
+        receipt = next((made for of, by, made in _receipts if by is facts and of == asked), None)
+        if receipt is None:
+            receipt = status(policy, facts, inside(self.plan.runtime), self._grouped, shown)
+            if self.program.kind == "live":
+                receipt = for_calls(receipt)
+            if loaded is not None:
+                receipt = for_forked(receipt, policy, loaded)
+            enforce(policy, receipt)
+            _receipts[:] = [(asked, facts, receipt)]
         self.receipt = receipt
-        enforce(policy, receipt)
         self._open(receipt)
 
     def _open(self, receipt: Status) -> None:
