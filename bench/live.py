@@ -162,8 +162,10 @@ def in_a_row(count: int) -> None:
         once()
     took = time.perf_counter() - began
     used = os.times()
-    print(f"{count} in a row: {count / took:.0f} a second, host's processor time "
-          f"{(used.user + used.system - cpu.user - cpu.system) / count * 1e3:.2f} ms each")  # fmt: skip
+    host = (used.user + used.system - cpu.user - cpu.system) / count * 1e3
+    print(
+        f"{count} in a row: {count / took:.0f} a second, {host:.2f} ms of the host's processor each"
+    )
     print(f"before {before}\nafter  {left()}")
 
 

@@ -41,7 +41,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def make_ready(pool: pools.Pool, **keywords: Any) -> int:
-    """Ask twice, as nobody does who needs one; the keeper's number of the one that is ready then."""
+    """Ask as often as it takes; the number of the keeper of the one that is ready then."""
     for _ in range(2):
         belljar.Sandbox(**keywords).close()
     until(pool.ready)
@@ -292,10 +292,12 @@ def test_they_end_with_their_host(how: str) -> None:
 
 
 def test_they_end_with_their_template_and_it_says_how_many(pool: pools.Pool) -> None:
-    with belljar.Template(ready=2) as template:
-        with belljar.Sandbox(template=template, ledger="none"):
-            until(lambda: pool.ready() == 2)
-            pids = waiting(pool)
+    template = belljar.Template(ready=2)
+    with belljar.Sandbox(template=template, ledger="none") as box:
+        box.eval("1")
+        until(lambda: pool.ready() == 2)
+        pids = waiting(pool)
+    template.close()
     assert not pool.ready()
     until(lambda: all(map(gone, pids)))
     with belljar.Template(ready=0) as template:
