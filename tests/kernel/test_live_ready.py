@@ -218,8 +218,7 @@ def test_the_record_of_a_ready_guest_is_whole_and_an_unused_one_has_none(
     found.pop("00" * 16, None)  # what is of no run
     assert set(found) == set(runs)
     first, later = found[runs[0]], found[runs[2]]
-    rest = iter(later)
-    assert all(row in rest for row in first)  # all that an ordinary one has, in order
+    assert first == later  # nobody can tell from what it did that it was ready
     assert (first[0][0], later[0][0]) == ("start", "start")
     assert (first[-1][0], later[-1][0]) == ("end", "end")
     pool.close()
@@ -253,9 +252,9 @@ def test_a_fork_amid_the_making_does_not_keep_the_guest(pool: pools.Pool) -> Non
             signal.pause()
             os._exit(0)
         children.append(child)
-    until(lambda: pool.ready() == 4)
-    pids = waiting(pool)
     try:
+        until(lambda: pool.ready() == 4)
+        pids = waiting(pool)
         template.close()
         until(lambda: all(map(gone, pids)))
     finally:

@@ -41,7 +41,7 @@ USUAL: Final = 1
 IDLE: Final = 60.0
 #: Seconds without anything to watch after which the thread ends.
 _LINGER: Final = 2.0
-#: How often a plan may fail before it is given up.
+#: How often in a row a plan may fail before it is left alone for as long as `IDLE`.
 _PATIENCE: Final = 3
 _FAREWELL: Final = 10.0
 
@@ -58,13 +58,21 @@ class Slot:
         self.most = most  # as the template says
         self.asked = 0
         self.failed = 0
+        self.not_before = 0.0
         self.used = 0.0
         self.guests: list[Guest] = []
+
+    def fails(self, times: int = 1) -> None:
+        """So often, it did not work; too often in a row, and a while passes before the next."""
+        self.failed += times
+        if self.failed >= _PATIENCE:
+            self.failed = 0
+            self.not_before = time.monotonic() + IDLE
 
     @property
     def lacks(self) -> int:
         """How many are missing."""
-        if self.failed >= _PATIENCE or self.asked < (2 if self.most is None else 1):
+        if self.asked < (2 if self.most is None else 1) or time.monotonic() < self.not_before:
             return 0
         if self.most is None and time.monotonic() - self.used > IDLE:
             return 0
@@ -220,7 +228,8 @@ class Pool:
                 for guest in list(slot.guests):
                     if late or guest.walls.keeper.report in ready:
                         slot.guests.remove(guest)
-                        slot.failed += not late
+                        if not late:
+                            slot.fails()
                         self._gone.append(guest)
 
     def _wanting(self) -> Slot | None:
@@ -233,7 +242,7 @@ class Pool:
     def _fill(self, slot: Slot) -> None:
         """One more. What fails is told to whoever makes such a sandbox in the ordinary way."""
         if not slot.warmed.pid or not is_room():
-            slot.failed = _PATIENCE
+            slot.fails(_PATIENCE)
             return
         guest = None
         try:
@@ -243,10 +252,10 @@ class Pool:
                 )
             self._half = guest = cold.begin(raised)
             asking = guest.asking = Asking(guest)
-            asking.value("run", ("None", "<ready>", "eval"), None)
+            asking.value("get", "None", None)  # the way there and back is trodden, nothing is run
             asking.start_over()
         except (BelljarError, OSError):
-            slot.failed += 1
+            slot.fails()
             if guest is not None:
                 _discard([guest])
             self._half = None
