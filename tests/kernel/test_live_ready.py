@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -348,3 +349,27 @@ def test_many_in_a_row_leave_nothing(pool: pools.Pool) -> None:
             assert box.eval(str(number)) == number
     pool.close()
     assert len(os.listdir("/proc/self/fd")) <= open_before
+
+
+def test_one_that_is_half_made_when_the_mounts_change_is_not_kept(
+    pool: pools.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    whole = pools.cold.begin
+
+    def begin(raised: Any) -> Any:
+        if threading.current_thread().name == "belljar-ready":
+            made.append(raised.walls.keeper.pid)
+            if len(made) == 1:
+                pool._era += 1  # as when another thread, that asks for one, notices it
+        return whole(raised)
+
+    monkeypatch.setattr(pools.cold, "begin", begin)
+    template = belljar.Template(ready=1)
+    with belljar.Sandbox(template=template, ledger="none") as box:
+        box.eval("1")
+        until(pool.ready)
+    assert len(made) == 2
+    assert waiting(pool) == made[1:]
+    until(lambda: gone(made[0]))
+    template.close()

@@ -48,7 +48,7 @@ def may_wait(policy: Policy) -> bool:
 def whose() -> tuple[object, ...]:
     """What a sandbox inherits of its host, and no plan tells: users, and the namespaces that paths
     and connections lead through."""
-    spaces = (os.stat(f"/proc/self/ns/{name}").st_ino for name in ("mnt", "net"))
+    spaces = (os.stat(f"/proc/thread-self/ns/{name}").st_ino for name in ("mnt", "net"))
     root = os.stat("/")
     users = os.getresuid(), os.getresgid(), tuple(os.getgroups())
     return (*users, *spaces, os.environ.get("TMPDIR"), root.st_dev, root.st_ino)

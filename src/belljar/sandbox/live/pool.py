@@ -50,8 +50,9 @@ class Slot:
     """The ready guests of one plan."""
 
     def __init__(
-        self, policy: Policy, program: Program, warmed: Template, most: int | None
+        self, policy: Policy, program: Program, warmed: Template, most: int | None, owner: Key
     ) -> None:
+        self.owner = owner  # as `whose` says
         self.policy = policy
         self.program = program
         self.warmed = warmed
@@ -91,6 +92,7 @@ class Pool:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._mounts = Mounts()
         self._half: cold.Raised | Guest | None = None
+        self._era = 0  # of the host's mounts
         self._over = False
 
     def take(
@@ -102,13 +104,15 @@ class Pool:
         if most == 0 or not may_wait(policy):
             return None
         plain = program.replace(name="", args=())
-        key = (warmed, policy, plain, *whose())
+        owner = whose()
+        key = (warmed, policy, plain, owner)
         with self._lock:
-            slot = self._slots.pop(key, None) or Slot(policy, plain, warmed, most)
+            slot = self._slots.pop(key, None) or Slot(policy, plain, warmed, most, owner)
             self._slots[key] = slot
             slot.asked += 1
             slot.used = time.monotonic()
             if self._mounts.changed():
+                self._era += 1
                 for one in self._slots.values():
                     self._drop(one)
             self._bound()
@@ -135,7 +139,7 @@ class Pool:
             slots = self._slots.values()
             if self._over or not (self._gone or any(slot.lacks > 0 for slot in slots)):
                 return
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._work, name="belljar-ready", daemon=True)
                 with suppress(RuntimeError):  # no thread can be had: none is ready then
                     thread.start()
@@ -198,7 +202,8 @@ class Pool:
                 _discard([self._gone.popleft()])
             while not self._over and (slot := self._wanting()) is not None:
                 self._fill(slot)
-            self._rest()
+            if not self._gone:
+                self._rest()
             with self._lock:
                 slots = self._slots.values()
                 busy = bool(self._gone) or any(one.guests or one.lacks > 0 for one in slots)
@@ -226,11 +231,15 @@ class Pool:
             for slot in slots:
                 late = slot.most is None and now - slot.used > IDLE
                 for guest in list(slot.guests):
-                    if late or guest.walls.keeper.report in ready:
+                    if not (late or guest.walls.keeper.report in ready):
+                        continue
+                    try:
                         slot.guests.remove(guest)
-                        if not late:
-                            slot.fails()
-                        self._gone.append(guest)
+                    except ValueError:
+                        continue  # it is somebody's meanwhile
+                    if not late:
+                        slot.fails()
+                    self._gone.append(guest)
 
     def _wanting(self) -> Slot | None:
         with self._lock:
@@ -241,7 +250,8 @@ class Pool:
 
     def _fill(self, slot: Slot) -> None:
         """One more. What fails is told to whoever makes such a sandbox in the ordinary way."""
-        if not slot.warmed.pid or not is_room():
+        era = self._era
+        if not slot.warmed.pid or not is_room() or whose() != slot.owner:
             slot.fails(_PATIENCE)
             return
         guest = None
@@ -261,7 +271,8 @@ class Pool:
             self._half = None
             return
         with self._lock:
-            if self._over or not any(slot is one for one in self._slots.values()):
+            known = any(slot is one for one in self._slots.values())
+            if self._over or not known or era != self._era or whose() != slot.owner:
                 self._gone.append(guest)
             else:
                 slot.guests.append(guest)
@@ -300,4 +311,7 @@ def _discard(guests: list[Guest]) -> None:
     for guest in guests:  # all at once, then each
         guest.end("closed")
     for guest in guests:
-        guest.discard()
+        try:
+            guest.discard()
+        except (BelljarError, OSError):
+            continue  # nobody asked for it: nobody is to hear that its end went wrong
