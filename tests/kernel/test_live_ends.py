@@ -190,6 +190,7 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
         return len(os.listdir("/proc/self/fd"))
 
     belljar.run("1", ledger="none")
+    ready.pool().close()
     before = descriptors()
     os.environ["TMPDIR"], old = str(tmp_path), os.environ.get("TMPDIR")
     try:
