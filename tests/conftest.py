@@ -49,6 +49,15 @@ def no_clerk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BELLJAR_CLERK", "none")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nobody_waits() -> Iterator[None]:
+    """Guests that are ready for the next sandbox are not left to the tests of another file."""
+    yield
+    ready = sys.modules.get("belljar.sandbox.live.ready")
+    for pool in ready._pools if ready is not None else ():
+        pool.close()
+
+
 @pytest.fixture(scope="session")
 def private_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where ledgers and caches of the session lie; the probe is asked once."""

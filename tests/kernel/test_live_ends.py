@@ -184,10 +184,13 @@ def test_an_interrupt_of_the_waiting_thread_ends_the_guest() -> None:
 def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None:
     import gc
 
+    from belljar.sandbox.live import ready
+
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))
 
     belljar.run("1", ledger="none")
+    ready.pool().close()
     before = descriptors()
     os.environ["TMPDIR"], old = str(tmp_path), os.environ.get("TMPDIR")
     try:
@@ -202,6 +205,7 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
             else:
                 box.close()
             assert guest.over.wait(LONG)
+            ready.pool().close()  # one that waits for the next sandbox
             assert list(tmp_path.iterdir()) == []
             assert not Path(f"/proc/{guest.pid}").exists()
         assert descriptors() == before
@@ -342,7 +346,9 @@ def test_an_interrupt_while_a_sandbox_is_made_leaves_no_guest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from belljar.sandbox.live import box as module
+    from belljar.sandbox.live import ready
 
+    ready.pool().close()  # one that was ready is asked already
     pids: list[int] = []
 
     def interrupted(guest: object) -> None:

@@ -12,8 +12,11 @@ def cache_directory() -> str | None:
         base = os.path.expanduser("~/.cache")
     path = os.path.join(base, "belljar")
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        stat = os.stat(path)
+        try:
+            stat = os.stat(path)
+        except FileNotFoundError:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            stat = os.stat(path)
     except OSError:
         return None  # a machine without a home: everything works, asked anew each time
     return path if stat.st_uid == os.geteuid() and not stat.st_mode & 0o022 else None

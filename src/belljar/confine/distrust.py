@@ -31,6 +31,8 @@ def remember(cache: str, path: str) -> None:
 def remember_roots(cache: str, grants: tuple[Grant, ...], shielded: bool) -> None:
     """Note the directories that a guest is about to be able to write, before it can."""
     roots = {os.path.realpath(g.source or g.target) for g in grants if g.right == "write"}
+    if not roots:
+        return
     known = {(root, flag) for root, flag, _ in _roots(cache)}
     flag = "shielded" if shielded else "open"
     new = [root for root in sorted(roots) if (root, flag) not in known and "\n" not in root]

@@ -62,6 +62,23 @@ def boot_file(
     return kept
 
 
+#: What was made of our own files, which are as old as the code that runs here.
+_made: dict[tuple[object, ...], str] = {}
+
+
+def own_boot_file(
+    folder: str, runtime: Runtime, cache: str | None, private: str, parts: tuple[str, ...]
+) -> str:
+    """`boot_file` of our own parts: looked at once in a process."""
+    asked = (folder, runtime.version, cache, parts)
+    known = _made.get(asked)
+    if cache is None or known is None or not os.path.exists(known):
+        known = boot_file(folder, runtime, cache, private, parts)
+        if cache is not None:
+            _made[asked] = known
+    return known
+
+
 def _text(paths: list[str]) -> str:
     texts = []
     for path in paths:

@@ -58,10 +58,39 @@ def cover(
         view.mount(path, "tmpfs", path, _EMPTY_FOLDER)
 
 
-def _there(shown: Shown, paths: set[str]) -> list[str]:
+#: What was found of images, which never change, and of folders, by their last change.
+_known: dict[tuple[object, ...], tuple[str, ...]] = {}
+_MOST_KNOWN = 256
+
+
+def _there(shown: Shown, paths: set[str]) -> tuple[str, ...]:
     """The guest's names of those that it has: an image leaves some out."""
-    names = sorted(map(shown.guest, paths))
-    return [name for name in names if not shown.trees or os.path.lexists(shown.source(name))]
+    if not paths:
+        return ()
+    names = tuple(sorted(map(shown.guest, paths)))
+    if not shown.trees:
+        return names
+    key = ("image", shown.trees, names)
+    if key not in _known:
+        _keep(key, tuple(name for name in names if os.path.lexists(shown.source(name))))
+    return _known[key]
+
+
+def _keep(key: tuple[object, ...], found: tuple[str, ...]) -> None:
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = found
+
+
+def _files_in(folder: str) -> tuple[str, ...]:
+    """The names in a folder of the interpreter's."""
+    stat = os.stat(folder)
+    key = ("folder", folder, stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+    found = _known.get(key)
+    if found is None:
+        found = tuple(os.listdir(folder))
+        _keep(key, found)
+    return found
 
 
 def _unsafe_files(policy: Policy, runtime: Runtime, named: Named) -> set[str]:
@@ -70,7 +99,7 @@ def _unsafe_files(policy: Policy, runtime: Runtime, named: Named) -> set[str]:
     granted = _names(policy)
     safe = SAFE_EXTENSIONS if policy.extensions == "stdlib" else frozenset[str]()
     found = set()
-    for file in os.listdir(runtime.dynload):
+    for file in _files_in(runtime.dynload):
         module = file.partition(".")[0]
         if not file.endswith(".so") or module in safe:
             continue
@@ -109,5 +138,5 @@ def inside(runtime: Runtime) -> tuple[str, ...]:
     stands for those of an interpreter that is not ours and has it in no file."""
     if runtime.program == os.path.realpath(sys.executable):
         return tuple(name for name in sys.builtin_module_names if name in UNSAFE_MODULES)
-    files = os.listdir(runtime.dynload) if runtime.dynload else []
+    files = _files_in(runtime.dynload) if runtime.dynload else ()
     return () if any(file.startswith("_ctypes.") for file in files) else ("_ctypes",)

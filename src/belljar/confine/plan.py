@@ -10,10 +10,10 @@ import os
 
 from belljar._native import RECORDER
 from belljar.confine import interpreter, modules, narrowable, netinfo, network, sensitive
-from belljar.confine.first_lines import LIVE_PARTS, PARTS, boot_file
+from belljar.confine.first_lines import LIVE_PARTS, PARTS, own_boot_file
 from belljar.confine.program import Program
 from belljar.confine.runtime import Runtime, Shown, as_it_is
-from belljar.confine.runtime_view import add_runtime, system_libraries
+from belljar.confine.runtime_view import add_runtime, system_libraries, system_list
 from belljar.confine.settings import environment, limits
 from belljar.confine.view import View, add_grants, shield
 from belljar.confine.words import encode, unused_uid
@@ -90,7 +90,7 @@ def make(
     box, target = _add_program(view, program, scratch)
     private = os.path.dirname(channel) if channel != os.devnull else ""
     live = program.kind == "live"
-    guest = boot_file(
+    guest = own_boot_file(
         os.path.join(here, "sandbox", "guest"), runtime, cache, private,
         LIVE_PARTS if live else PARTS,
     )  # fmt: skip
@@ -212,12 +212,12 @@ def make(
             **interpreter.settings(policy, named),
         },
         implicit=tuple(
-            Grant(right, path, "runtime")
+            _implicit(right, path)
             for path, rights in view.window.items()
             for letter, right in (("r", "read"), ("w", "write"), ("l", "list"))
             if letter in rights
         )
-        + tuple(Grant("run", path, "runtime") for path in programs)
+        + tuple(_implicit("run", path) for path in programs)
         + net.implicit,
         box=box,
         runtime=runtime,
@@ -225,6 +225,41 @@ def make(
         sealed=start,
         mapped=_mapped(view, program, found, shown),
     )
+
+
+def surroundings(policy: Policy, program: Program, runtime: Runtime) -> tuple[object, ...] | None:
+    """All that `make` looks at of the host's for a live guest that is granted nothing and is shown
+    as ever: while it is the same, so is the plan. None where more is looked at.
+
+    >>> surroundings(Policy(net_info=True), Program("live", "", (), "/"), None) is None
+    True
+    """
+    more = (policy.grants, policy.overlay, policy.block, policy.devices, policy.net_info,
+            policy.env, policy.accept_from, program.protect)  # fmt: skip
+    if program.kind != "live" or any(more):
+        return None
+    states: list[object] = [os.isatty(1), os.path.realpath(program.cwd)]
+    for path in (system_list(), runtime.dynload):
+        try:
+            stat = os.stat(path)
+        except OSError:
+            states.append(None)
+        else:
+            states.append((stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(states)
+
+
+#: The same grants come with every sandbox.
+_given: dict[tuple[str, str], Grant] = {}
+
+
+def _implicit(right: str, path: str) -> Grant:
+    grant = _given.get((right, path))
+    if grant is None:
+        if len(_given) > 4096:
+            _given.clear()
+        grant = _given[right, path] = Grant(right, path, "runtime")
+    return grant
 
 
 def _add_waiting(

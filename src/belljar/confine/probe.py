@@ -46,8 +46,16 @@ def probe(cache: str | None, tier: str | None = None) -> Facts:
     key = _key(tier)
     if cache:
         try:
-            with open(os.path.join(cache, key), encoding="utf-8") as file:
-                return _read(file.read())
+            path = os.path.join(cache, key)
+            stat = os.stat(path)
+            state = (path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            for known, facts in _known:
+                if known == state:
+                    return facts
+            with open(path, encoding="utf-8") as file:
+                facts = _read(file.read())
+            _known[:] = [(state, facts)]
+            return facts
         except (FileNotFoundError, ValueError):
             pass  # never asked on this boot, or written by another version
     facts = _ask(tier)
@@ -59,9 +67,23 @@ def probe(cache: str | None, tier: str | None = None) -> Facts:
     return facts
 
 
+_boot: list[str] = []
+
+
+#: The state of the file that was read last, and what it says.
+_known: list[tuple[tuple[object, ...], Facts]] = []
+
+
+def machine() -> str:
+    """What the facts are kept by: while it is the same, so are they."""
+    return _key(None)
+
+
 def _key(tier: str | None) -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
+    if not _boot:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            _boot.append(file.read().strip())
+    boot = _boot[0]
     stat = os.stat(KEEPER)
     # the namespace and the sysctl decide as much as the user does
     space = os.readlink("/proc/self/ns/user").strip("user:[]")

@@ -66,23 +66,45 @@ def landmarks(runtime: Runtime) -> list[str]:
 def system_libraries(view: View, shown: Shown) -> None:
     """The host's own libraries, where the loader looks for them, and its list of them: a list of
     those that are shown, where names are hidden."""
-    machine = os.uname().machine
-    for name in ("/lib", "/lib64", "/bin", "/sbin"):
-        if os.path.islink(name):
-            view.link(name, os.readlink(name))
-    folders = [f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", f"/lib/{machine}-linux-gnu", "/lib64"]
-    for folder in folders:
-        if os.path.isdir(folder) and os.path.realpath(folder) == folder:
-            view.bind(folder, folder, "x", "rl")
+    if not _system:
+        _system.append(System())
+    system = _system[0]
+    for name, target in system.links:
+        view.link(name, target)
+    for folder in system.shown:
+        view.bind(folder, folder, "x", "rl")
     try:
-        listed = _list_of(tuple(folders), shown, os.stat(_LIST))
+        listed = _list_of(system.folders, shown, os.stat(_LIST))
         view.bind(listed, _LIST, "", "r")
     except FileNotFoundError:
         pass  # the loader looks in its directories
-    loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
-    real = os.path.realpath(loader.get(machine, ""))
-    if os.path.isfile(real):
-        view.land[real] = "rx"
+    if system.loader:
+        view.land[system.loader] = "rx"
+
+
+class System:
+    """Where a host has its libraries; read once, since this interpreter itself was loaded there."""
+
+    def __init__(self) -> None:
+        machine = os.uname().machine
+        names = ("/lib", "/lib64", "/bin", "/sbin")
+        self.links = tuple((name, os.readlink(name)) for name in names if os.path.islink(name))
+        gnu = f"{machine}-linux-gnu"
+        self.folders = (f"/usr/lib/{gnu}", "/usr/lib64", f"/lib/{gnu}", "/lib64")
+        self.shown = tuple(
+            path for path in self.folders if os.path.isdir(path) and os.path.realpath(path) == path
+        )
+        loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
+        real = os.path.realpath(loader.get(machine, ""))
+        self.loader = real if os.path.isfile(real) else ""
+
+
+_system: list[System] = []
+
+
+def system_list() -> str:
+    """The loader's list of the host's libraries."""
+    return _LIST
 
 
 def _list_of(folders: tuple[str, ...], shown: Shown, stat: os.stat_result) -> str:

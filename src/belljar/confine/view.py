@@ -82,7 +82,7 @@ class View:
     def allow(self, path: str, rights: str) -> None:
         """Landlock letters (`r l w x p`) and the window's (`r l w`) for a path and beneath."""
         self.land[path] = _union(self.land.get(path, ""), rights)
-        seen = "".join(letter for letter in rights if letter in "rlw")
+        seen = "".join([letter for letter in rights if letter in "rlw"])
         self.window[path] = _union(self.window.get(path, ""), seen)
 
     def rules(self) -> list[str]:
@@ -100,7 +100,9 @@ class View:
 
 
 def _union(a: str, b: str) -> str:
-    return a + "".join(letter for letter in b if letter not in a)
+    if not a or not b or a == b:
+        return a or b
+    return a + "".join([letter for letter in b if letter not in a])
 
 
 def _covers_runtime(view: View, grant: Grant, path: str, writable: bool) -> bool:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from belljar.sandbox.record import Record
+    from belljar.sandbox.record import Held, Record
     from belljar.watch.arbiter import Alert, Arbiter
     from belljar.watch.attribute import Attribution
 
@@ -56,7 +56,7 @@ class Judge:
     def __init__(
         self,
         policy: Policy,
-        record: Record | None,
+        record: Record | Held | None,
         tell: Callable[[Denial], None],
         mapped: tuple[tuple[str, str], ...] = (),
         answer: Callable[[int, int, int], object] = lambda _slot, _seq, _verdict: None,

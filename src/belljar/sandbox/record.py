@@ -90,6 +90,19 @@ class Record:
         self._writer.close()
 
 
+class Held:
+    """Instead of a record, while nobody owns the guest: whoever has its events held them back until
+    there is one, before any code of an owner's runs."""
+
+    def events(self, _frames: bytes, _count: int, _flagged: object) -> bool:
+        """They are held."""
+        return True
+
+    def decisions(self, rows: list[dict[str, object]]) -> list[int | None]:
+        """They are made anew."""
+        return [None] * len(rows)
+
+
 def _policy_name(rows: object) -> str:
     """The files that the policy was written in, by its rows (key, value, where); `flags` where it
     is only that, and `default` where nobody wrote anything."""

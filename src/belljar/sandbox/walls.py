@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from belljar.confine.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.program import Program
+    from belljar.confine.runtime import Runtime, Shown
     from belljar.confine.template import Template
     from belljar.errors import BelljarError
     from belljar.model import Policy, Status
     from belljar.sandbox.judge import Judge
     from belljar.sandbox.record import Record
     from belljar.sandbox.result import Denial, Usage
-    from belljar.watch.collect import Collector
+    from belljar.watch.collect import Chunk, Collector
+
+
+#: What was asked last, of which facts, and what was said: the same for many in a row.
+_receipts: list[tuple[object, Facts, Status]] = []
 
 
 class Walls:
@@ -52,6 +57,9 @@ class Walls:
     judge: Judge
     receipt: Status
     plan: Plan
+    _facts: Facts
+    _scratch: Scratch
+    _shown: Shown
     appended: Appended | apart.Nothing
     overlays: Overlays | apart.Nothing
 
@@ -89,21 +97,28 @@ class Walls:
         self._standing: list[Collector | Scratch | Overlays | Appended | Image | apart.Nothing] = []
         self._since = 0
         self._before: dict[str, tuple[int, ...] | None] = {}
+        #: what came before the guest was somebody's; None where it always was
+        self._early: list[Chunk] | None = None
+        self._built = 0
+        self._answering = True
+        self._around: tuple[object, ...] | None = None
+        self._machine = ""
 
-    def rise(self) -> None:
-        """Build everything. Raises `BelljarError`: then nothing of the program ran."""
-        from belljar.confine.probe import probe
+    def rise(self, *, owned: bool = True) -> None:
+        """Build everything. Raises `BelljarError`: then nothing of the program ran. A guest that
+        is not `owned` yet has no record until it is `given` to someone."""
+        from belljar.confine.probe import machine, probe
         from belljar.confine.words import tier_words
 
         policy, program, keeper = self.policy, self.program, self.keeper
-        facts = probe(self._cache)
+        self._machine = "" if owned else machine()
+        facts = self._facts = probe(self._cache)
         if "BELLJAR_CGROUP" in os.environ or {"memory", "cpu"} & set(policy.require):
             from belljar.confine import cgroup
 
             self.group, self._grouped = cgroup.join(policy, keeper.pid, _between(self.program))
         keeper.tier(tier_words(facts.tier))
         from belljar.confine import image, sensitive
-        from belljar.confine import plan as planner
         from belljar.confine.distrust import remember_roots
         from belljar.confine.runtime import for_program
         from belljar.watch.collect import Collector
@@ -111,10 +126,9 @@ class Walls:
         warmed = self._warmed
         runtime = for_program(program, self._cache) if warmed is None else warmed.runtime
         know(policy, runtime.site)
-        told = settings(policy)
         collector = self.collector = Collector()
         self._standing.append(collector)
-        scratch = Scratch(facts.tier, collector)
+        scratch = self._scratch = Scratch(facts.tier, collector)
         self._standing.append(scratch)
         self.overlays = apart.overlays(policy, facts.tier, self.run_id)
         self._standing.append(self.overlays.__enter__())
@@ -123,41 +137,108 @@ class Walls:
         if warmed is None:
             made = image.show(policy, runtime, facts.tier, self._cache, self._waited)
             self._standing.append(made.__enter__())
-        shown = made.shown if warmed is None else warmed.shown
-        plan = self.plan = planner.make(
-            policy, runtime, program, facts.tier,
-            collector.path, collector.page, scratch.path, self._cache,
-            collector.answers if told else "", told, self.overlays.made,
-            self.appended.pipes, shown, self.appended.folders,
-        )  # fmt: skip
-        self._since = time.time_ns()
-        self._before = {place.host: sensitive.signature(place.host) for place in plan.places}
+        shown = self._shown = made.shown if warmed is None else warmed.shown
+        around = None if owned else self._surroundings()
+        plan = self.plan = self._planned(runtime)
+        self._look()
         sensitive.check_own(policy.grants, (collector.directory,))
         if self._cache is not None:
             remember_roots(self._cache, policy.grants, facts.tier != "landlock")
         self._unsealed = plan.sealed
         keeper.build(plan.words)
+        self._built = time.time_ns()
+        if not owned:
+            self._early = []
+            self._around = around
         self._prepare(facts, shown.why)
+
+    def _planned(self, runtime: Runtime) -> Plan:
+        from belljar.confine import again
+
+        collector, facts, told = self.collector, self._facts, settings(self.policy)
+        return again.make(
+            self.policy, runtime, self.program, facts.tier,
+            collector.path, collector.page, self._scratch.path, self._cache,
+            collector.answers if told else "", told, self.overlays.made,
+            self.appended.pipes, self._shown, self.appended.folders,
+        )  # fmt: skip
+
+    def _surroundings(self) -> tuple[object, ...] | None:
+        from belljar.confine.plan import surroundings
+
+        assert self._warmed is not None
+        return surroundings(self.policy, self.program, self._warmed.runtime)
+
+    def _look(self) -> None:
+        """Remember what lies where a guest could plant something: from now on it may."""
+        from belljar.confine import sensitive
+
+        self._since = time.time_ns()
+        self._before = {place.host: sensitive.signature(place.host) for place in self.plan.places}
+
+    def given(self, program: Program, tell: Callable[[Denial, Status], None]) -> bool:
+        """A guest that nobody owned is now `program`'s: its record begins, with all that came from
+        it so far. False where a plan made now would be another one, or another machine's: it is to
+        be thrown away. Raises as `rise`."""
+        from belljar.confine.probe import machine
+
+        early = self._early
+        if early is None or self.refusal is not None or machine() != self._machine:
+            return False
+        around = self._surroundings()
+        if around != self._around:
+            return False
+        if around is None and self._planned(self.plan.runtime) != self.plan:
+            return False
+        self.program, self._tell = program, tell
+        self._look()
+        self._early = None
+        self._open(self.receipt)
+        self._answering = False  # they have their answers
+        for chunk in early:
+            self.judge.take(chunk.data, chunk.count, chunk.flagged)
+        self._answering = True
+        return True
+
+    def _answer(self, slot: int, seq: int, verdict: int) -> None:
+        if self._answering:
+            self.collector.answer(slot, seq, verdict)
+
+    def discard(self) -> None:
+        """It will be nobody's: what lies in its places is not its doing."""
+        self._before = {}
 
     def _prepare(self, facts: Facts, shown: str) -> None:
         """What the guest waits for: the receipt, enforced, and an open record."""
-        from belljar.confine import sensitive
         from belljar.confine.modules import inside
         from belljar.confine.status import enforce, for_branches, for_calls, for_forked, status
+
+        policy = self.policy
+        loaded = None if self._warmed is None else self._warmed.loaded
+        kind, branches, runtime = self.program.kind, self.program.branches, self.plan.runtime
+        asked = (policy, kind, branches, runtime, self._grouped, shown, loaded)
+        receipt = next((made for of, by, made in _receipts if by is facts and of == asked), None)
+        if receipt is None:
+            receipt = status(policy, facts, inside(self.plan.runtime), self._grouped, shown)
+            if self.program.kind == "live":
+                receipt = for_calls(receipt)
+            if branches:
+                receipt = for_branches(receipt, branches)
+            if loaded is not None:
+                receipt = for_forked(receipt, policy, loaded)
+            enforce(policy, receipt)
+            _receipts[:] = [(asked, facts, receipt)]
+        self.receipt = receipt
+        self._open(receipt)
+
+    def _open(self, receipt: Status) -> None:
+        """The record, where the guest is somebody's, and who judges what comes."""
+        from belljar.confine import sensitive
         from belljar.ledger import open_writer, path_of, resolve
         from belljar.sandbox.record import Record
 
         policy, plan = self.policy, self.plan
-        receipt = status(policy, facts, inside(plan.runtime), self._grouped, shown)
-        if self.program.kind == "live":
-            receipt = for_calls(receipt)
-        if self.program.branches:
-            receipt = for_branches(receipt, self.program.branches)
-        if self._warmed is not None:
-            receipt = for_forked(receipt, policy, self._warmed.loaded)
-        self.receipt = receipt
-        enforce(policy, receipt)
-        directory = resolve(policy.ledger)
+        directory = resolve(policy.ledger) if self._early is None else None
         record = None if directory is None else path_of(directory)
         own = tuple(path for path in (record, self._cache) if path is not None)
         sensitive.check_own(policy.grants, own)
@@ -169,6 +250,8 @@ class Walls:
                 from belljar.ledger.sinks import register
 
                 first["sinks"] = register(self.record.directory, policy.sinks, self.run_id)
+            if self._since > self._built:  # it was ready before it was asked for
+                first["built"] = self._built
             self.record.start(first)
         tell = self._tell
         self._full = full
@@ -177,8 +260,10 @@ class Walls:
     def new_judge(self, tell: Callable[[Denial], None]) -> Judge:
         """One more that decides by the same policy, for another process of the sandbox."""
         from belljar.sandbox.judge import Judge
+        from belljar.sandbox.record import Held
 
-        return Judge(self._full, self.record, tell, self.plan.mapped, self.collector.answer)
+        record = self.record if self._early is None else Held()
+        return Judge(self._full, record, tell, self.plan.mapped, self._answer)
 
     @property
     def ready(self) -> bool:
@@ -201,10 +286,17 @@ class Walls:
 
     def collect(self, *, idle: bool) -> bool:
         """Judge and record what has come from the recorder; False where there was nothing."""
-        chunks = self.collector.drain(idle=idle)
+        chunks = self.drain(idle=idle)
         for chunk in chunks:
             self.judge.take(chunk.data, chunk.count, chunk.flagged)
         return bool(chunks)
+
+    def drain(self, *, idle: bool) -> list[Chunk]:
+        """What has come, for whoever judges it."""
+        chunks = self.collector.drain(idle=idle)
+        if chunks and self._early is not None:
+            self._early += chunks
+        return chunks
 
     def lower(self) -> None:
         """Take down what the keeper held. The guest has ended: `missed` and `planted` are known."""

@@ -15,7 +15,7 @@ from belljar.model import Value
 from belljar.watch.answers import Answers
 from belljar.watch.findings import Finding, of_gap
 from belljar.watch.page import Page
-from belljar.watch.sweep import hold, sweep
+from belljar.watch.sweep import hold, sweep_sometimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Collector:
         Processes that still run go on unrecorded. Closing again does nothing.
         """
         if self._fd >= 0:
-            sweep(self._parent)
+            sweep_sometimes(self._parent)
             os.fchmod(self._fd, 0)  # without a name, too: the record ended in order
         _remove(os.unlink, self.path)
         for descriptor in (self._fd, self._writer, self._beside):

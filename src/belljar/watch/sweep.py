@@ -11,6 +11,9 @@ _PREFIX = "belljar-"
 _LENGTH = len(_PREFIX) + 18
 #: Younger ones may be about to be locked by their maker.
 _SECONDS = 60
+#: Seconds between two looks at the same place by one process.
+_AGAIN = 10.0
+_swept: dict[str, float] = {}
 #: Where a sandbox without a private tmpfs keeps its guest's temporary files.
 SCRATCH = "scratch"
 
@@ -18,6 +21,14 @@ SCRATCH = "scratch"
 def hold(channel: int) -> None:
     """Mark the open FIFO as in use, for as long as this process keeps it open."""
     fcntl.flock(channel, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def sweep_sometimes(parent: str) -> None:
+    """`sweep`, unless this process did it there a moment ago: the place may be large."""
+    now = time.monotonic()
+    if now - _swept.get(parent, -_AGAIN) >= _AGAIN:
+        _swept[parent] = now
+        sweep(parent)
 
 
 def sweep(parent: str) -> None:

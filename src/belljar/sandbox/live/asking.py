@@ -85,6 +85,10 @@ class Asking:
         except GuestEnded:
             return
 
+    def start_over(self) -> None:
+        """What was asked so far was not asked by its owner: there is none yet."""
+        self._calls = 0
+
     def close(self) -> None:
         """Let go of the bridge and of all that was shared."""
         self.peer.close()
@@ -131,6 +135,8 @@ class Asking:
                 guest.clocks.end()
             cpu = guest.clocks.used() - cpu
         guest.settle(events=events)
+        if guest.first is not None:
+            guest.is_answered()
         if guest.teller is not None and not guest.teller.wait(deadline - time.monotonic()):
             guest.end("wall")  # of the same call
         if answer is None or not guest.alive:

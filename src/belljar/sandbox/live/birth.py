@@ -67,6 +67,11 @@ def modules_source(modules: Mapping[str, str]) -> str:
     return f"exec(compile({_FINDER!r}, '/belljar/boot.py', 'exec'), {{'sources': {sources!r}}})"
 
 
+def argv_source(args: tuple[str, ...]) -> str:
+    """An expression that makes these the arguments of the guest that it runs in."""
+    return f"__import__('sys').argv.__setitem__(slice(None), {list(args)!r})"
+
+
 @contextmanager
 def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
     """`policy` with these bytes as standard input: memory that nobody can write to."""

@@ -11,7 +11,7 @@ from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import base, from_keywords
 from belljar.sandbox.live.asking import Asking
-from belljar.sandbox.live.birth import modules_source
+from belljar.sandbox.live.birth import argv_source, modules_source
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
@@ -106,6 +106,7 @@ class Sandbox:
         with streaming.given(policy, input) as lent:
             guest = start(lent, program, told, engine, template)
         try:
+            ready = guest.asking is not None
             self._take(guest, policy, name, (interpreter, engine), teller, streaming)
         except BaseException:  # an interrupt, say: nobody watches the guest, nobody would end it
             guest.end("closed")
@@ -113,8 +114,11 @@ class Sandbox:
                 guest.put_away()
             streaming.close()
             raise
-        if given or streaming.listens:
+        late = program.args if ready else ()  # the arguments of a ready one are those of nobody
+        if given or streaming.listens or late:
             try:
+                if late:
+                    self._asking.value("run", (argv_source(late), "<argv>", "eval"), None)
                 if streaming.listens:
                     self._asking.value("run", (_BY_LINES, "<lines>", "eval"), None)
                 if given:
@@ -137,7 +141,8 @@ class Sandbox:
         self.name = name
         self._inner = inner
         self._guest = guest
-        self._asking = Asking(guest)
+        self._asking = guest.asking or Asking(guest)
+        guest.asking = None
         self._narrowed = Narrowed(guest)
         self._asking.objects.operations["narrow"] = self._narrowed
         self._asking.objects.operations["box"] = _sandboxes_of(self._narrowed, *inner)

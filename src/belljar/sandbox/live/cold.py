@@ -39,6 +39,27 @@ _SCM_CREDENTIALS: Final = 2
 _READY: Final = b"\x01"
 
 
+class Raised:
+    """Walls that rise around a guest that has not begun, and what leads to it."""
+
+    def __init__(self, walls: Walls, bridge: _socket.socket, streams: Streams) -> None:
+        self.walls = walls
+        self.bridge = bridge
+        self.streams = streams
+
+    def close(self) -> None:
+        """End it, and put all away."""
+        self.bridge.close()
+        self.walls.close()
+        self.streams.close()
+
+    def abandon(self) -> None:
+        """In a child that the host forked: it is the parent's. Closes our copies, no more."""
+        self.bridge.close()
+        self.walls.abandon()
+        self.streams.close()
+
+
 def start(
     policy: Policy,
     program: Program,
@@ -48,6 +69,19 @@ def start(
     """A guest that waits for its first request, executed or forked from what is `warmed`.
     `program.kind` is `live`. Raises `BelljarError`: then nothing ran, and nothing is left.
     """
+    return begin(rise(policy, program, tell, warmed))
+
+
+def rise(
+    policy: Policy,
+    program: Program,
+    tell: Callable[[Denial, Status], None],
+    warmed: Template | None,
+    *,
+    owned: bool = True,
+) -> Raised:
+    """The first part of it: all is made, and on its way. A guest that nobody owns yet has no record
+    (`Walls.given`)."""
     ours, theirs = _socket.socketpair()
     streams = None
     walls = None
@@ -59,16 +93,8 @@ def start(
         streams.handed_over()
         theirs.close()
         walls = Walls(policy, program, keeper, cache_directory(), tell, None, warmed)
-        walls.rise()
-        pid = _begin(walls, ours, streams.pipes)
-        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
-        for fd in streams.pipes:
-            os.set_blocking(fd, False)
-        if program.branches:
-            from belljar.sandbox.live.family import Family
-
-            return Family(walls, program.branches).begin(ours, streams, pid)
-        return Guest(walls, ours, streams, pid)
+        walls.rise(owned=owned)
+        return Raised(walls, ours, streams)
     except BaseException:
         theirs.close()
         ours.close()
@@ -78,6 +104,24 @@ def start(
             keeper.close()
         if streams is not None:
             streams.close()
+        raise
+
+
+def begin(raised: Raised) -> Guest:
+    """The second: it begins, and is heard of."""
+    walls, ours, streams = raised.walls, raised.bridge, raised.streams
+    try:
+        pid = _begin(walls, ours, streams.pipes)
+        ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
+        for fd in streams.pipes:
+            os.set_blocking(fd, False)
+        if walls.program.branches:
+            from belljar.sandbox.live.family import Family
+
+            return Family(walls, walls.program.branches).begin(ours, streams, pid)
+        return Guest(walls, ours, streams, pid)
+    except BaseException:
+        raised.close()
         raise
 
 

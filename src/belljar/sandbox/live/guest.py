@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from belljar.confine.cgroup import Group
-    from belljar.model import Decision, Policy
+    from belljar.confine.program import Program
+    from belljar.model import Decision, Policy, Status
+    from belljar.sandbox.live.asking import Asking
     from belljar.sandbox.live.telling import Teller
     from belljar.sandbox.result import Denial
     from belljar.sandbox.streams import Streams
@@ -73,6 +75,10 @@ class Guest:
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self.teller: Teller | None = None
+        #: called once, when its first answer has come or a while has passed
+        self.first: Callable[[], None] | None = None
+        #: what asked it that it works, while nobody owned it
+        self.asking: Asking | None = None
         self._alive = [True]  # popped by who ends it: an atomic test and set
         self._look = select.poll()
         for fd in (walls.collector.fileno(), *self.output.pipes):
@@ -84,6 +90,25 @@ class Guest:
         self._framed = 0
         self._stale = False
         self._told = 0, 0, 0, 0  # denials, alerts, repeated, events of results so far
+
+    def given(self, program: Program, tell: Callable[[Denial, Status], None]) -> bool:
+        """It was ready, and is somebody's now: its record, its clocks and its numbers begin. False
+        where it is not what would be made now, or has ended. Raises as an engine does."""
+        look = select.poll()
+        for fd in (self.walls.keeper.report, self.bridge.fileno()):
+            look.register(fd, select.POLLIN)
+        with self.lock:
+            if not self._alive or look.poll(0):  # it has nothing to say but that it has ended
+                return False
+            self.collect(idle=True)
+            if not self.walls.given(program, tell):
+                return False
+            self.judge = self.walls.judge
+            self._calls = Calls(self.pid, self.judge, self.walls.record)
+            self.clocks = Clocks(self.pid, self.policy.limits, self.walls.group)
+            self._started = time.monotonic()
+            self._frames, self._framed = [], 0
+            return True
 
     def tells(self, teller: Teller) -> None:
         """Callbacks of the owner's; the guest ends when one of them fails."""
@@ -156,7 +181,7 @@ class Guest:
 
     def collect(self, *, idle: bool) -> bool:
         """Judge, record and keep what came from the recorder. The caller holds the lock."""
-        chunks = self.walls.collector.drain(idle=idle)
+        chunks = self.walls.drain(idle=idle)
         for chunk in chunks:
             self.keep(chunk)
         return bool(chunks)
@@ -168,8 +193,16 @@ class Guest:
             self._frames.append(chunk.data)
             self._framed += len(chunk.data)
 
+    def is_answered(self) -> None:
+        """Its first answer has come: what waited for that may go on."""
+        first, self.first = self.first, None
+        if first is not None:
+            first()
+
     def check(self, now: float) -> None:
         """Look at the clocks."""
+        if self.first is not None and now - self._started > _AGAIN:
+            self.is_answered()  # nobody asks it anything
         if self._alive:
             with self.lock:
                 self.collect(idle=True)
@@ -248,6 +281,17 @@ class Guest:
             cpu = self.clocks.used()
             return Usage(wall, 0.0, 0.0, peak, self.output.total, self.judge.events, cpu)
 
+    def discard(self) -> None:
+        """End it, put it away: nobody got it, nothing of it is left."""
+        self.end("closed")
+        self.walls.discard()
+        try:
+            self.put_away()
+        finally:
+            if self.let_go is not None:
+                self.let_go()
+            self.serve = self.let_go = None
+
     def put_away(self) -> None:
         """The keeper has ended: the last of the output and the record, then nothing is left."""
         with self.lock:
@@ -266,6 +310,7 @@ class Guest:
                     self.bridge.close()
                     self._alive.clear()
                     self.over.set()
+                    self.is_answered()
 
     def wait(self) -> None:
         """Until it has ended and nothing is left of it."""
