@@ -41,8 +41,8 @@ class Result(Value):
     """The end of a run, whether of a whole program or of one in a live sandbox.
 
     `ended_by` is `exit`, `signal`, `wall`, `cpu`, `memory`, `output`, `disk`, `interrupt`,
-    `closed`, `lost` or `refused`; `status` is the exit status of `belljar run` (the program's own,
-    128+n, or 124); 1 where `error` says which exception it ended with.
+    `closed`, `protocol`, `lost`, `failed` or `refused`; `status` is the exit status of `belljar
+    run` (the program's own, 128+n, or 124); 1 where `error` says which exception it ended with.
 
     `value` is that of the last expression, `output` what was written, in order: pieces of
     (1 or 2, bytes). Everything in them was made by the guest: compare and show it with care.
@@ -66,6 +66,7 @@ class Result(Value):
     value: Any = None
     error: GuestError | None = None
     frames: tuple[bytes, ...] = ()  # of events, undecoded
+    reason: str = ""  # of `protocol`: what it sent that may not be
 
     def __repr__(self) -> str:
         told = [f"status={self.status}", f"ended_by={self.ended_by!r}"]
@@ -112,7 +113,8 @@ class Result(Value):
         if self.error is not None:
             raise self.error
         if self.ended_by != "exit":
-            raise SandboxEnded(f"the sandbox was ended by {self.ended_by}", self.ended_by, self)
+            why = f"{self.ended_by}: {self.reason}" if self.reason else self.ended_by
+            raise SandboxEnded(f"the sandbox was ended by {why}", self.ended_by, self)
         if self.status:
             raise GuestError("SystemExit", str(self.status))
         return self

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from belljar.errors import GuestProtocolError
     from belljar.model import Decision, Policy
     from belljar.sandbox.live.telling import Teller
     from belljar.sandbox.result import Denial
@@ -53,6 +54,7 @@ class Guest:
         self.output = Output(streams, self.policy.limits.output)
         self.clocks = Clocks(pid, self.policy.limits, walls.group)
         self.ended_by = ""
+        self.reason = ""  # of `protocol`
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
         self.serving: threading.Thread | None = None
@@ -104,6 +106,11 @@ class Guest:
         self.clocks.used()  # for the last word: nobody reports what a killed one used
         self.walls.keeper.kill()
         self._told_to_end = time.monotonic()
+
+    def misspoke(self, error: GuestProtocolError) -> None:
+        """End it: what came from it is not the protocol."""
+        self.reason = self.reason or str(error)
+        self.end("protocol")
 
     def attend(self, fd: int) -> bool:
         """Take what is ready at one of the descriptors; False where it is to be polled no more."""
@@ -251,7 +258,7 @@ class Guest:
             tuple(judge.alerts), judge.repeated, walls.missed,
             record.directory if record is not None else None, walls.run_id.hex(),
             record.unkept if record is not None else 0, walls.planted,
-            tuple(walls.overlays.waiting),
+            tuple(walls.overlays.waiting), reason=self.reason if ended == "protocol" else "",
         )  # fmt: skip
 
     def abandon(self) -> None:
