@@ -6,7 +6,11 @@ import os
 import select
 import struct
 import time
+from collections import deque
+from contextlib import suppress
 from errno import EBUSY
+from functools import partial
+from itertools import chain, starmap
 
 from belljar._native import KEEPER
 from belljar.confine.words import encode
@@ -58,18 +62,34 @@ class Keeper:
     It is started before the plan is known, so that it starts while the plan is made; it waits
     for `build()`. With a `template` its guest is forked from that one, by the same words; `tier()`
     makes the guest's init then, so that a keeper that was told its tier is a parked guest. `report`
-    is the descriptor to poll for lines; `read()` returns those that came.
+    is the descriptor to poll for lines; `read()` returns those that came. One that is lost, also
+    by an interrupt while it starts, ends at once.
     """
+
+    _started: list[int] | tuple[()] = ()  # until it is made, there is nothing to end
+    _open: list[int] | tuple[()] = ()
 
     def __init__(
         self, streams: tuple[int, int, int], go: int, template: Template | None = None
     ) -> None:
-        more: tuple[int, ...] = ()
-        if template is not None:
-            more = template.ask(streams, go)
+        self._owner = os.getpid()
+        self.pid, self.report, self.ended = 0, -1, False
+        self._control: list[int] = []  # popped by who closes it: threads may end a sandbox at once
+        self._rest = b""
+        self._told = 0.0
         self._words = encode(["template", "fork"]) if template is not None else b""
-        control_out, control = os.pipe()
-        report, report_in = os.pipe()
+        try:
+            self._start(streams, go, template)
+        finally:
+            self._close_open()
+
+    def _start(self, streams: tuple[int, int, int], go: int, template: Template | None) -> None:
+        more = template.ask(streams, go) if template is not None else ()
+        ends = [*more[:1]]
+        self._open = ends  # until it has started
+        # kept in the same step in which they are made: no interrupt comes between
+        ends.extend(chain.from_iterable(starmap(os.pipe, ((), ()))))
+        control_out, control, report, report_in = ends[-4:]
         actions: list[tuple[int, ...]] = []
         # high copies first: a source may be one of the numbers that the next line overwrites
         wanted = (*streams, control_out, report_in, go, *more)
@@ -80,20 +100,32 @@ class Keeper:
             actions.append((os.POSIX_SPAWN_DUP2, spare + index, index))
         for index in range(len(wanted)):
             actions.append((os.POSIX_SPAWN_CLOSE, spare + index))
+        started: list[int] = []
+        self._started = started
+        spawn = partial(os.posix_spawn, KEEPER, ["belljar-keeper"], {}, file_actions=actions)
         try:
-            self.pid = os.posix_spawn(KEEPER, ["belljar-keeper"], {}, file_actions=actions)
+            started.extend(starmap(spawn, ((),)))
         except OSError as error:
-            for fd in (control, report):
-                os.close(fd)
             raise InternalError(f"the keeper does not start: {error}") from error
-        finally:
-            for fd in (control_out, report_in, *more[:1]):
-                os.close(fd)
-        self.report = report
-        self._control = [control]  # popped by who closes it: threads may end a sandbox at once
-        self._rest = b""
-        self.ended = False
-        self._told = 0.0
+        pid, rest = started[0], [control_out, report_in, *more[:1]]
+        self.pid, self.report, self._control, self._open = pid, report, [control], rest
+
+    def _close_open(self) -> None:
+        closing = map(os.close, self._open)
+        self._open = []
+        deque(closing, 0)  # as they are made: in one step
+
+    def __del__(self) -> None:
+        if not (self._started or self._open) or os.getpid() != self._owner:
+            return  # it never ran, or was closed
+        for fd in (*self._open, *self._control, *((self.report,) if self.pid else ())):
+            os.close(fd)
+        if not self._started:
+            return
+        with suppress(ChildProcessError):
+            if os.waitpid(self._started[0], os.WNOHANG)[0] == 0:
+                os.kill(self._started[0], 9)  # its children die of its end
+                os.waitpid(self._started[0], 0)
 
     def tier(self, words: bytes) -> None:
         """Hand over the tier, with which the namespaces can be made."""
@@ -139,7 +171,7 @@ class Keeper:
         """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
         for fd in (*self._control, *((self.report,) if self.pid else ())):
             os.close(fd)
-        self._control, self.pid, self.ended = [], 0, True
+        self._control, self._started, self.pid, self.ended = [], [], 0, True
 
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
@@ -159,7 +191,7 @@ class Keeper:
                 os.waitpid(self.pid, 0)
             except ChildProcessError:
                 self.ended = True  # the program that we are part of waits for all children itself
-            self.pid = 0
+            self.pid, self._started = 0, []
             os.close(self.report)
 
 
