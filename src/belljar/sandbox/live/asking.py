@@ -40,6 +40,7 @@ class Asking:
         objects.gone = lambda: guest.ended_by
         objects.asks, objects.misspoke = self.lent, self._misspoke
         guest.serve = self.serve_waiting
+        guest.unread = lambda: objects.peer is not None and objects.peer.pending
         guest.let_go = self.close
         self._turn = threading.RLock()
         self._counting = threading.Lock()  # threads of one call may ask at once

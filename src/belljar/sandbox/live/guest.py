@@ -57,6 +57,8 @@ class Guest:
         self.reason = ""  # of `protocol`
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
+        #: whether such a question came together with an answer, and lies here
+        self.unread: Callable[[], bool] = lambda: False
         self.serving: threading.Thread | None = None
         #: called when all is put away, with no lock held
         self.let_go: Callable[[], None] | None = None
@@ -160,7 +162,7 @@ class Guest:
             return
         poll = select.poll()
         poll.register(self.bridge.fileno(), select.POLLIN)
-        if poll.poll(0):
+        if self.unread() or poll.poll(0):
             self.serving = threading.Thread(target=self.serve, name="belljar-serve", daemon=True)
             self.serving.start()
 
