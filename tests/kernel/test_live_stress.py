@@ -10,6 +10,8 @@ import random
 import threading
 import time
 
+import pytest
+
 import belljar
 
 SECONDS = 240.0 if os.environ.get("BELLJAR_LONG") else 3.0
@@ -77,6 +79,7 @@ def asking(
             slow.append(f"operation {what} took {took:.1f} s")
 
 
+@pytest.mark.timeout(600)
 def test_no_call_of_many_threads_is_lost() -> None:
     until = time.monotonic() + SECONDS
     slow: list[str] = []

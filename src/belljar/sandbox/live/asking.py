@@ -174,8 +174,8 @@ class Asking:
     def _finish(self) -> None:
         with self._counting:
             self._depth -= 1
-            if self._depth == 0:
-                self.guest.clocks.end()
+            if self._depth == 0 and self.guest.clocks.end() > self.guest.policy.limits.cpu:
+                self.guest.end("cpu")
 
     def _misspoke(self, error: GuestProtocolError) -> NoReturn:
         """The guest sent what may not be: it is ended, and that is what its caller gets."""

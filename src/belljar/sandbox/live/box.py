@@ -100,7 +100,7 @@ class Sandbox:
             self.name = name
             self._guest = guest
             self._asking = Asking(guest)
-            self._asking.objects.operations["box"] = _sandboxes_of(policy, interpreter, engine)
+            self._asking.objects.operations["box"] = _sandboxes_of(guest, interpreter, engine)
             self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
             self._finalizer.atexit = False  # the supervisor ends all at once
             guest.tells(teller)
@@ -285,7 +285,7 @@ def run(
 
 
 def _sandboxes_of(
-    policy: Policy, python: str | None, engine: str | None
+    guest: Guest, python: str | None, engine: str | None
 ) -> Callable[[object], object]:
     """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
     made: list[Callable[[object], object]] = []
@@ -294,7 +294,7 @@ def _sandboxes_of(
         if not made:
             from belljar.sandbox.live.inner import Inner
 
-            made.append(Inner(policy, lambda less: Sandbox(less, python=python, engine=engine)))
+            made.append(Inner(guest, lambda less: Sandbox(less, python=python, engine=engine)))
         return made[0](body)
 
     return ask

@@ -109,6 +109,17 @@ class Guest:
         self.walls.keeper.kill()
         self._told_to_end = time.monotonic()
 
+    def charge(self, inner: Guest) -> None:
+        """What `inner`, a sandbox of this guest's own, uses and writes counts as this one's."""
+        self.clocks.charge(inner.clocks)
+        inner.output.charge = self._charge_output
+
+    def _charge_output(self, size: int) -> None:
+        with self.lock:
+            self.output.charged(size)
+        if self.output.over:
+            self.end("output")
+
     def misspoke(self, error: GuestProtocolError) -> None:
         """End it: what came from it is not the protocol."""
         self.reason = self.reason or str(error)
@@ -251,7 +262,8 @@ class Guest:
         ended, status, signal = how(self.ended_by, walls.exit, limits, wall, walls.group)
         self.ended_by = ended
         _, user, system, peak = walls.exit or (0, 0.0, 0.0, 0)
-        cpu = user + system if walls.exit is not None else self.clocks.used()
+        self.clocks.ended(user + system)
+        cpu = self.clocks.used()
         judge, record = walls.judge, walls.record
         usage = Usage(wall, user, system, peak, self.output.total, judge.events, cpu)
         walls.end_record(ended, status, signal, usage)

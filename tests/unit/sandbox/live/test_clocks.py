@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from belljar.model import Limits
-from belljar.sandbox.live.clocks import Clocks, seconds_beneath
+from belljar.sandbox.live.clocks import Clocks, parent_of, seconds_beneath
 
 SPIN = "import os\nif {fork}:\n    if os.fork(): os.wait()\nwhile True: pass"
 
@@ -51,6 +52,70 @@ def test_each_call_has_its_own_time(spinning: subprocess.Popen[bytes]) -> None:
     assert not clocks.in_call
     used(clocks, 0.21)  # between calls, too
     assert clocks.over(time.monotonic()) == "cpu"
+
+
+@pytest.mark.parametrize(("share", "ends"), [(0.08, False), (0.3, True)])
+def test_what_is_used_between_calls_counts_together(
+    monkeypatch: pytest.MonkeyPatch, share: float, ends: bool
+) -> None:
+    """A thread that spins on is found, however short and many the calls beside it; one that looks
+    at something now and then is not."""
+    now, spent = 1000.0, 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.clock_gettime", lambda _clock: spent)
+    clocks = Clocks(os.getpid(), Limits(cpu=0.5), None)
+    found = ""
+    for _ in range(1000):
+        now, spent = now + 0.05, spent + 0.05 * share
+        found = found or clocks.over(now)
+        clocks.begin(now + 60)
+        now, spent = now + 0.01, spent + 0.01
+        found = found or clocks.over(now)
+        clocks.end()
+    assert found == ("cpu" if ends else "")
+
+
+def test_what_processes_use_counts_whenever_it_is_used() -> None:
+    """A child that spins while calls come and go faster than the host looks."""
+    code = (
+        "import subprocess, sys\n"
+        "one = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        "print(one.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+        "one.kill()"
+    )
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as init:
+        assert init.stdout is not None
+        child = int(init.stdout.readline())
+        guest = parent_of(child)
+        clocks = Clocks(guest, Limits(cpu=0.3, processes=4), None)
+        until = time.monotonic() + 60
+        while not clocks.over(time.monotonic()):
+            assert time.monotonic() < until
+            clocks.begin(time.monotonic() + 60)
+            time.sleep(0.005)
+            clocks.end()
+            time.sleep(0.04)
+        init.communicate(b"")
+
+
+def test_what_its_own_sandboxes_use_counts(spinning: subprocess.Popen[bytes]) -> None:
+    clocks = Clocks(os.getpid(), Limits(cpu=1000.0), None)
+    inner = Clocks(spinning.pid, Limits(), None)
+    before = clocks.used()
+    clocks.charge(inner)
+    used(inner, 0.2)
+    assert clocks.used() - before > 0.2
+    spinning.kill()
+    spinning.wait()
+    inner.ended(5.0)
+    assert clocks.used() - before > 5
+    assert inner.used() == 5.0  # whoever has its number now
+    clocks.charge(Clocks(os.getpid(), Limits(), None))  # the former one is no longer asked
+    assert clocks.used() - before > 5
 
 
 def test_the_wall_counts_in_a_call_alone(spinning: subprocess.Popen[bytes]) -> None:
