@@ -6,10 +6,8 @@ import os
 import select
 import struct
 import time
-from collections import deque
-from contextlib import suppress
+from _functools import partial  # type: ignore[import-not-found]  # functools is slow to import
 from errno import EBUSY
-from functools import partial
 from itertools import chain, starmap
 
 from belljar._native import KEEPER
@@ -113,7 +111,7 @@ class Keeper:
     def _close_open(self) -> None:
         closing = map(os.close, self._open)
         self._open = []
-        deque(closing, 0)  # as they are made: in one step
+        any(closing)  # as they are made: in one step
 
     def __del__(self) -> None:
         if not (self._started or self._open) or os.getpid() != self._owner:
@@ -122,10 +120,12 @@ class Keeper:
             os.close(fd)
         if not self._started:
             return
-        with suppress(ChildProcessError):
+        try:
             if os.waitpid(self._started[0], os.WNOHANG)[0] == 0:
                 os.kill(self._started[0], 9)  # its children die of its end
                 os.waitpid(self._started[0], 0)
+        except ChildProcessError:
+            return  # the program that we are part of waits for all children itself
 
     def tier(self, words: bytes) -> None:
         """Hand over the tier, with which the namespaces can be made."""

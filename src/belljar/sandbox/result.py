@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 class Denial(Value):
     """One thing the guest tried and had no grant for. `number` is its ledger entry, or None.
 
-    `times` counts the same attempt from the same place.
+    As text it is one line, harmless on a terminal.
+
+    >>> print(denial)  # doctest: +SKIP
+    denied[read]: may not read /etc/passwd, at job.py:14 in load: no grant covers it
     """
 
     event: Event
@@ -23,6 +26,24 @@ class Denial(Value):
     target: str
     number: int | None
     kind: str = "denial"  # or "alert"
+
+    def __str__(self) -> str:
+        from belljar.policy.toml import printable
+        from belljar.policy.wording import words_for
+
+        right, target = self.right or self.event.name, self.target or self.event.asked or ""
+        head = "denied" if self.kind == "denial" else self.kind
+        verb = words_for(self.right, self.right) or f"raise {self.event.name}"
+        place = ""
+        if self.event.stack:
+            frame = self.event.stack[0]
+            place = printable(f", at {frame.file}:{frame.line} in {frame.function}")
+        may = "may not " if self.kind == "denial" else ""
+        line = printable(f"{head}[{right}]: {may}{verb} {target}".rstrip())
+        return f"{line}{place}: {printable(self.decision.because)}"
+
+    def __repr__(self) -> str:
+        return f"<Denial {str(self)!a}>"
 
 
 class Usage(Value):
