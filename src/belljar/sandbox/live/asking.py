@@ -118,6 +118,11 @@ class Asking:
         except GuestEnded:
             return
 
+    def given_up(self, started: float) -> Result:
+        """What a call that began at `started` comes to where the guest has ended, and a host
+        function that it called goes on."""
+        return self._end(started, 0.0)
+
     def close(self) -> None:
         """Let go of the bridge and of all that was shared."""
         self.peer.close()

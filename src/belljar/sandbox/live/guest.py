@@ -60,6 +60,8 @@ class Guest:
         #: whether such a question came together with an answer, and lies here
         self.unread: Callable[[], bool] = lambda: False
         self.serving: threading.Thread | None = None
+        #: called by whatever thread when `over` is set; not to wait for anything
+        self.watchers: list[Callable[[], object]] = []
         #: called when all is put away, with no lock held
         self.let_go: Callable[[], None] | None = None
         self.failure: BaseException | None = None
@@ -248,6 +250,8 @@ class Guest:
                     self.bridge.close()
                     self._alive.clear()
                     self.over.set()
+                    for watcher in list(self.watchers):
+                        watcher()
 
     def _put_away(self) -> None:
         walls = self.walls
