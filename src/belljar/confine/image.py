@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from _blake2 import blake2b
 
 from belljar._native import unchanged
 from belljar.confine.runtime import Runtime, Shown, as_it_is
@@ -61,10 +62,12 @@ class Tree:
         self.folder = folder
         self.site = site
         stat = os.stat(source)
-        names = f"{guest.replace('/', '-')}-{os.path.basename(runtime.program)}"
-        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{runtime.version}{names}"
         what = (_FORM, runtime.version, runtime.program, guest, source)
         self.first = "\t".join(word.replace("\n", "?") for word in what)
+        # in the name, so that versions of Belljar that differ do not make each other's anew
+        digest = blake2b(os.fsencode(self.first), digest_size=8).hexdigest()
+        name = f"{runtime.version}{guest.replace('/', '-')}-{digest}"
+        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{name}"
 
 
 def show(
