@@ -8,6 +8,7 @@ import os
 import select
 import time
 
+from belljar.confine.keeper import close_all
 from belljar.errors import PolicyError
 from belljar.model import Policy
 
@@ -62,9 +63,7 @@ class Streams:
 
     def handed_over(self) -> None:
         """The keeper has its copies: drop ours, so that the guest's end is the end."""
-        for fd in self._open:
-            os.close(fd)
-        self._open.clear()
+        close_all(self._open)
 
     def close(self) -> None:
         """Everything that is still open, and the flags of what was lent."""
@@ -72,9 +71,8 @@ class Streams:
             fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         self._flags.clear()
         self.handed_over()
-        for fd in self.pipes:
-            os.close(fd)
-        self.pipes.clear()
+        while self.pipes:
+            os.close(self.pipes.popitem()[0])
 
 
 def parameters(boot: dict[str, object]) -> bytes:

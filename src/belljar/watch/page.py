@@ -26,6 +26,8 @@ class Page:
     the FIFO: `cut` takes it out there. Raises `OSError` where the file cannot be made.
     """
 
+    _fd = -1
+
     def __init__(self, path: str) -> None:
         self.path = path
         self._taken = b""  # the part of this generation that `peek` gave, until `cut` meets it
@@ -71,6 +73,9 @@ class Page:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()  # an interrupt came before anybody had it
 
     def _state(self) -> tuple[int, int]:
         state = int.from_bytes(os.pread(self._fd, 8, _STATE), "little")

@@ -143,6 +143,15 @@ class Asking:
     def _asked(
         self, op: str, body: Any, timeout: float | None, events: bool
     ) -> tuple[Result, bool]:
+        try:
+            return self._ask(op, body, timeout, events)
+        except Exception:
+            raise
+        except BaseException:  # an interrupt between two steps: nothing counts on what is half done
+            self.guest.end("interrupt")
+            raise
+
+    def _ask(self, op: str, body: Any, timeout: float | None, events: bool) -> tuple[Result, bool]:
         if timeout is not None and not isinstance(timeout, int | float):
             raise TypeError(f"timeout= is a number of seconds, not {type(timeout).__name__}")
         guest = self.guest

@@ -14,6 +14,7 @@ import time
 from belljar.sandbox.ending import how
 from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import Clocks
+from belljar.sandbox.live.latch import Latch
 from belljar.sandbox.live.output import Output
 from belljar.sandbox.result import Result, Usage
 
@@ -50,7 +51,7 @@ class Guest:
         self.policy: Policy = walls.policy
         self.owner = os.getpid()
         self.lock = threading.RLock()
-        self.over = threading.Event()
+        self.over = Latch()
         self.output = Output(streams, self.policy.limits.output)
         self.clocks = Clocks(pid, self.policy.limits, walls.group)
         self.ended_by = ""
@@ -164,8 +165,10 @@ class Guest:
         why = self.clocks.over(now)
         if why:
             self.end(why)
-        elif self._told_to_end and now - self._told_to_end > _AGAIN:
-            self.walls.keeper.kill()  # one that does not end is told again, and then ended itself
+        elif not self._alive and now - self._told_to_end > _AGAIN:
+            # one that does not end is told again, and then ended itself; so is one that was to be
+            # ended when an interrupt came
+            self.walls.keeper.kill()
 
     def serve_idle(self) -> None:
         """Let a thread answer what the guest's own threads ask while nobody waits for it."""
@@ -281,7 +284,7 @@ class Guest:
 
     def abandon(self) -> None:
         """In a child that the host forked: let go of the parent's guest without touching it."""
-        self.lock, self.over = threading.RLock(), threading.Event()  # another thread may hold them
+        self.lock, self.over = threading.RLock(), Latch()  # another thread may hold them
         self._alive.clear()
         self.ended_by = "forked"
         for fd in (*self.output.pipes, self.bridge.detach()):
