@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from belljar.confine.plan import Plan
     from belljar.confine.program import Program
     from belljar.model import Limits, Policy, Status
+    from belljar.sandbox.result import Result, Usage
+    from belljar.sandbox.walls import Walls
 
 _SIGXCPU, _SIGKILL = 24, 9
 
@@ -52,6 +54,23 @@ def opening(
         "uid": os.geteuid(),
         "pid": os.getpid(),
     }
+
+
+def result_of(
+    walls: Walls, ended: str, status: int, signal: int, usage: Usage, reason: str = ""
+) -> Result:
+    """The last word of a run, into its record and as a result."""
+    from belljar.sandbox.result import Result
+
+    walls.end_record(ended, status, signal, usage)
+    judge, record = walls.judge, walls.record
+    return Result(
+        status, ended, walls.receipt, usage, signal, tuple(judge.denials),
+        tuple(judge.alerts), judge.repeated, walls.missed,
+        record.directory if record is not None else None, walls.run_id.hex(),
+        record.unkept if record is not None else 0, walls.planted,
+        tuple(walls.overlays.waiting), reason=reason,
+    )  # fmt: skip
 
 
 def how(

@@ -11,12 +11,12 @@ import select
 import threading
 import time
 
-from belljar.sandbox.ending import how
+from belljar.sandbox.ending import how, result_of
 from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import Clocks
 from belljar.sandbox.live.latch import Latch
 from belljar.sandbox.live.output import Output
-from belljar.sandbox.result import Result, Usage
+from belljar.sandbox.result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from belljar.errors import GuestProtocolError
     from belljar.model import Decision, Policy
     from belljar.sandbox.live.telling import Teller
-    from belljar.sandbox.result import Denial
+    from belljar.sandbox.result import Denial, Result
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
 
@@ -271,16 +271,9 @@ class Guest:
         _, user, system, peak = walls.exit or (0, 0.0, 0.0, 0)
         self.clocks.ended(user + system)
         cpu = self.clocks.used()
-        judge, record = walls.judge, walls.record
-        usage = Usage(wall, user, system, peak, self.output.total, judge.events, cpu)
-        walls.end_record(ended, status, signal, usage)
-        self.result = Result(
-            status, ended, walls.receipt, usage, signal, tuple(judge.denials),
-            tuple(judge.alerts), judge.repeated, walls.missed,
-            record.directory if record is not None else None, walls.run_id.hex(),
-            record.unkept if record is not None else 0, walls.planted,
-            tuple(walls.overlays.waiting), reason=self.reason if ended == "protocol" else "",
-        )  # fmt: skip
+        usage = Usage(wall, user, system, peak, self.output.total, walls.judge.events, cpu)
+        reason = self.reason if ended == "protocol" else ""
+        self.result = result_of(walls, ended, status, signal, usage, reason)
 
     def abandon(self) -> None:
         """In a child that the host forked: let go of the parent's guest without touching it."""
