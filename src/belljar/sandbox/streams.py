@@ -7,6 +7,7 @@ import marshal
 import os
 import select
 import time
+from itertools import chain, starmap
 
 from belljar.confine.keeper import close_all
 from belljar.errors import PolicyError
@@ -47,19 +48,20 @@ class Streams:
         if setting != "capture":
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             return self._file(policy, name, setting, flags)
-        read, write = os.pipe()
-        self._open.append(write)
+        made = self._open
+        made.extend(chain.from_iterable(starmap(os.pipe, ((),))))  # kept as made, see `keeper`
+        read, write = made[-2:]
         self.pipes[read] = number
+        del made[-2]
         return write
 
     def _file(self, policy: Policy, name: str, path: str, flags: int) -> int:
         try:
-            fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            self._open.extend(starmap(os.open, ((path, flags | os.O_CLOEXEC, 0o644),)))
         except OSError as error:
             place = policy.origin(f"process.{name}")
             raise PolicyError(place, f"{name} = {path}: {error.strerror}") from error
-        self._open.append(fd)
-        return fd
+        return self._open[-1]
 
     def handed_over(self) -> None:
         """The keeper has its copies: drop ours, so that the guest's end is the end."""
