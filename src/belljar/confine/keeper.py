@@ -107,12 +107,13 @@ class Keeper:
         self._rest = b""
         self._told = 0.0
         self._words = encode(["template", "fork"]) if template is not None else b""
-        self._held = _Held()
-        self._control = self._held.control  # popped by who closes it: threads may end it at once
+        held = _Held()
+        self._held: _Held | None = held
+        self._control = held.control  # popped by who closes it: threads may end it at once
         try:
-            self._start(streams, go, template, self._held)
+            self._start(streams, go, template, held)
         finally:
-            self._held.close_open()
+            held.close_open()
 
     def _start(
         self, streams: tuple[int, int, int], go: int, template: Template | None, held: _Held
@@ -186,10 +187,11 @@ class Keeper:
 
     def abandon(self) -> None:
         """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
-        held = self._held
-        held.owner, held.pids = os.getpid(), []
-        close_all(self._control)
-        close_all(held.report)
+        held, self._held = self._held, None
+        if held is not None:
+            held.owner, held.pids = os.getpid(), []
+            close_all(self._control)
+            close_all(held.report)
         self.pid, self.ended = 0, True
 
     def close(self) -> None:
@@ -210,8 +212,10 @@ class Keeper:
                 os.waitpid(self.pid, 0)
             except ChildProcessError:
                 self.ended = True  # the program that we are part of waits for all children itself
-            self.pid, self._held.pids = 0, []
-            close_all(self._held.report)
+            held, self._held, self.pid = self._held, None, 0
+            if held is not None:
+                held.pids = []
+                close_all(held.report)
 
 
 def refusal(line: list[str]) -> BelljarError:
