@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from belljar.model import Limits
-from belljar.sandbox.live.clocks import Clocks, parent_of, seconds_beneath
+from belljar.sandbox.live import clocks as module
+from belljar.sandbox.live.clocks import Clocks, seconds_beneath
 
 SPIN = "import os\nif {fork}:\n    if os.fork(): os.wait()\nwhile True: pass"
 
@@ -75,31 +76,27 @@ def test_what_is_used_between_calls_counts_together(
     assert found == ("cpu" if ends else "")
 
 
-def test_what_processes_use_counts_whenever_it_is_used() -> None:
+def test_what_processes_use_counts_whenever_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that spins while calls come and go faster than the host looks."""
-    code = (
-        "import subprocess, sys\n"
-        "one = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
-        "print(one.pid, flush=True)\n"
-        "sys.stdin.read()\n"
-        "one.kill()"
-    )
-    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
-    with subprocess.Popen(
-        [sys.executable, "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as init:
-        assert init.stdout is not None
-        child = int(init.stdout.readline())
-        guest = parent_of(child)
-        clocks = Clocks(guest, Limits(cpu=0.3, processes=4), None)
-        until = time.monotonic() + 60
-        while not clocks.over(time.monotonic()):
-            assert time.monotonic() < until
-            clocks.begin(time.monotonic() + 60)
-            time.sleep(0.005)
-            clocks.end()
-            time.sleep(0.04)
-        init.communicate(b"")
+    now, beneath = 1000.0, 5.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.clock_gettime", lambda _clock: 0.0)
+    monkeypatch.setattr(module, "parent_of", lambda _pid: 1)
+    monkeypatch.setattr(module, "seconds_beneath", lambda _pid: beneath)
+    clocks = Clocks(os.getpid(), Limits(cpu=0.5, processes=4), None)
+    found = []
+    for _ in range(100):
+        now, beneath = now + 0.04, beneath + 0.04
+        clocks.begin(now + 60)
+        now, beneath = now + 0.01, beneath + 0.01
+        clocks.end()
+        found.append(clocks.over(now))
+    assert found[5:7] == ["", ""]
+    assert found[-1] == "cpu"
+    clocks.begin(now + 60)
+    beneath -= 50  # one that nobody waited for has ended: its time is lost, and nobody gains
+    assert clocks.end() == 0
+    assert clocks.over(now) == "cpu"
 
 
 def test_what_its_own_sandboxes_use_counts(spinning: subprocess.Popen[bytes]) -> None:
