@@ -294,7 +294,10 @@ def _sandboxes_of(
         if not made:
             from belljar.sandbox.live.inner import Inner
 
-            made.append(Inner(guest, lambda less: Sandbox(less, python=python, engine=engine)))
+            make: Callable[[Policy], Sandbox] = lambda less: Sandbox(  # noqa: E731
+                less, python=python, engine=engine
+            )
+            made.append(Inner(guest.policy, make, guest))
         return made[0](body)
 
     return ask

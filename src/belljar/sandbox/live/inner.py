@@ -33,7 +33,7 @@ DEEPEST: Final = 3
 
 
 class Inner:
-    """Makes the sandboxes of one guest: `objects.operations["box"] = Inner(guest, make)`.
+    """Makes the sandboxes of one guest: `operations["box"] = Inner(policy, make, guest)`.
 
     All that live, at any depth, have together no more memory than the outermost guest may have
     itself, and start no more processes; where none is asked for, a quarter of that. Their processor
@@ -41,12 +41,14 @@ class Inner:
     that asked for it is closed.
     """
 
-    def __init__(self, guest: Guest, make: Make, parent: Inner | None = None) -> None:
+    def __init__(
+        self, policy: Policy, make: Make, guest: Guest, parent: Inner | None = None
+    ) -> None:
         self._guest = guest
-        self._policy: Policy = guest.policy
+        self._policy = policy
         self._make = make
         self._depth: int = parent._depth + 1 if parent else 1
-        limits = self._policy.limits
+        limits = policy.limits
         self._whole: int = parent._whole if parent else limits.memory
         self._processes: int = parent._processes if parent else limits.processes - 1  # beside one
         self._living: weakref.WeakSet[InnerBox] = parent._living if parent else weakref.WeakSet()
@@ -79,7 +81,7 @@ class Inner:
         self._living.add(box)
         self._guest.charge(box.box._guest)
         objects = box.box._asking.objects
-        objects.operations["box"] = Inner(box.box._guest, self._make, self)
+        objects.operations["box"] = Inner(policy, self._make, box.box._guest, self)
         made = Exposed(box)
         made.name = "sandbox"
         return made
