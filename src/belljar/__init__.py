@@ -12,10 +12,21 @@ if TYPE_CHECKING:
     from belljar._native import get_include as get_include
     from belljar.adapters.executor import SandboxExecutor as SandboxExecutor
     from belljar.adapters.executor import WorkerEnded as WorkerEnded
+    from belljar.adapters.travel import CannotTravel as CannotTravel
     from belljar.confine.here import confine as confine
     from belljar.errors import BelljarError as BelljarError
     from belljar.errors import GuestError as GuestError
+    from belljar.errors import GuestProtocolError as GuestProtocolError
+    from belljar.errors import InternalError as InternalError
+    from belljar.errors import LedgerCorrupt as LedgerCorrupt
+    from belljar.errors import LedgerError as LedgerError
+    from belljar.errors import PolicyError as PolicyError
+    from belljar.errors import ProgramNotExecutable as ProgramNotExecutable
+    from belljar.errors import ProgramNotFound as ProgramNotFound
     from belljar.errors import SandboxEnded as SandboxEnded
+    from belljar.errors import TemplateEnded as TemplateEnded
+    from belljar.errors import TemplateError as TemplateError
+    from belljar.errors import Unenforceable as Unenforceable
     from belljar.errors import UsageError as UsageError
     from belljar.events import table as catalogue
     from belljar.model import Decision as Decision
@@ -28,11 +39,13 @@ if TYPE_CHECKING:
     from belljar.sandbox.bridge.exposure import Exposure as Exposure
     from belljar.sandbox.bridge.handles import Exposed as Exposed
     from belljar.sandbox.bridge.limits import Limit as Limit
+    from belljar.sandbox.guest.values import Unsendable as Unsendable
     from belljar.sandbox.live.answers import Opaque as Opaque
     from belljar.sandbox.live.arrays import array as array
     from belljar.sandbox.live.async_box import AsyncSandbox as AsyncSandbox
     from belljar.sandbox.live.box import Sandbox as Sandbox
     from belljar.sandbox.live.box import run as run
+    from belljar.sandbox.live.warm import Template as Template
     from belljar.sandbox.result import Denial as Denial
     from belljar.sandbox.result import Result as Result
     from belljar.watch.here import Watching as Watching
@@ -47,6 +60,7 @@ _MODULES = {
 _HOMES = {
     "AsyncSandbox": "sandbox.live.async_box",
     "BelljarError": "errors",
+    "CannotTravel": "adapters.travel",
     "Decision": "model",
     "Denial": "sandbox.result",
     "Event": "model",
@@ -54,16 +68,27 @@ _HOMES = {
     "Exposure": "sandbox.bridge.exposure",
     "Grant": "model",
     "GuestError": "errors",
+    "GuestProtocolError": "errors",
+    "InternalError": "errors",
+    "LedgerCorrupt": "errors",
+    "LedgerError": "errors",
     "Limit": "sandbox.bridge.limits",
     "Limits": "model",
     "Opaque": "sandbox.live.answers",
     "Policy": "model",
+    "PolicyError": "errors",
+    "ProgramNotExecutable": "errors",
+    "ProgramNotFound": "errors",
     "Result": "sandbox.result",
     "Sandbox": "sandbox.live.box",
     "SandboxEnded": "errors",
     "SandboxExecutor": "adapters.executor",
     "Status": "model",
     "Template": "sandbox.live.warm",
+    "TemplateEnded": "errors",
+    "TemplateError": "errors",
+    "Unenforceable": "errors",
+    "Unsendable": "sandbox.guest.values",
     "UsageError": "errors",
     "Watching": "watch.here",
     "WorkerEnded": "adapters.executor",
@@ -76,6 +101,7 @@ _HOMES = {
 __all__ = [
     "AsyncSandbox",
     "BelljarError",
+    "CannotTravel",
     "Decision",
     "Denial",
     "Event",
@@ -83,16 +109,27 @@ __all__ = [
     "Exposure",
     "Grant",
     "GuestError",
+    "GuestProtocolError",
+    "InternalError",
+    "LedgerCorrupt",
+    "LedgerError",
     "Limit",
     "Limits",
     "Opaque",
     "Policy",
+    "PolicyError",
+    "ProgramNotExecutable",
+    "ProgramNotFound",
     "Result",
     "Sandbox",
     "SandboxEnded",
     "SandboxExecutor",
     "Status",
     "Template",
+    "TemplateEnded",
+    "TemplateError",
+    "Unenforceable",
+    "Unsendable",
     "UsageError",
     "Watching",
     "WorkerEnded",

@@ -147,13 +147,6 @@ def test_a_callback_that_raises_ends_the_guest_and_is_told() -> None:
         assert box.ended_by == "failed"
 
 
-def test_a_guest_that_does_not_speak_the_protocol_is_ended() -> None:
-    with belljar.Sandbox(ledger="none") as box:
-        with pytest.raises(belljar.BelljarError, match=r"kind|frame"):
-            box.run("import os; os.write(3, b'\\xff' * 100)")
-        assert box.ended_by == "protocol"
-
-
 def test_another_thread_interrupts() -> None:
     with belljar.Sandbox(ledger="none") as box:
         results: list[belljar.Result] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import belljar
 
+LONG = 60.0  # seconds; this machine may do much else
 ASK = "from belljar.guest import Sandbox\n"
 
 
@@ -53,6 +55,59 @@ def test_it_has_what_was_passed_on_and_no_more(box: belljar.Sandbox) -> None:
     first, second = box.run(source).check().value
     assert first is None
     assert second[0] == "FileNotFoundError"
+
+
+SPIN = "while True: pass"
+
+
+@pytest.fixture
+def limited(data: Path) -> Iterator[belljar.Sandbox]:
+    reads = {"/a": str(data / "a")}
+    with belljar.Sandbox(
+        read=reads, memory="512M", cpu=1, output="100K", processes=3, ledger="none"
+    ) as one:
+        yield one
+
+
+def test_its_processor_time_is_the_outer_ones(limited: belljar.Sandbox) -> None:
+    source = ASK + (
+        "for n in range(20):\n"
+        "    with Sandbox(read='/a', cpu=0.7) as inner:\n"
+        "        inner.run('import time\\nwhile time.process_time() < 0.4: pass')"
+    )
+    result = limited.run(source)
+    assert result.ended_by == "cpu"
+    assert result.usage.cpu > 1
+
+
+def test_what_spins_in_it_between_calls_is_the_outer_ones(limited: belljar.Sandbox) -> None:
+    begin = f"import threading; threading.Thread(target=exec, args=({SPIN!r},)).start()"
+    limited.run(ASK + f"inner = Sandbox(read='/a')\ninner.run({begin!r})")
+    deadline = time.monotonic() + LONG
+    while not limited.ended_by and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert limited.ended_by == "cpu"
+
+
+def test_its_output_is_the_outer_ones(limited: belljar.Sandbox) -> None:
+    source = ASK + (
+        "for n in range(20):\n"
+        "    with Sandbox(read='/a') as inner:\n"
+        "        inner.run('print(\"x\" * 30000)')"
+    )
+    assert limited.run(source).ended_by == "output"
+
+
+def test_its_processes_are_the_outer_ones(limited: belljar.Sandbox) -> None:
+    source = ASK + (
+        "first = Sandbox(read='/a', processes=2)\n"
+        "second = Sandbox(read='/a', processes=2)\n"
+        "third = Sandbox(read='/a')\n"
+        "try: Sandbox(read='/a', processes=2)\n"
+        "except PermissionError as error: refused = str(error)\n"
+        "refused"
+    )
+    assert limited.run(source).check().value == "its sandboxes together may start no more processes"
 
 
 MORE = {

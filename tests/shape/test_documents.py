@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import belljar
 from belljar import errors
 from belljar.confine.status import NAMES
 from belljar.policy.keys import KEYS
@@ -54,6 +56,37 @@ def test_every_exit_code_of_the_exceptions_is_in_the_table() -> None:
         code = getattr(kind, "exit_code", None)
         if code is not None:
             assert f"| {code} |" in page, kind
+
+
+#: Raised within Belljar alone: whoever asks a guest gets `SandboxEnded` of it.
+INTERNAL = {"GuestEnded"}
+
+
+def test_every_exception_can_be_had_from_the_package() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - INTERNAL
+    for name in sorted(kinds):
+        assert getattr(belljar, name) is getattr(errors, name), name
+        assert name in belljar.__all__, name
+
+
+def test_every_exception_that_the_documents_name_can_be_had_from_the_package() -> None:
+    pages = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md"]
+    inside = {"HostError"}  # of `belljar.guest`
+    missing = set()
+    for page in pages:
+        for name in re.findall(r"(?:belljar\.|`)([A-Z]\w+)\b", page.read_text("utf-8")):
+            error = re.fullmatch(r"\w+(?:Error|Ended|Corrupt|Found|able|Travel)", name)
+            if error and not hasattr(builtins, name) and name not in (*belljar.__all__, *inside):
+                missing.add((page.name, name))
+    assert not missing
+
+
+def test_the_table_of_exceptions_names_them_all() -> None:
+    page = text("docs/exit-codes.md")
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and name not in INTERNAL:
+            row = next(line for line in page.splitlines() if f"`{name}`" in line and line[0] == "|")
+            assert f"| {kind.exit_code} |" in row, name
 
 
 def test_the_help_of_run_names_every_key() -> None:

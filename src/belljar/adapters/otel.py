@@ -19,8 +19,15 @@ import sys
 from collections.abc import Coroutine
 from threading import local
 
-from opentelemetry import context as api
-from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+try:
+    from opentelemetry import context as api
+    from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"belljar.adapters.otel needs {error.name}, which is not installed: "
+        "pip install 'belljar[otel]'",
+        name=error.name,
+    ) from None
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -72,6 +72,8 @@ def _text(entry: Entry) -> str:
         refused = " refused" if data.get("refused") else ""
         return f"{get('name')}{refused} {what.strip() or get('args')}"
     if entry.kind == "decision":
+        if get("kind") == "call":
+            return f"called {get('target')}"
         right = f"[{get('right')}]" if data.get("right") else ""
         because = f": {get('because')}" if data.get("because") else ""
         return f"{get('verdict') or 'decision'}{right} {get('target')}{because}"

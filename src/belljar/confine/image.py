@@ -11,8 +11,11 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from _blake2 import blake2b
+from itertools import starmap
 
 from belljar._native import unchanged
+from belljar.confine.keeper import close_all
 from belljar.confine.runtime import Runtime, Shown, as_it_is
 from belljar.errors import Unenforceable
 
@@ -61,10 +64,12 @@ class Tree:
         self.folder = folder
         self.site = site
         stat = os.stat(source)
-        names = f"{guest.replace('/', '-')}-{os.path.basename(runtime.program)}"
-        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{runtime.version}{names}"
         what = (_FORM, runtime.version, runtime.program, guest, source)
         self.first = "\t".join(word.replace("\n", "?") for word in what)
+        # in the name, so that versions of Belljar that differ do not make each other's anew
+        digest = blake2b(os.fsencode(self.first), digest_size=8).hexdigest()
+        name = f"{runtime.version}{guest.replace('/', '-')}-{digest}"
+        self.text = f"{folder}/{stat.st_dev:x}.{stat.st_ino:x}-{name}"
 
 
 def show(
@@ -191,13 +196,18 @@ def current(tree: Tree) -> tuple[str, int]:
 
 def hold(path: str) -> tuple[str, int]:
     """`path` with a descriptor that keeps it from being removed; ("", -1) where it is not ours."""
+    held: list[int] = []
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        held.extend(starmap(os.open, ((path, flags),)))  # kept as it is made, see `keeper`
+        stat = os.fstat(held[0])
+        if stat.st_uid == os.geteuid() and not stat.st_mode & 0o022:
+            fcntl.flock(held[0], fcntl.LOCK_SH)
+            return path, held[0]
     except FileNotFoundError:
         return "", -1
-    stat = os.fstat(fd)
-    if stat.st_uid != os.geteuid() or stat.st_mode & 0o022:
-        os.close(fd)
-        return "", -1
-    fcntl.flock(fd, fcntl.LOCK_SH)
-    return path, fd
+    except BaseException:
+        close_all(held)
+        raise
+    close_all(held)
+    return "", -1

@@ -6,7 +6,9 @@ import os
 import select
 import struct
 import time
+from _functools import partial  # type: ignore[import-not-found]  # functools is slow to import
 from errno import EBUSY
+from itertools import chain, repeat, starmap
 
 from belljar._native import KEEPER
 from belljar.confine.words import encode
@@ -54,24 +56,76 @@ STEPS = {
 }
 
 
+class _Held:
+    """What the host has of a keeper until that is closed. Lost (by an interrupt while the keeper
+    starts, say), it ends the keeper."""
+
+    pids: list[int] | tuple[()] = ()  # until it is made, there is nothing to end
+    open: list[int]
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.open = []
+        self.control: list[int] = []
+        self.report: list[int] = []
+        self.pids = []
+
+    def close_open(self) -> None:
+        close_all(self.open)
+
+    def __del__(self) -> None:
+        if type(self.pids) is tuple or os.getpid() != self.owner:
+            return
+        for fds in (self.open, self.control, self.report):
+            close_all(fds)
+        for pid in self.pids:
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    os.kill(pid, 9)  # its children die of its end
+                    os.waitpid(pid, 0)
+            except ChildProcessError:
+                return  # the program that we are part of waits for all children itself
+
+
+def close_all(fds: list[int]) -> None:
+    """Close and forget them in one step: after an interrupt none is closed twice, or left."""
+    any(map(os.close, map(fds.pop, repeat(-1, len(fds)))))
+
+
 class Keeper:
     """A running keeper. Closing it ends everything in its sandbox.
 
     It is started before the plan is known, so that it starts while the plan is made; it waits
     for `build()`. With a `template` its guest is forked from that one, by the same words; `tier()`
     makes the guest's init then, so that a keeper that was told its tier is a parked guest. `report`
-    is the descriptor to poll for lines; `read()` returns those that came.
+    is the descriptor to poll for lines; `read()` returns those that came. One that is lost, also
+    by an interrupt while it starts, ends at once.
     """
 
     def __init__(
         self, streams: tuple[int, int, int], go: int, template: Template | None = None
     ) -> None:
-        more: tuple[int, ...] = ()
-        if template is not None:
-            more = template.ask(streams, go)
+        self.pid, self.report, self.ended = 0, -1, False
+        self._rest = b""
+        self._told = 0.0
         self._words = encode(["template", "fork"]) if template is not None else b""
-        control_out, control = os.pipe()
-        report, report_in = os.pipe()
+        held = _Held()
+        self._held: _Held | None = held
+        self._control = held.control  # popped by who closes it: threads may end it at once
+        try:
+            self._start(streams, go, template, held)
+        finally:
+            held.close_open()
+
+    def _start(
+        self, streams: tuple[int, int, int], go: int, template: Template | None, held: _Held
+    ) -> None:
+        more = template.ask(streams, go) if template is not None else ()
+        ends = [*more[:1]]
+        held.open = ends
+        # kept in the same step in which they are made: no interrupt comes between
+        ends.extend(chain.from_iterable(starmap(os.pipe, ((), ()))))
+        control_out, control, report, report_in = ends[-4:]
         actions: list[tuple[int, ...]] = []
         # high copies first: a source may be one of the numbers that the next line overwrites
         wanted = (*streams, control_out, report_in, go, *more)
@@ -82,20 +136,17 @@ class Keeper:
             actions.append((os.POSIX_SPAWN_DUP2, spare + index, index))
         for index in range(len(wanted)):
             actions.append((os.POSIX_SPAWN_CLOSE, spare + index))
+        pids: list[int] = []
+        held.pids = pids
+        spawn = partial(os.posix_spawn, KEEPER, ["belljar-keeper"], {}, file_actions=actions)
         try:
-            self.pid = os.posix_spawn(KEEPER, ["belljar-keeper"], {}, file_actions=actions)
+            pids.extend(starmap(spawn, ((),)))
         except OSError as error:
-            for fd in (control, report):
-                os.close(fd)
             raise InternalError(f"the keeper does not start: {error}") from error
-        finally:
-            for fd in (control_out, report_in, *more[:1]):
-                os.close(fd)
-        self.report = report
-        self._control = [control]  # popped by who closes it: threads may end a sandbox at once
-        self._rest = b""
-        self.ended = False
-        self._told = 0.0
+        held.open, held.control, held.report = (
+            [control_out, report_in, *more[:1]], [control], [report],
+        )  # fmt: skip
+        self.pid, self.report, self._control = pids[0], report, held.control
 
     def tier(self, words: bytes) -> None:
         """Hand over the tier, with which the namespaces can be made."""
@@ -127,21 +178,23 @@ class Keeper:
     def kill(self) -> None:
         """End the sandbox: the keeper sees its control pipe close. One that does not, and is told
         again after a while, is ended itself, and the sandbox with it."""
-        try:
-            control = self._control.pop()
-        except IndexError:
-            control = -1
-        if control >= 0:
+        if self._control:
             self._told = time.monotonic()
-            os.close(control)
+            try:
+                close_all(self._control)
+            except IndexError:
+                return  # another thread does
         elif self.pid and not self.ended and time.monotonic() - self._told > _GRACE:
             os.kill(self.pid, 9)
 
     def abandon(self) -> None:
         """In a child of the host's: the sandbox is the parent's. Drops the descriptors, no more."""
-        for fd in (*self._control, *((self.report,) if self.pid else ())):
-            os.close(fd)
-        self._control, self.pid, self.ended = [], 0, True
+        held, self._held = self._held, None
+        if held is not None:
+            held.owner, held.pids = os.getpid(), []
+            close_all(self._control)
+            close_all(held.report)
+        self.pid, self.ended = 0, True
 
     def close(self) -> None:
         """Kill, wait for the end, free everything. May be called twice."""
@@ -161,8 +214,10 @@ class Keeper:
                 os.waitpid(self.pid, 0)
             except ChildProcessError:
                 self.ended = True  # the program that we are part of waits for all children itself
-            self.pid = 0
-            os.close(self.report)
+            held, self._held, self.pid = self._held, None, 0
+            if held is not None:
+                held.pids = []
+                close_all(held.report)
 
 
 def refusal(line: list[str]) -> BelljarError:

@@ -16,7 +16,8 @@ MATCH: Final = ("event", "target", "right", "package", "stack", "shadows")
 def decision_row(
     event: Event, decision: Decision, right: str, target: str, kind: str, package: str | None = None
 ) -> dict[str, object]:
-    """A decision in exact builtin types, ready for `pack`. `kind` is `denial` or `alert`.
+    """A decision in exact builtin types, ready for `pack`. `kind` is `denial`, `alert` or
+    `call` (of what the host shares, let through).
 
     >>> from belljar.model import Decision, Event
     >>> event = Event(3, 0, 7, 7, "open", ())

@@ -96,15 +96,26 @@ def holding(directory: str, number: int) -> tuple[Run | None, bytes]:
 
 def last_decision(directory: str) -> int:
     """The number of the newest denial or alert. Raises `LedgerError` where there is none."""
-    newest = 0
     with Reader(directory) as reader:
         for _begins, headers in reader.backwards():
-            for _offset, kind, _run, first, count, _time, _body in headers:
-                if kind == DECISIONS:
-                    newest = first + count - 1
-            if newest:
-                return newest
+            found = [
+                (first, run)
+                for _offset, kind, run, first, _count, _time, _body in headers
+                if kind == DECISIONS
+            ]
+            for first, run in reversed(found):
+                if number := _last_of(directory, first, run):
+                    return number
     raise LedgerError(f"the ledger in {directory} holds no denial and no alert")
+
+
+def _last_of(directory: str, first: int, run: bytes) -> int:
+    """The last entry of a record that is no mere call of what the host shares; 0 for none."""
+    with Reader(directory) as reader:
+        for record in reader.records(first, run):
+            told = (one for one in expand(record) if type(one.data) is dict)
+            return max((one.number for one in told if one.data.get("kind") != "call"), default=0)
+    return 0
 
 
 def records(directory: str, run: Run) -> Iterator[Record]:

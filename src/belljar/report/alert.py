@@ -11,7 +11,8 @@ All of it but our own words comes from the program: escaped, and cut where it is
 from __future__ import annotations
 
 from belljar.policy.untold import unclear
-from belljar.report.denial import KILLED, WINDOW, two, where, words_for
+from belljar.policy.wording import words_for
+from belljar.report.denial import KILLED, WINDOW, two, where
 from belljar.report.text import paint, printable
 
 TYPE_CHECKING = False

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from belljar.model import Decision, Event, Grant, Rule, Status
+from belljar.policy.wording import words_for
 from belljar.report.text import paint, printable
-
-_WORDS = {
-    "read": "read", "list": "list", "write": "write", "append": "append to", "execute": "execute",
-    "connect": "connect to", "bind": "listen on", "resolve": "resolve", "run": "run",
-    "import": "import", "native": "load", "signal": "signal", "process": "start",
-    "code": "make code with",
-}  # fmt: skip
 
 
 def render(
@@ -63,12 +57,6 @@ _WALLS = {
 #: Said of every refusal inside the process, wherever it is shown.
 WINDOW = "refused in the process itself: a window, not a wall"
 KILLED = "the process was told to end itself before it: a window, not a wall"
-
-
-def words_for(right: str, otherwise: str = "") -> str:
-    """What is done to a target by a right: `connect to`."""
-    # an import executes code, too: its event says more than the right
-    return otherwise if right == "code" else _WORDS.get(right, otherwise)
 
 
 def where(event: Event) -> str:

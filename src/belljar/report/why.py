@@ -56,6 +56,8 @@ def _head(found: Explained, colour: bool) -> str:
     if row is None:
         return f"#{entry.number}: {printable(entry.kind)}"
     kind = _text(row.get("kind")) or "denial"
+    if kind == "call":
+        return f"#{entry.number}: called {_text(row.get('target'))}"
     word = "denied" if kind == "denial" else kind
     what = f"{word}[{_text(row.get('right')) or _text(row.get('event'))}]:"
     return f"#{entry.number}: {paint(what, 'red', colour)} {_text(row.get('target'))}".rstrip()
@@ -191,6 +193,8 @@ def _enforced(found: Explained) -> list[str]:
     assert found.row is not None
     event = found.event.data if found.event is not None else None
     out: list[str] = []
+    if found.row.get("kind") == "call":
+        return _two("enforced", "nothing was refused: the host shares it and made the call")
     if found.row.get("kind", "denial") != "denial":
         return _two("enforced", "nothing was refused: an alert only tells")
     if isinstance(event, Event) and event.refused:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from belljar.confine.plan import Plan
     from belljar.confine.program import Program
     from belljar.model import Limits, Policy, Status
+    from belljar.sandbox.judge import Judge
+    from belljar.sandbox.result import Result, Usage
+    from belljar.sandbox.walls import Walls
 
 _SIGXCPU, _SIGKILL = 24, 9
 
@@ -52,6 +55,30 @@ def opening(
         "uid": os.geteuid(),
         "pid": os.getpid(),
     }
+
+
+def result_of(
+    walls: Walls, ended: str, status: int, signal: int, usage: Usage, reason: str = ""
+) -> Result:
+    """The last word of a run, into its record and as a result."""
+    walls.end_record(ended, status, signal, usage)
+    return outcome(walls, walls.judge, ended, status, signal, usage, reason)
+
+
+def outcome(
+    walls: Walls, judge: Judge, ended: str, status: int, signal: int, usage: Usage, reason: str
+) -> Result:
+    """The result, of whose events `judge` has judged."""
+    from belljar.sandbox.result import Result
+
+    record = walls.record
+    return Result(
+        status, ended, walls.receipt, usage, signal, tuple(judge.denials),
+        tuple(judge.alerts), judge.repeated, walls.missed,
+        record.directory if record is not None else None, walls.run_id.hex(),
+        record.unkept if record is not None else 0, walls.planted,
+        tuple(walls.overlays.waiting), reason=reason,
+    )  # fmt: skip
 
 
 def how(

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 class Denial(Value):
     """One thing the guest tried and had no grant for. `number` is its ledger entry, or None.
 
-    `times` counts the same attempt from the same place.
+    As text it is one line, harmless on a terminal.
+
+    >>> print(denial)  # doctest: +SKIP
+    denied[read]: may not read /etc/passwd, at job.py:14 in load: no grant covers it
     """
 
     event: Event
@@ -23,6 +26,24 @@ class Denial(Value):
     target: str
     number: int | None
     kind: str = "denial"  # or "alert"
+
+    def __str__(self) -> str:
+        from belljar.policy.toml import printable
+        from belljar.policy.wording import words_for
+
+        right, target = self.right or self.event.name, self.target or self.event.asked or ""
+        head = "denied" if self.kind == "denial" else self.kind
+        verb = words_for(self.right, self.right) or f"raise {self.event.name}"
+        place = ""
+        if self.event.stack:
+            frame = self.event.stack[0]
+            place = printable(f", at {frame.file}:{frame.line} in {frame.function}")
+        may = "may not " if self.kind == "denial" else ""
+        line = printable(f"{head}[{right}]: {may}{verb} {target}".rstrip())
+        return f"{line}{place}: {printable(self.decision.because)}"
+
+    def __repr__(self) -> str:
+        return f"<Denial {str(self)!a}>"
 
 
 class Usage(Value):
@@ -41,8 +62,8 @@ class Result(Value):
     """The end of a run, whether of a whole program or of one in a live sandbox.
 
     `ended_by` is `exit`, `signal`, `wall`, `cpu`, `memory`, `output`, `disk`, `interrupt`,
-    `closed`, `lost` or `refused`; `status` is the exit status of `belljar run` (the program's own,
-    128+n, or 124); 1 where `error` says which exception it ended with.
+    `closed`, `protocol`, `lost`, `failed` or `refused`; `status` is the exit status of `belljar
+    run` (the program's own, 128+n, or 124); 1 where `error` says which exception it ended with.
 
     `value` is that of the last expression, `output` what was written, in order: pieces of
     (1 or 2, bytes). Everything in them was made by the guest: compare and show it with care.
@@ -66,6 +87,7 @@ class Result(Value):
     value: Any = None
     error: GuestError | None = None
     frames: tuple[bytes, ...] = ()  # of events, undecoded
+    reason: str = ""  # of `protocol`: what it sent that may not be
 
     def __repr__(self) -> str:
         told = [f"status={self.status}", f"ended_by={self.ended_by!r}"]
@@ -112,7 +134,8 @@ class Result(Value):
         if self.error is not None:
             raise self.error
         if self.ended_by != "exit":
-            raise SandboxEnded(f"the sandbox was ended by {self.ended_by}", self.ended_by, self)
+            why = f"{self.ended_by}: {self.reason}" if self.reason else self.ended_by
+            raise SandboxEnded(f"the sandbox was ended by {why}", self.ended_by, self)
         if self.status:
             raise GuestError("SystemExit", str(self.status))
         return self

@@ -232,8 +232,8 @@ class Session:
             self._keeper.kill()
 
     def _result(self, walls: Walls) -> Result:
-        from belljar.sandbox.ending import did_not_start, how
-        from belljar.sandbox.result import Result, Usage
+        from belljar.sandbox.ending import did_not_start, how, result_of
+        from belljar.sandbox.result import Usage
 
         judge = walls.judge
         if not judge.greeted and self._ended_by == "interrupt":
@@ -250,12 +250,4 @@ class Session:
         if walls.group is not None:
             peak = max(peak, walls.group.peak())
         usage = Usage(wall, user, system, peak, self._output, judge.events)
-        walls.end_record(ended, status, signal, usage)
-        record = walls.record
-        return Result(
-            status, ended, walls.receipt, usage, signal, tuple(judge.denials),
-            tuple(judge.alerts), judge.repeated, walls.missed,
-            record.directory if record is not None else None, walls.run_id.hex(),
-            record.unkept if record is not None else 0, walls.planted,
-            tuple(walls.overlays.waiting),
-        )  # fmt: skip
+        return result_of(walls, ended, status, signal, usage)

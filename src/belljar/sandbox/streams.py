@@ -7,7 +7,9 @@ import marshal
 import os
 import select
 import time
+from itertools import chain, starmap
 
+from belljar.confine.keeper import close_all
 from belljar.errors import PolicyError
 from belljar.model import Policy
 
@@ -48,25 +50,24 @@ class Streams:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             self.files[number] = self._file(policy, name, setting, flags)
             self._open.remove(self.files[number])
-        read, write = os.pipe()
-        self._open.append(write)
+        made = self._open
+        made.extend(chain.from_iterable(starmap(os.pipe, ((),))))  # kept as made, see `keeper`
+        read, write = made[-2:]
         self.pipes[read] = number
+        del made[-2]
         return write
 
     def _file(self, policy: Policy, name: str, path: str, flags: int) -> int:
         try:
-            fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            self._open.extend(starmap(os.open, ((path, flags | os.O_CLOEXEC, 0o644),)))
         except OSError as error:
             place = policy.origin(f"process.{name}")
             raise PolicyError(place, f"{name} = {path}: {error.strerror}") from error
-        self._open.append(fd)
-        return fd
+        return self._open[-1]
 
     def handed_over(self) -> None:
         """The keeper has its copies: drop ours, so that the guest's end is the end."""
-        for fd in self._open:
-            os.close(fd)
-        self._open.clear()
+        close_all(self._open)
 
     def close(self) -> None:
         """Everything that is still open, and the flags of what was lent."""
@@ -74,9 +75,9 @@ class Streams:
             fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         self._flags.clear()
         self.handed_over()
-        for fd in (*self.pipes, *self.files.values()):
-            os.close(fd)
-        self.pipes.clear()
+        for kept in (self.pipes, dict.fromkeys(self.files.values(), 0)):
+            while kept:
+                os.close(kept.popitem()[0])
         self.files.clear()
 
 

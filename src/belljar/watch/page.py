@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from itertools import starmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +27,17 @@ class Page:
     the FIFO: `cut` takes it out there. Raises `OSError` where the file cannot be made.
     """
 
+    _open: list[int] | tuple[()] = ()
+
     def __init__(self, path: str) -> None:
         self.path = path
         self._taken = b""  # the part of this generation that `peek` gave, until `cut` meets it
         self._generation = -1
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
+        opened: list[int] = []
+        self._open = opened
+        opened.extend(starmap(os.open, ((path, flags, 0o600),)))  # no interrupt comes between
+        self._fd = opened[0]
         os.write(self._fd, bytes(SIZE))  # no holes: a full disk must not end the process later
 
     def peek(self, fifo: int) -> bytes:
@@ -68,9 +74,12 @@ class Page:
 
     def close(self) -> None:
         """Closing again does nothing. Removing the file is the maker's."""
-        if self._fd >= 0:
-            os.close(self._fd)
+        if self._open:
+            os.close(self._open.pop())
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()  # an interrupt came before anybody had it
 
     def _state(self) -> tuple[int, int]:
         state = int.from_bytes(os.pread(self._fd, 8, _STATE), "little")

@@ -118,6 +118,19 @@ def test_compiled_files_are_found_valid_and_carry_the_guest_s_name(
     assert len(os.listdir(site / "pkg/__pycache__")) == 1  # that of the changed one is not valid
 
 
+def test_versions_that_differ_keep_their_own_in_one_cache(
+    runtime: Runtime, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = trees(runtime, cache)
+    monkeypatch.setattr(image, "_FORM", "another")
+    others = trees(runtime, cache)
+    assert not set(mine.values()) & set(others.values())
+    monkeypatch.undo()
+    assert trees(runtime, cache) == mine
+    monkeypatch.setattr(image, "_FORM", "another")
+    assert trees(runtime, cache) == others
+
+
 def test_an_image_is_made_once(runtime: Runtime, cache: str) -> None:
     assert trees(runtime, cache) == trees(runtime, cache)
 

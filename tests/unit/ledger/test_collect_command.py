@@ -16,7 +16,10 @@ import pytest
 
 from belljar.cli.log import main as log
 from belljar.ledger import START, open_writer
+from belljar.ledger.collect.collector import Collector
+from belljar.ledger.collect.shares import Limits
 from belljar.ledger.reader import read, verify
+from belljar.ledger.writer import Writer
 
 from .conftest import fill, packed
 
@@ -63,6 +66,17 @@ def test_a_collector_started_by_hand_listens_and_takes_its_socket_away(home: Pat
         assert not os.path.exists(path)
     assert verify(ledger).runs == 2
     assert end(start("--socket", path, ledger)) == "belljar: 0 connections served\n"
+
+
+def test_being_told_to_stop_again_does_nothing(home: Path) -> None:
+    """As by two signals: the second may come when all is closed."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(home / "s"))
+    listener.listen()
+    collector = Collector(listener, Writer(str(home / "ledger")), Limits())
+    collector.stop()
+    collector.run()
+    collector.stop()
 
 
 def test_only_the_last_directory_of_the_socket_is_made_and_that_is_said(

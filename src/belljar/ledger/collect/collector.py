@@ -87,9 +87,10 @@ class Collector:
         self._epoll.register(listener.fileno(), _IN)
 
     def stop(self) -> None:
-        """End `run`, after what has been sent until now is recorded."""
-        self._stopping = True
-        os.write(self._waker, b"\0")
+        """End `run`, after what has been sent until now is recorded. Again, or later: nothing."""
+        if not self._stopping:
+            self._stopping = True
+            os.write(self._waker, b"\0")
 
     def run(self) -> None:
         """Work until told to stop. Raises `LedgerError` when the ledger cannot be used."""
@@ -385,6 +386,7 @@ class Collector:
         self._commit()
 
     def _close(self) -> None:
+        self._stopping = True  # a signal may still come
         for connection in self._crowd:
             self._crowd.leave(connection)
             connection.sock.close()

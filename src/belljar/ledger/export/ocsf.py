@@ -80,15 +80,23 @@ def _class(entry: Entry) -> tuple[int, int]:
         return t.event_class(data.name, category(data.name))
     if isinstance(data, Syscall):
         return t.CALLS.get(data.kind, (t.BASE, t.OTHER))
+    if _is_call(entry):
+        return t.BASE, t.OTHER  # nothing was found
     return t.ENTRIES.get(entry.kind, (t.BASE, t.OTHER))
+
+
+def _is_call(entry: Entry) -> bool:
+    return entry.kind == "decision" and _get(entry, "kind") == "call"
 
 
 def _name(entry: Entry) -> str:
     name = getattr(entry.data, "name", None)
-    return name if isinstance(name, str) and name else entry.kind
+    return name if isinstance(name, str) and name else "call" if _is_call(entry) else entry.kind
 
 
 def _severity(entry: Entry) -> int:
+    if _is_call(entry):
+        return 1
     if entry.kind == "decision":
         return 4 if _get(entry, "kind") == "alert" else 3
     return 3 if entry.kind in _WORRYING or _name(entry) == "belljar.silenced" else 1

@@ -33,15 +33,15 @@ _RIGHTS: Final = "abcdefghijklmnopqrstuvwxyz"
 def sarif(decisions: Iterable[Entry]) -> Iterator[str]:
     """The parts of one SARIF log; joined they are one JSON document, plain ASCII.
 
-    Entries that are no decisions are passed over, but for those that do not decode: each is a
-    result of the rule `belljar/broken`.
+    Entries that are no decisions, and calls that were let through, are passed over, but for those
+    that do not decode: each is a result of the rule `belljar/broken`.
     """
     rules: dict[str, tuple[int, Map]] = {}
     yield f'{{"$schema":"{SCHEMA}","version":"2.1.0","runs":[{{"columnKind":"unicodeCodePoints"'
     yield ',"results":['
     comma = ""
     for entry in decisions:
-        if entry.kind not in ("decision", "broken"):
+        if entry.kind not in ("decision", "broken") or _is_call(entry):
             continue
         yield comma + "\n" + _json(_result(entry, rules))
         comma = ","
@@ -51,6 +51,11 @@ def sarif(decisions: Iterable[Entry]) -> Iterator[str]:
         "rules": [rule for _, rule in rules.values()],
     }
     yield '\n],"tool":{"driver":' + _json(driver) + "}}]}\n"
+
+
+def _is_call(entry: Entry) -> bool:
+    """Of what the host shares: no finding."""
+    return isinstance(entry.data, dict) and entry.data.get("kind") == "call"
 
 
 def _result(entry: Entry, rules: dict[str, tuple[int, Map]]) -> Map:

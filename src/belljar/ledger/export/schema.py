@@ -50,7 +50,7 @@ _SYSCALL: Final[Map] = {
 }  # fmt: skip
 #: What a map that Belljar wrote says; other writers may say more, less or something else.
 _DECISION: Final[Map] = {
-    "kind": "denial or alert",
+    "kind": "denial, alert, or call of what the host shares",
     "verdict": "deny, allow or none",
     "right": _RIGHTS,
     "target": "what it was about, resolved",

@@ -146,6 +146,8 @@ def _message(entry: Entry, name: str, fields: dict[str, Any]) -> str:
         what = f"{get('right')} {get('target') or get('asked')}" if get("right") else get("args")
         return f"{name}{' refused' if fields.get('refused') else ''}: {what.strip()}".rstrip(": ")
     if entry.kind == "decision":
+        if get("decision") == "call":
+            return f"called: {get('target')}"
         verb = {"denial": "denied", "alert": "alert"}.get(get("decision"), "decision")
         why = f": {get('because')}" if get("because") else ""
         return f"{verb}[{get('id') or get('right')}]: {name} {get('target')}{why}"

@@ -24,6 +24,8 @@ _MOST_SPANS: Final = 1 << 14
 _SAVED_SPANS: Final = 512
 _MOST_TOTALS: Final = 64
 _NOTHING: Final = "0"
+#: What a decision is counted as, by its kind.
+_TOTALS: Final[dict[object, str]] = {"denial": "denials", "call": "calls"}
 
 
 class Selection:
@@ -121,7 +123,7 @@ class Selection:
         if entry.kind == "event":
             name = f"events:{right_of(entry) or 'none'}"
         elif entry.kind == "decision":
-            name = "denials" if entry.data.get("kind") == "denial" else "alerts"
+            name = _TOTALS.get(entry.data.get("kind"), "alerts")
         elif entry.kind == "end":
             name = "drops"  # END knows of every drop of its run; hello and bye tell of some
             found = [entry.data.get(key) for key in ("drops", "missed", "unkept")]

@@ -46,6 +46,7 @@ class Meter:
         for name, unit, text in (
             ("denials", "{denial}", "what was denied"),
             ("alerts", "{alert}", "rules that fired"),
+            ("calls", "{call}", "calls of what the host shares"),
             ("drops", "{event}", "events that were lost before the record"),
             ("runs", "{run}", "programs that were run or watched"),
         ):

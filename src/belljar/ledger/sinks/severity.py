@@ -20,6 +20,8 @@ _KINDS: Final = {
     "hello": INFO, "syscall": INFO, "closed": INFO, "epoch": INFO, "sender": INFO,
     "broken": ERROR, "loss": ERROR, "recovered": WARNING,
 }  # fmt: skip
+#: Of a decision's own kind; a call is one of something that the host shares, let through.
+_DECISIONS: Final[dict[object, int]] = {"alert": ERROR, "call": INFO}
 #: What the adapter for `logging` raises: its first argument is a level of that module.
 LOGGED: Final = "logging.record"
 
@@ -27,9 +29,10 @@ LOGGED: Final = "logging.record"
 def severity(entry: Entry) -> int:
     """The severity of `entry`, 0 to 7.
 
-    Refusals and denials are warnings, alerts errors, a rule that kills critical; loss and broken
-    bytes are errors; rights that reach beyond the process are notices, other rights infos, events
-    without a right debugging. A message of the application has its own level, as it says.
+    Refusals and denials are warnings, alerts errors, calls of what is shared infos, a rule that
+    kills critical; loss and broken bytes are errors; rights that reach beyond the process are
+    notices, other rights infos, events without a right debugging. A message of the application has
+    its own level, as it says.
 
     >>> from belljar.ledger.entries import Entry
     >>> LEVELS[severity(Entry(1, "decision", 0, 0, b"", {"kind": "denial"}))]
@@ -41,7 +44,7 @@ def severity(entry: Entry) -> int:
     if kind == "decision":
         if data.get("then") == "kill":
             return CRITICAL
-        return ERROR if data.get("kind") == "alert" else WARNING
+        return _DECISIONS.get(data.get("kind"), WARNING)
     if kind == "end":
         return _of_end(data)
     if kind == "bye":

@@ -21,7 +21,7 @@ class GuestObject:
     """Base of what a guest lent to the host. `deadline` is how many seconds each use may take
     (None: as long as the guest may run); after that the guest is ended, and `TimeoutError` raised.
     It is given back when the host no longer holds it, or with `revoke`. Used after that, or after
-    the guest's end, it raises `ReferenceError`."""
+    the guest's end, it raises `ReferenceError`; `SandboxEnded` where the guest ends meanwhile."""
 
     __slots__ = ("_number", "_objects", "deadline")
 
@@ -108,11 +108,10 @@ class GuestIterator(GuestObject):
             self._ask("close")
             self.revoke()
 
-    @staticmethod
-    def _more(answer: object) -> tuple[Any, ...]:
+    def _more(self, answer: object) -> tuple[Any, ...]:
         # the end is an answer, not an error: a guest's StopIteration would end a host's generator
         if type(answer) is not tuple or len(answer) > 1:
-            raise GuestProtocolError("the guest's next item is none")
+            self._objects.misspoke(GuestProtocolError("the guest's next item is none"))
         return answer
 
 

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Final
+    from typing import Any, Final, NoReturn
 
     from belljar.sandbox.bridge.exposure import Allow
     from belljar.sandbox.bridge.limits import Limit
@@ -66,6 +66,8 @@ class Objects:
     - `loop` may be set to the event loop on which `async def` functions are to run, `operations`
       to what answers further operations of the guest's, by name (`box`);
     - `gone` may be set to what tells that the guest has ended: coroutines are then cancelled;
+    - `asks(op, body, seconds)` may be set to what asks the guest about what it lent, `misspoke` to
+      what is told that it answered otherwise than agreed, and raises;
     - `close()` when the guest has ended: all handles are revoked.
     """
 
@@ -89,6 +91,8 @@ class Objects:
         self.under_way: set[object] = set()  # requests of the guest that others do a part of
         self.operations: dict[str, Callable[[object], object]] = {}
         self.gone: Callable[[], object] = lambda: self.peer is None
+        self.asks: Callable[[str, object, float | None], Any] | None = None
+        self.misspoke: Callable[[GuestProtocolError], NoReturn] = _raise
 
     def attach(self, peer: Peer) -> None:
         """The bridge by which wrappers of the guest's functions ask."""
@@ -316,6 +320,8 @@ class Objects:
             raise ReferenceError("the guest that lent it has ended")
         if len(self._dropped) >= _MANY:
             self._give_back()
+        if self.asks is not None:
+            return self.asks(op, body, deadline)
         until = None if deadline is None else monotonic() + deadline
         return peer.request_for(self.part_of(), op, body, until)
 
@@ -324,6 +330,10 @@ class Objects:
         it: what is asked of the guest meanwhile has to be asked inside it (`Peer.request_for`)."""
         inside: tuple[int, int] | None = self.inside.get()
         return inside if inside in self.under_way else None
+
+
+def _raise(error: GuestProtocolError) -> NoReturn:
+    raise error
 
 
 def _end(gone: list[Shared]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -37,7 +39,7 @@ def perform(
 
     if listed.is_async or seconds is None:
         return _carried(objects, call)
-    return _carried(objects, lambda: _within(seconds, call, listed.stuck))
+    return _carried(objects, lambda: _within(seconds, call, listed.stuck, objects.gone))
 
 
 def _carried(objects: Objects, call: Callable[[], object]) -> object:
@@ -69,8 +71,11 @@ def _late(seconds: float) -> TimeoutError:
     return TimeoutError(f"the call took longer than {seconds:g} seconds")
 
 
-def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> object:
-    """`call()` in a thread of its own, which is left to itself when the time is over."""
+def _within(
+    seconds: float, call: Callable[[], object], stuck: list[int], gone: Callable[[], object]
+) -> object:
+    """`call()` in a thread of its own, which is left to itself when the time is over, and when the
+    guest that waits for it has gone."""
     if stuck[0] >= STUCK:
         raise TimeoutError("earlier calls have not ended yet")
     import contextvars
@@ -93,12 +98,16 @@ def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> obj
             done.set()
 
     threading.Thread(target=work, name="belljar-call", daemon=True).start()
-    if not done.wait(seconds):
+    end = monotonic() + seconds
+    while not done.wait(min(_LOOK, max(0.0, end - monotonic()))):
+        if monotonic() < end and not gone():
+            continue
         with lock:
             late = not done.is_set()
             stuck[0] += late
         if late:
-            raise _late(seconds)
+            raise _late(seconds) if monotonic() >= end else ReferenceError("the guest has ended")
+        break
     result, error = outcome.pop()
     if error is not None:
         raise error
@@ -107,7 +116,6 @@ def _within(seconds: float, call: Callable[[], object], stuck: list[int]) -> obj
 
 def _awaited(coroutine: Awaitable[object], seconds: float | None, objects: Objects) -> object:
     import asyncio
-    from time import monotonic
 
     loop = objects.loop
     end = None if seconds is None else monotonic() + seconds
@@ -139,7 +147,7 @@ def _awaited(coroutine: Awaitable[object], seconds: float | None, objects: Objec
     if here is None:
         return asyncio.run(timed())
     # this thread's loop waits for us: the coroutine needs another thread
-    return _within(1e9, lambda: asyncio.run(timed()), [0])
+    return _within(1e9, lambda: asyncio.run(timed()), [0], objects.gone)
 
 
 def _on(loop: AbstractEventLoop, timed: Callable[[], Coroutine[Any, Any, object]]) -> object:

@@ -95,6 +95,9 @@ class Turns:
         """The next frame for this thread to deal with."""
         while True:
             if waiter.frames:
+                waiter.blocked = False
+                if len(self._waiters) > 1:  # it may be this one whom the last reader woke to read
+                    self._hand_over()
                 return waiter.frames.popleft()
             if self.over is not None:
                 raise self._why()

@@ -268,13 +268,17 @@ class Peer:
 
     def _wait(self, waiter: "_Waiter") -> "_Frame":
         """The next frame for `waiter`; it stays where it is until it is taken."""
+        held: "list[bool]" = []
         while True:
             frame = self._due(waiter)
             if frame is not None:
+                waiter.blocked = False
+                if not held:  # it may be this one whom the last reader woke to read
+                    self._hand_over()
                 return frame
             if self._lost:
                 raise ConnectionError(self._lost)
-            held: "list[bool]" = []
+            held = []
             try:
                 # taken and noted within one call
                 held.extend(filter(None, map(self._reading.acquire, (False,))))

@@ -197,7 +197,57 @@ def _put_other(w: "_Writing", v: object, depth: int) -> None:
     """What is not in the table: see `kinds`; else a reference."""
     if not any(find(w, v, depth) for find in _FINDERS) and not _put_reference(w, v, depth):
         name = type.__dict__["__qualname__"].__get__(type(v))
-        raise Unsendable("%s is not data that crosses the bridge" % (name,))
+        raise Unsendable("%s is not data that crosses the bridge%s" % (name, _remedy(type(v))))
+
+
+#: What is data of another kind, by the first part of its module and its name: how it becomes ours.
+_REMEDIES = {
+    ("pandas", "DataFrame"): "pyarrow.Table.from_pandas(it), or it.to_dict()",
+    ("pandas", "Series"): "it.to_numpy(), or it.to_list()",
+    ("polars", "DataFrame"): "it.to_arrow(), or it.to_dicts()",
+    ("polars", "Series"): "it.to_numpy(), or it.to_list()",
+    ("torch", "Tensor"): "it.detach().cpu().numpy()",
+    ("tensorflow", "EagerTensor"): "it.numpy()",
+    ("jaxlib", "ArrayImpl"): "numpy.asarray(it)",
+    ("scipy", ""): "it.toarray()",
+    ("PIL", ""): "numpy.asarray(it)",
+    ("pyarrow", "RecordBatch"): "pyarrow.Table.from_batches([it])",
+    ("pyarrow", ""): "it.to_pylist(), or a pyarrow.Table",
+    ("pydantic", "BaseModel"): "it.model_dump()",
+    ("msgspec", "Struct"): "msgspec.structs.asdict(it)",
+    ("array", "array"): "it.tolist(), or a numpy array",
+    ("builtins", "memoryview"): "bytes(it)",
+    ("builtins", "mappingproxy"): "dict(it)",
+    ("collections", "deque"): "list(it)",
+    ("builtins", "dict"): "dict(it)",
+    ("builtins", "list"): "list(it)",
+    ("builtins", "tuple"): "tuple(it)",
+    ("builtins", "set"): "set(it)",
+    ("builtins", "frozenset"): "frozenset(it)",
+    ("builtins", "str"): "str(it)",
+    ("builtins", "bytes"): "bytes(it)",
+    ("builtins", "int"): "int(it)",
+    ("builtins", "float"): "float(it)",
+}
+
+
+def _remedy(kind: type) -> str:
+    """What to pass instead, as the end of a sentence. Runs nothing of the type's."""
+    if "__attrs_attrs__" in type.__dict__["__dict__"].__get__(kind):
+        return ": pass attrs.asdict(it)"
+    for one in type.__dict__["__mro__"].__get__(kind):
+        module = type.__dict__["__module__"].__get__(one)
+        if type(module) is str and one is not object:
+            first = module.partition(".")[0]
+            name = type.__dict__["__qualname__"].__get__(one)
+            known = _REMEDIES.get((first, name)) or _REMEDIES.get((first, ""))
+            if known:
+                return ": pass " + known
+    return ": pass its data%s" % _ELSE
+
+
+#: What the host may do, too.
+_ELSE = ", or belljar.Exposed(it, methods=[...])" if __name__.startswith("belljar.") else ""
 
 
 #: Of `kinds`: each writes the value and says so, or does nothing.

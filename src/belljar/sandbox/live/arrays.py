@@ -42,7 +42,12 @@ def array(shape: int | Sequence[int], dtype: object = "float64", order: str = "C
 
     >>> a = belljar.array((1000, 3), "float32")  # doctest: +SKIP
     """
-    import numpy
+    try:
+        import numpy
+    except ImportError:
+        raise BelljarError(
+            "belljar.array needs numpy, which is not installed: pip install numpy"
+        ) from None
 
     kind: Any = numpy.dtype(dtype)  # type: ignore[call-overload]
     sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
@@ -80,7 +85,10 @@ def shared(size: int) -> Shared:
 def plain(dtype: Any) -> str:
     """The name of a plain dtype. Raises `BelljarError` for one that holds objects or fields."""
     if dtype.hasobject:
-        why = "its items are Python objects, which cannot cross; convert it to numbers or text"
+        why = (
+            "its items are Python objects, which cannot cross; pass it.tolist(), or "
+            "it.astype(float) or (str)"
+        )
     elif dtype.fields is not None or dtype.subdtype is not None:
         why = "structured items do not cross; pass the fields as arrays of their own"
     elif dtype.kind not in "biufcSUMm" or not dtype.itemsize:

@@ -16,7 +16,7 @@ from belljar.sandbox.result import Result, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from belljar.sandbox.live.guest import Guest
 
@@ -38,7 +38,9 @@ class Asking:
         )
         objects.attach(self.peer)
         objects.gone = lambda: guest.ended_by
+        objects.asks, objects.misspoke = self.lent, self._misspoke
         guest.serve = self.serve_waiting
+        guest.unread = lambda: objects.peer is not None and objects.peer.pending
         guest.let_go = self.close
         self._turn = threading.RLock()
         self._counting = threading.Lock()  # threads of one call may ask at once
@@ -75,19 +77,55 @@ class Asking:
         args, kwargs = self.objects.arguments(args, kwargs)
         return self.value("call", (function, args, kwargs), timeout)
 
+    def lent(self, op: str, body: Any, seconds: float | None) -> Any:
+        """Use what the guest lent (a function of it, an iterator): a call like others, but that it
+        does not queue: it may be a part of one. Raises what the guest raised, `SandboxEnded` when
+        the guest ends, and `TimeoutError` where that is for `seconds`."""
+        self._check_owner()
+        guest = self.guest
+        if guest.over.is_set():
+            raise ReferenceError("the guest that lent it has ended")
+        started = time.monotonic()
+        wall = guest.policy.limits.wall
+        self._begin(started + wall)
+        try:
+            until = started + (wall if seconds is None else min(wall, seconds))
+            return self.peer.request_for(self.objects.part_of(), op, body, until)
+        except TimeoutError:
+            guest.end("wall")
+            if seconds is not None and seconds < wall:
+                raise
+        except GuestProtocolError as error:
+            self._misspoke(error)
+        except GuestEnded:
+            pass
+        except GuestError:
+            raise
+        except BaseException as error:
+            self._broken_off(error)
+            raise
+        finally:
+            self._finish()
+        self._await_end()
+        raise guest.failure or ended(guest)
+
     def serve_waiting(self) -> None:
         """Answer threads of the guest that ask while nobody waits for it; in a thread for that."""
         try:
             self.peer.serve_waiting()
         except GuestProtocolError as error:
-            self.guest.failure = self.guest.failure or error
-            self.guest.end("protocol")
+            self.guest.misspoke(error)
         except GuestEnded:
             return
 
     def start_over(self) -> None:
         """What was asked so far was not asked by its owner: there is none yet."""
         self._calls = 0
+
+    def given_up(self, started: float) -> Result:
+        """What a call that began at `started` comes to where the guest has ended, and a host
+        function that it called goes on."""
+        return self._end(started, 0.0)
 
     def close(self) -> None:
         """Let go of the bridge and of all that was shared."""
@@ -109,17 +147,24 @@ class Asking:
     def _asked(
         self, op: str, body: Any, timeout: float | None, events: bool
     ) -> tuple[Result, bool]:
+        try:
+            return self._ask(op, body, timeout, events)
+        except Exception:
+            raise
+        except BaseException:  # an interrupt between two steps: nothing counts on what is half done
+            self.guest.end("interrupt")
+            raise
+
+    def _ask(self, op: str, body: Any, timeout: float | None, events: bool) -> tuple[Result, bool]:
         if timeout is not None and not isinstance(timeout, int | float):
             raise TypeError(f"timeout= is a number of seconds, not {type(timeout).__name__}")
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall
         deadline = started + (wall if timeout is None else min(wall, timeout))
-        with self._counting:
-            self._depth += 1
+        self._begin(deadline)
         if self._depth == 1:
             self._calls += 1
-            guest.clocks.begin(deadline)
         cpu = guest.clocks.used()
         if op == "run" and not body[1]:
             body = (body[0], f"<run {self._calls}>", body[2])
@@ -129,10 +174,7 @@ class Asking:
         try:
             answer = self._request(op, body, deadline)
         finally:
-            with self._counting:
-                self._depth -= 1
-            if self._depth == 0:
-                guest.clocks.end()
+            self._finish()
             cpu = guest.clocks.used() - cpu
         guest.settle(events=events)
         if guest.first is not None:
@@ -142,6 +184,29 @@ class Asking:
         if answer is None or not guest.alive:
             return self._end(started, cpu), False
         return self._made(answer, started, cpu), True
+
+    def _begin(self, deadline: float) -> None:
+        with self._counting:
+            self._depth += 1
+            if self._depth == 1:
+                self.guest.clocks.begin(deadline)
+
+    def _finish(self) -> None:
+        with self._counting:
+            self._depth -= 1
+            if self._depth == 0 and self.guest.clocks.end() > self.guest.policy.limits.cpu:
+                self.guest.end("cpu")
+
+    def _misspoke(self, error: GuestProtocolError) -> NoReturn:
+        """The guest sent what may not be: it is ended, and that is what its caller gets."""
+        self.guest.misspoke(error)
+        self._await_end()
+        raise self.guest.failure or ended(self.guest) from error
+
+    def _broken_off(self, error: BaseException) -> None:
+        """What a host function raised, or an interrupt, goes on to the caller."""
+        if self.peer.over is not None:  # nothing more can be asked: it ends
+            self.guest.end("interrupt" if isinstance(error, KeyboardInterrupt) else "failed")
 
     def _request(self, op: str, body: Any, deadline: float) -> Answer | None:
         """The answer; None where the guest has ended, or is to."""
@@ -155,16 +220,14 @@ class Asking:
             guest.end("wall")
             return None
         except GuestProtocolError as error:
-            guest.failure = guest.failure or error
-            guest.end("protocol")
+            guest.misspoke(error)
             return None
         except GuestError as error:  # not of the guest's code, whose errors are answers
             if op == "run" and body[2] == "exec" and error.type_name == "Unsendable":
                 return Answer(Opaque(error.message))
             return Answer(status=1, error=error)
         except BaseException as error:
-            if self.peer.over is not None:  # nothing more can be asked: it ends
-                guest.end("interrupt" if isinstance(error, KeyboardInterrupt) else "failed")
+            self._broken_off(error)
             raise
 
     def _made(self, answer: Answer, started: float, cpu: float) -> Result:
@@ -181,13 +244,17 @@ class Asking:
             output, answer.value, answer.error, frames,
         )  # fmt: skip
 
-    def _end(self, started: float, cpu: float) -> Result:
-        """The guest has ended during the call: how, as the result of the call."""
+    def _await_end(self) -> None:
         guest = self.guest
         if not guest.over.wait(_GRACE):
             guest.end("lost")  # it closed the bridge, and runs on
         if not guest.over.wait(_PATIENCE):
             raise BelljarError("the sandbox does not end; its keeper does not answer")
+
+    def _end(self, started: float, cpu: float) -> Result:
+        """The guest has ended during the call: how, as the result of the call."""
+        guest = self.guest
+        self._await_end()
         if guest.result is None:
             raise guest.failure or ended(guest)
         if guest.teller is not None:
@@ -212,4 +279,5 @@ _ANSWERS = frozenset(("run", "call", "get"))
 
 def ended(guest: Guest) -> SandboxEnded:
     """The error for a question to a guest that has ended."""
-    return SandboxEnded(f"the sandbox has ended ({guest.ended_by})", guest.ended_by, guest.result)
+    why = f"{guest.ended_by}: {guest.reason}" if guest.ended_by == "protocol" else guest.ended_by
+    return SandboxEnded(f"the sandbox has ended ({why})", guest.ended_by, guest.result)

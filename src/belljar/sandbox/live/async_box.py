@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import os
 import threading
+import time
+from contextlib import suppress
 from functools import partial
 
 from belljar.errors import SandboxEnded
@@ -22,13 +24,19 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+#: Seconds that a call has to say itself how its guest ended.
+_GRACE = 0.5
+
+
 class AsyncSandbox:
     """As `Sandbox`, for a program that runs an event loop: same arguments, same methods, awaited.
 
     The guest starts with `async with`, `await start()`, or the first call. Cancelling a call (also
     by `asyncio.timeout`) ends the guest at once: whatever it was doing, nothing of it goes on.
     Functions that are shared with `async def` run on the loop that made the call; plain ones in
-    another thread, so that they do not hold up the loop. Calls of one sandbox queue.
+    another thread, so that they do not hold up the loop. Calls of one sandbox queue, those of
+    different ones run side by side. When the guest ends, its call does, whatever a plain function
+    that it called still does.
 
     >>> async with belljar.AsyncSandbox(read=["data/"]) as box:  # doctest: +SKIP
     ...     await box.eval("6 * 7")
@@ -62,7 +70,10 @@ class AsyncSandbox:
 
     async def run(self, source: str, **about: Any) -> Result:
         """As `Sandbox.run`."""
-        return await self._ask(lambda box: box.run(source, **about))
+        return await self._ask(
+            lambda box: box.run(source, **about),
+            lambda result: result.check() if about.get("check") else result,
+        )
 
     async def eval(self, expression: str, **about: Any) -> Any:
         """As `Sandbox.eval`."""
@@ -140,12 +151,42 @@ class AsyncSandbox:
             raise SandboxEnded("the sandbox has not started", "")
         return self._box
 
-    async def _ask(self, work: Callable[[Sandbox], T]) -> T:
+    async def _ask(
+        self, work: Callable[[Sandbox], T], late: Callable[[Result], T] | None = None
+    ) -> T:
+        """`late` makes of its end what is returned where a host function outlasts the guest."""
         if self._box is None or self._closed:
             await self.start()
         box = self._started
-        box._asking.objects.loop = asyncio.get_running_loop()
-        return await _in_thread(partial(work, box), lambda _result: None, box.interrupt)
+        loop = box._asking.objects.loop = asyncio.get_running_loop()
+        guest, started = box._guest, time.monotonic()
+        over = asyncio.Event()
+
+        def ended() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(over.set)
+
+        guest.watchers.append(ended)
+        asked = asyncio.ensure_future(
+            _in_thread(partial(work, box), lambda _result: None, box.interrupt)
+        )
+        watched = asyncio.ensure_future(over.wait())
+        try:
+            await asyncio.wait((asked, watched), return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                await asyncio.wait((asked,), timeout=_GRACE)
+            if asked.done():
+                return await asked
+            result = await _in_thread(partial(box._asking.given_up, started), None)
+            if late is not None:
+                return late(result)
+            result.check()
+            raise SandboxEnded(f"the sandbox has ended ({guest.ended_by})", guest.ended_by, result)
+        finally:
+            guest.watchers.remove(ended)
+            for task in (asked, watched):
+                task.cancel()
+            await asyncio.gather(asked, watched, return_exceptions=True)
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._box)[1:]}" if self._box else "<AsyncSandbox not started>"

@@ -145,7 +145,7 @@ class Sandbox:
         guest.asking = None
         self._narrowed = Narrowed(guest)
         self._asking.objects.operations["narrow"] = self._narrowed
-        self._asking.objects.operations["box"] = _sandboxes_of(self._narrowed, *inner)
+        self._asking.objects.operations["box"] = _sandboxes_of(guest, self._narrowed, *inner)
         self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
         guest.tells(teller)
@@ -376,7 +376,7 @@ def run(
 
 
 def _sandboxes_of(
-    narrowed: Narrowed, python: str | None, engine: str | None
+    guest: Guest, narrowed: Narrowed, python: str | None, engine: str | None
 ) -> Callable[[object], object]:
     """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
 
@@ -384,11 +384,10 @@ def _sandboxes_of(
         if narrowed.sandboxes is None:
             from belljar.sandbox.live.inner import Inner
 
-            policy = narrowed.policy
             make: Callable[[Policy], Sandbox] = lambda less: Sandbox(  # noqa: E731
                 less, python=python, engine=engine
             )
-            narrowed.sandboxes = Inner(policy, make)
+            narrowed.sandboxes = Inner(narrowed.policy, make, guest)
         return narrowed.sandboxes(body)
 
     return ask

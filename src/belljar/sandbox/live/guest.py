@@ -11,11 +11,12 @@ import select
 import threading
 import time
 
-from belljar.sandbox.ending import how
+from belljar.sandbox.ending import how, outcome
 from belljar.sandbox.live.calls import Calls
 from belljar.sandbox.live.clocks import Clocks
+from belljar.sandbox.live.latch import Latch
 from belljar.sandbox.live.output import Output
-from belljar.sandbox.result import Result, Usage
+from belljar.sandbox.result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
     from belljar.confine.cgroup import Group
     from belljar.confine.program import Program
+    from belljar.errors import GuestProtocolError
     from belljar.model import Decision, Policy, Status
     from belljar.sandbox.live.asking import Asking
     from belljar.sandbox.live.telling import Teller
-    from belljar.sandbox.result import Denial
+    from belljar.sandbox.result import Denial, Result
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
     from belljar.watch.collect import Chunk
@@ -63,13 +65,18 @@ class Guest:
         self.judge = walls.judge
         self.owner = os.getpid()
         self.lock = threading.RLock()
-        self.over = threading.Event()
+        self.over = Latch()
         self.output = Output(streams, self.policy.limits.output)
         self.clocks = Clocks(pid, self.policy.limits, self._group())
         self.ended_by = ""
+        self.reason = ""  # of `protocol`
         #: answers what the guest's threads ask while nobody waits; in a thread of its own
         self.serve: Callable[[], None] | None = None
+        #: whether such a question came together with an answer, and lies here
+        self.unread: Callable[[], bool] = lambda: False
         self.serving: threading.Thread | None = None
+        #: called by whatever thread when `over` is set; not to wait for anything
+        self.watchers: list[Callable[[], object]] = []
         #: called when all is put away, with no lock held
         self.let_go: Callable[[], None] | None = None
         self.failure: BaseException | None = None
@@ -158,6 +165,22 @@ class Guest:
         """What of that has ended, and can be put away."""
         return (self,) if self.walls.keeper.ended else ()
 
+    def charge(self, inner: Guest) -> None:
+        """What `inner`, a sandbox of this guest's own, uses and writes counts as this one's."""
+        self.clocks.charge(inner.clocks)
+        inner.output.charge = self._charge_output
+
+    def _charge_output(self, size: int) -> None:
+        with self.lock:
+            self.output.charged(size)
+        if self.output.over:
+            self.end("output")
+
+    def misspoke(self, error: GuestProtocolError) -> None:
+        """End it: what came from it is not the protocol."""
+        self.reason = self.reason or str(error)
+        self.end("protocol")
+
     def attend(self, fd: int) -> bool:
         """Take what is ready at one of the descriptors; False where it is to be polled no more."""
         walls = self.walls
@@ -213,8 +236,9 @@ class Guest:
             self.kill()  # one that does not end is told again, and then ended itself
 
     def told_again(self, now: float) -> bool:
-        """Whether it was told to end a while ago, and has not."""
-        return bool(self._told_to_end) and now - self._told_to_end > _AGAIN
+        """Whether it was told to end a while ago, and has not; or was to be told when an interrupt
+        came."""
+        return not self._alive and now - self._told_to_end > _AGAIN
 
     def serve_idle(self) -> None:
         """Let a thread answer what the guest's own threads ask while nobody waits for it."""
@@ -224,7 +248,7 @@ class Guest:
             return
         poll = select.poll()
         poll.register(self.bridge.fileno(), select.POLLIN)
-        if poll.poll(0):
+        if self.unread() or poll.poll(0):
             self.serving = threading.Thread(target=self.serve, name="belljar-serve", daemon=True)
             self.serving.start()
 
@@ -310,6 +334,8 @@ class Guest:
                     self.bridge.close()
                     self._alive.clear()
                     self.over.set()
+                    for watcher in list(self.watchers):
+                        watcher()
                     self.is_answered()
 
     def wait(self) -> None:
@@ -338,23 +364,17 @@ class Guest:
         ended, status, signal = how(self.ended_by, exit_, limits, wall, self._group())
         self.ended_by = ended
         _, user, system, peak = exit_ or (0, 0.0, 0.0, 0)
-        cpu = user + system if exit_ is not None else self.clocks.used()
-        events = self.judge.events
+        self.clocks.ended(user + system)
+        cpu, events = self.clocks.used(), self.judge.events
         return status, signal, Usage(wall, user, system, peak, self.output.total, events, cpu)
 
     def _whole(self, status: int, signal: int, usage: Usage) -> Result:
-        walls, judge, record = self.walls, self.judge, self.walls.record
-        return Result(
-            status, self.ended_by, walls.receipt, usage, signal, tuple(judge.denials),
-            tuple(judge.alerts), judge.repeated, walls.missed,
-            record.directory if record is not None else None, walls.run_id.hex(),
-            record.unkept if record is not None else 0, walls.planted,
-            tuple(walls.overlays.waiting),
-        )  # fmt: skip
+        reason = self.reason if self.ended_by == "protocol" else ""
+        return outcome(self.walls, self.judge, self.ended_by, status, signal, usage, reason)
 
     def abandon(self) -> None:
         """In a child that the host forked: let go of the parent's guest without touching it."""
-        self.lock, self.over = threading.RLock(), threading.Event()  # another thread may hold them
+        self.lock, self.over = threading.RLock(), Latch()  # another thread may hold them
         self._alive.clear()
         self.ended_by = "forked"
         for fd in (*self.output.pipes, self.bridge.detach()):

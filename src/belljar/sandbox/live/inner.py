@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from belljar.model import Limits
     from belljar.sandbox.live.box import Sandbox
+    from belljar.sandbox.live.guest import Guest
 
     Make = Callable[[Policy], Sandbox]
 
@@ -31,18 +33,24 @@ DEEPEST: Final = 3
 
 
 class Inner:
-    """Makes the sandboxes of one guest: `objects.operations["box"] = Inner(policy, make)`.
+    """Makes the sandboxes of one guest: `operations["box"] = Inner(policy, make, guest)`.
 
     All that live, at any depth, have together no more memory than the outermost guest may have
-    itself; where none is asked for, a quarter of that. Each ends when nobody holds it any more,
-    or when the guest that asked for it is closed.
+    itself, and start no more processes; where none is asked for, a quarter of that. Their processor
+    time and output are their guest's. Each ends when nobody holds it any more, or when the guest
+    that asked for it is closed.
     """
 
-    def __init__(self, policy: Policy, make: Make, parent: Inner | None = None) -> None:
+    def __init__(
+        self, policy: Policy, make: Make, guest: Guest, parent: Inner | None = None
+    ) -> None:
+        self._guest = guest
         self._policy = policy
         self._make = make
         self._depth: int = parent._depth + 1 if parent else 1
-        self._whole: int = parent._whole if parent else policy.limits.memory
+        limits = policy.limits
+        self._whole: int = parent._whole if parent else limits.memory
+        self._processes: int = parent._processes if parent else limits.processes - 1  # beside one
         self._living: weakref.WeakSet[InnerBox] = parent._living if parent else weakref.WeakSet()
         self._made: weakref.WeakSet[InnerBox] = weakref.WeakSet()  # by this guest itself
 
@@ -69,14 +77,21 @@ class Inner:
             policy = policy.replace(limits=policy.limits.replace(memory=memory))
         if policy.limits.memory > left:
             raise Refusal("PermissionError", "its sandboxes together may have no more memory")
+        processes = self._processes - sum(one.processes for one in living)
+        if type(asked) is not dict or "processes" not in asked:
+            most = min(policy.limits.processes, 1 + self._processes // 4, 1 + max(0, processes))
+            policy = policy.replace(limits=policy.limits.replace(processes=most))
+        if policy.limits.processes - 1 > processes:
+            raise Refusal("PermissionError", "its sandboxes together may start no more processes")
         try:
-            box = InnerBox(self._make(policy), policy.limits.memory)
+            box = InnerBox(self._make(policy), policy.limits)
         except BelljarError:
             raise Refusal("HostError", "the sandbox could not be made") from None
         self._living.add(box)
         self._made.add(box)
+        self._guest.charge(box.box._guest)
         objects = box.box._asking.objects
-        objects.operations["box"] = inner = Inner(policy, self._make, self)
+        objects.operations["box"] = inner = Inner(policy, self._make, box.box._guest, self)
         box.box._narrowed.sandboxes = inner
         made = Exposed(box)
         made.name = "sandbox"
@@ -93,9 +108,10 @@ class InnerBox:
 
     ends_with_its_share = True
 
-    def __init__(self, box: Sandbox, memory: int) -> None:
+    def __init__(self, box: Sandbox, limits: Limits) -> None:
         self.box = box
-        self.memory = memory
+        self.memory = limits.memory
+        self.processes = limits.processes - 1  # beside its own
 
     @property
     def ended(self) -> bool:

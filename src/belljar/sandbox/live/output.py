@@ -35,6 +35,7 @@ class Output:
         self.total = 0
         self.over = False
         self.listen: Callable[[int, bytes], None] | None = None
+        self.charge: Callable[[int], None] | None = None  # told the size of each piece
 
     def lower(self, limit: int) -> None:
         """No more than this between two results from now on."""
@@ -49,6 +50,8 @@ class Output:
         if not data:
             return False
         self.total += len(data)
+        if self.charge is not None:
+            self.charge(len(data))
         room = self._limit - self.size
         self.size += len(data)
         if len(data) > room:
@@ -62,6 +65,13 @@ class Output:
             if self.listen is not None:
                 self.listen(number, data)
         return True
+
+    def charged(self, size: int) -> None:
+        """So much was written by a sandbox of the guest's own."""
+        self.size += size
+        if self.charge is not None:
+            self.charge(size)
+        self.over = self.over or self.size > self._limit
 
     def read_all(self) -> None:
         """Read what is there now, up to the limit."""

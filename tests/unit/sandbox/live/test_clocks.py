@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from belljar.model import Limits
+from belljar.sandbox.live import clocks as module
 from belljar.sandbox.live.clocks import Clocks, seconds_beneath
 
 SPIN = "import os\nif {fork}:\n    if os.fork(): os.wait()\nwhile True: pass"
@@ -51,6 +53,66 @@ def test_each_call_has_its_own_time(spinning: subprocess.Popen[bytes]) -> None:
     assert not clocks.in_call
     used(clocks, 0.21)  # between calls, too
     assert clocks.over(time.monotonic()) == "cpu"
+
+
+@pytest.mark.parametrize(("share", "ends"), [(0.08, False), (0.3, True)])
+def test_what_is_used_between_calls_counts_together(
+    monkeypatch: pytest.MonkeyPatch, share: float, ends: bool
+) -> None:
+    """A thread that spins on is found, however short and many the calls beside it; one that looks
+    at something now and then is not."""
+    now, spent = 1000.0, 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.clock_gettime", lambda _clock: spent)
+    clocks = Clocks(os.getpid(), Limits(cpu=0.5), None)
+    found = ""
+    for _ in range(1000):
+        now, spent = now + 0.05, spent + 0.05 * share
+        found = found or clocks.over(now)
+        clocks.begin(now + 60)
+        now, spent = now + 0.01, spent + 0.01
+        found = found or clocks.over(now)
+        clocks.end()
+    assert found == ("cpu" if ends else "")
+
+
+def test_what_processes_use_counts_whenever_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that spins while calls come and go faster than the host looks."""
+    now, beneath = 1000.0, 5.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.clock_gettime", lambda _clock: 0.0)
+    monkeypatch.setattr(module, "parent_of", lambda _pid: 1)
+    monkeypatch.setattr(module, "seconds_beneath", lambda _pid: beneath)
+    clocks = Clocks(os.getpid(), Limits(cpu=0.5, processes=4), None)
+    found = []
+    for _ in range(100):
+        now, beneath = now + 0.04, beneath + 0.04
+        clocks.begin(now + 60)
+        now, beneath = now + 0.01, beneath + 0.01
+        clocks.end()
+        found.append(clocks.over(now))
+    assert found[5:7] == ["", ""]
+    assert found[-1] == "cpu"
+    clocks.begin(now + 60)
+    beneath -= 50  # one that nobody waited for has ended: its time is lost, and nobody gains
+    assert clocks.end() == 0
+    assert clocks.over(now) == "cpu"
+
+
+def test_what_its_own_sandboxes_use_counts(spinning: subprocess.Popen[bytes]) -> None:
+    clocks = Clocks(os.getpid(), Limits(cpu=1000.0), None)
+    inner = Clocks(spinning.pid, Limits(), None)
+    before = clocks.used()
+    clocks.charge(inner)
+    used(inner, 0.2)
+    assert clocks.used() - before > 0.2
+    spinning.kill()
+    spinning.wait()
+    inner.ended(5.0)
+    assert clocks.used() - before > 5
+    assert inner.used() == 5.0  # whoever has its number now
+    clocks.charge(Clocks(os.getpid(), Limits(), None))  # the former one is no longer asked
+    assert clocks.used() - before > 5
 
 
 def test_the_wall_counts_in_a_call_alone(spinning: subprocess.Popen[bytes]) -> None:
