@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _MOST: Final = 16
 _LONGEST_PATH: Final = 107
 _LOCALHOST: Final = ("127.0.0.1", "::1")
+#: Who may come where nobody is named.
+_NEAR: Final = ("127.0.0.0/8", "::1")
+_WORDS: Final = {
+    ("tcp", "connect"): "connect",
+    ("udp", "connect"): "datagram",
+    ("tcp", "bind"): "bind-to",
+    ("udp", "bind"): "serve",
+}
 
 
 class Socket(Value):
@@ -54,13 +62,13 @@ def plan(policy: Policy, isolated: bool) -> Net:
     Raises `PolicyError` naming the grant: a name without an address, a socket that is none, or
     where this machine cannot give it.
     """
-    pins = _Pins(isolated)
+    pins = _Pins(isolated, policy.accept_from)
     for grant in policy.grants:
         if grant.right in ("connect", "bind"):
             pins.take(grant)
     if not pins.words:
         return Net(hosts=hosts({}, []))
-    if "bind-to" in pins.words:
+    if "bind-to" in pins.words or "serve" in pins.words:
         for peers in policy.accept_from:
             pins.words += _words("accept-from", _parse(peers), "*")
     pins.words += ("connections", str(policy.limits.connections))
@@ -71,8 +79,9 @@ def plan(policy: Policy, isolated: bool) -> Net:
 class _Pins:
     """What is collected from one grant after the other."""
 
-    def __init__(self, isolated: bool) -> None:
+    def __init__(self, isolated: bool, accept_from: tuple[str, ...]) -> None:
         self.isolated = isolated
+        self.accept_from = accept_from
         self.words: list[str] = []
         self.implicit: list[Grant] = []
         self.names: dict[str, list[str]] = {}
@@ -82,6 +91,9 @@ class _Pins:
     def take(self, grant: Grant) -> None:
         protocol, _, rest = grant.target.partition(":")
         host, _, port = rest.rpartition(":")
+        if protocol == "unix" and grant.right == "bind":
+            self.words += _place(grant, rest)
+            return
         if protocol == "unix":
             if rest not in {one.name for one in self.sockets}:
                 self.sockets.append(_socket(grant, rest))
@@ -89,9 +101,7 @@ class _Pins:
             return
         if protocol == "udp":
             self._datagrams(grant, port)
-        word = {"tcp": "connect", "udp": "datagram"}[protocol]
-        if grant.right == "bind":
-            word = "bind-to"
+        word = _WORDS[protocol, grant.right]
         network = _literal(host)
         if network is not None:
             self.words += _words(word, network, port)
@@ -118,14 +128,45 @@ class _Pins:
         if not self.isolated:
             raise PolicyError(
                 grant.origin,
-                f"connect = {grant.target}: UDP needs a network namespace, which this machine does "
-                "not give: a datagram socket of the host's could send anywhere",
+                f"{grant.right} = {grant.target}: UDP needs a network namespace, which this "
+                "machine does not give: a datagram socket of the host's could send anywhere",
             )
+        if grant.right == "bind":
+            self._peers(grant)
+            return
         if port == "*":
             raise PolicyError(grant.origin, f"connect = {grant.target}: UDP needs a port, not *")
         if "datagram" not in self.words:  # a client may name its own port; it is the guest's alone
             for everywhere in ("0.0.0.0/0", "[::/0]"):
                 self.implicit.append(Grant("bind", f"udp:{everywhere}:*", grant.origin))
+
+    def _peers(self, grant: Grant) -> None:
+        """A server answers those who may write to it; events do not say that it only answers."""
+        for peer in self.accept_from or _NEAR:
+            shown = f"[{peer}]" if ":" in peer else peer
+            told = Grant("connect", f"udp:{shown}:*", grant.origin)
+            if told not in self.implicit:
+                self.implicit.append(told)
+
+
+def _place(grant: Grant, path: str) -> tuple[str, ...]:
+    """Where a Unix socket is to be: its directory, as it is now."""
+    folder, name = os.path.split(path)
+    real = os.path.realpath(folder)
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise PolicyError(grant.origin, f"bind = unix:{path}: too long for a socket (unix(7))")
+    try:
+        found = os.stat(real)
+    except OSError as error:
+        raise PolicyError(
+            grant.origin, f"bind = unix:{path}: {folder}: {error.strerror}"
+        ) from error
+    there = os.path.join(real, name)
+    if os.path.lexists(there) and not stat.S_ISSOCK(os.lstat(there).st_mode):
+        raise PolicyError(grant.origin, f"bind = unix:{path}: something is there that is no socket")
+    if not stat.S_ISDIR(found.st_mode):
+        raise PolicyError(grant.origin, f"bind = unix:{path}: {folder} is not a directory")
+    return ("local-bind", path, real, name, str(found.st_dev), str(found.st_ino))
 
 
 def _socket(grant: Grant, path: str) -> Socket:
