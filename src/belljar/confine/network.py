@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: More addresses of one name than this are left out: the plan has room for 256.
 _MOST: Final = 16
 _LONGEST_PATH: Final = 107
+#: Bytes of what tells a guest without a hosts file its names (exec_env.c, resolve.c).
+_MOST_ANSWERS: Final = 4000
 _LOCALHOST: Final = ("127.0.0.1", "::1")
 #: Who may come where nobody is named.
 _NEAR: Final = ("127.0.0.0/8", "::1")
@@ -73,6 +75,11 @@ def plan(policy: Policy, isolated: bool) -> Net:
             pins.words += _words("accept-from", _parse(peers), "*")
     pins.words += ("connections", str(policy.limits.connections))
     text = hosts(pins.names, sorted(pins.loopback))
+    if not isolated and len(answers(text)) > _MOST_ANSWERS:
+        raise PolicyError(
+            policy.origin("network.connect"),
+            "network.connect: too many names where there is no mount namespace; grant addresses",
+        )
     return Net(tuple(pins.words), text, tuple(pins.implicit), tuple(pins.sockets))
 
 
@@ -114,12 +121,6 @@ class _Pins:
             self.words += _words(word, _parse(address), port)
 
     def _resolved(self, grant: Grant, host: str, rest: str) -> list[str]:
-        if not self.isolated:
-            raise PolicyError(
-                grant.origin,
-                f"{grant.right} = {rest}: a name needs a hosts file of the guest's own, and so a "
-                "mount namespace, which this machine does not give; grant the literal address",
-            )
         if host not in self.names:
             self.names[host] = resolve(grant, host)
         return self.names[host]
@@ -188,6 +189,19 @@ def hosts(names: dict[str, list[str]], loopback: list[str]) -> str:
     be told as a denial."""
     rows = {"localhost": loopback or list(_LOCALHOST), **names}
     return "".join(f"{address} {name}\n" for name, found in rows.items() for address in found)
+
+
+def answers(text: str) -> str:
+    """A hosts file as the one line that a guest without a view of its own gets (resolve.c).
+
+    >>> answers("127.0.0.1 localhost\\n::1 localhost\\n10.0.0.7 db.test\\n")
+    'localhost=127.0.0.1,::1;db.test=10.0.0.7'
+    """
+    rows: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        address, _, name = line.partition(" ")
+        rows.setdefault(name, []).append(address)
+    return ";".join(f"{name}={','.join(found)}" for name, found in rows.items())
 
 
 def resolve(grant: Grant, host: str, look: Callable[[str], list[str]] | None = None) -> list[str]:
