@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import time
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -51,20 +51,31 @@ print(os.path.exists(path))
 """
 
 
-def call(path: Path, word: bytes) -> bytes:
-    end = time.monotonic() + 20
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(20)
-        while True:
-            try:
-                link.connect(str(path))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-        link.sendall(word)
-        return link.recv(100)
+CALL = """
+import socket, sys, time
+end = time.monotonic() + 20
+with socket.socket(socket.AF_UNIX) as link:
+    link.settimeout(20)
+    while True:
+        try:
+            link.connect(sys.argv[1])
+            break
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+    link.sendall(sys.argv[2].encode())
+    print(link.recv(100).decode(), end="")
+"""
+
+
+def call(tier: Tier, path: Path, word: str) -> str:
+    """What the guest's server says to the tier's user."""
+    words = [tier.python, "-I", "-S", "-c", CALL, str(path), word]
+    done = subprocess.run(
+        words, **tier.identity, cwd="/", stdout=subprocess.PIPE, text=True, check=False
+    )
+    return done.stdout
 
 
 def test_ordinary_servers_listen_at_a_granted_path(tier: Tier, place: Path) -> None:
@@ -72,9 +83,9 @@ def test_ordinary_servers_listen_at_a_granted_path(tier: Tier, place: Path) -> N
     heard: list[object] = []
 
     def others(mark: Path) -> None:
-        for count, word in enumerate((b"one\n", b"two\n"), 1):
+        for count, word in enumerate(("one\n", "two\n"), 1):
             wait_for(mark, count)
-            heard.append(call(path, word))
+            heard.append(call(tier, path, word))
             if count == 1:
                 heard.append(stat.S_IMODE(path.stat().st_mode))
 
@@ -87,7 +98,7 @@ def test_ordinary_servers_listen_at_a_granted_path(tier: Tier, place: Path) -> N
         thread.join()
         # without a view of its own it sees the file, and asyncio tries to remove it first
         assert done.out == f"{tier.kind == 'landlock'}\n", done.err
-        assert heard == [b"ONE\n", 0o600, b"Two\n"]
+        assert heard == ["ONE\n", 0o600, "Two\n"]
         if tier.kind != "landlock":
             assert done.result["denials"] == []
         assert not path.exists()

@@ -140,14 +140,14 @@ int listen_call(const struct plan *plan, const struct call *c)
     return error;
 }
 
-/* May this one come in? A Unix socket's peer is known by its user: ours, or root; `fd` is its
+/* May this one come in? A Unix socket's peer is known by its user, which must be ours; `fd` is its
  * connection, which for the others need not be there. */
 bool welcome(const struct plan *plan, int fd, const struct sockaddr_storage *peer)
 {
     if (peer->ss_family == AF_UNIX) {
         struct ucred who = {.uid = (uid_t)-1};
         socklen_t size = sizeof who;
-        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && (who.uid == geteuid() || who.uid == 0);
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == geteuid();
     }
     if (peer->ss_family != AF_INET && peer->ss_family != AF_INET6)
         return false;
