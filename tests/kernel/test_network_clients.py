@@ -141,18 +141,60 @@ def test_the_standard_library_talks_to_a_granted_server(
     assert done.result["denials"] == []
 
 
-def test_requests_talks_to_a_granted_server(tier: Tier, server: int, certificate: Path) -> None:
-    pytest.importorskip("requests")
-    if tier.name != "root":
-        pytest.skip("the other tiers' interpreter has no distributions")
-    code = """
-import requests, sys
-base, cert = f"https://{sys.argv[1]}:{sys.argv[2]}", sys.argv[3]
+#: Each prints what it got and what it posted; `base` and `cert` are given.
+CLIENTS = {
+    "requests": """
+import requests
 with requests.Session() as session:
     session.verify = cert
     print(session.get(f"{base}/r").text, session.post(base, data="abc").text)
-"""
-    flags = ["--connect", f"{NAME}:{server}", "--read", str(certificate), "--python"]
-    more = [sys.executable, "--import", "requests"]
-    done = run(tier, [*flags, *more], code, NAME, str(server), str(certificate))
+""",
+    "httpx": """
+import asyncio, httpx, ssl
+context = ssl.create_default_context(cafile=cert)
+with httpx.Client(verify=context) as client:
+    got = client.get(f"{base}/r").text
+async def main():
+    async with httpx.AsyncClient(verify=context) as client:
+        return (await client.post(base, content="abc")).text
+print(got, asyncio.run(main()))
+""",
+    "aiohttp": """
+import aiohttp, asyncio, ssl
+async def main():
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=cert))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        async with session.get(f"{base}/r") as got, session.post(base, data="abc") as posted:
+            print(await got.text(), await posted.text())
+asyncio.run(main())
+""",
+    "pycurl": """
+import io, pycurl
+said = []
+for path, body in (("/r", None), ("/", b"abc")):
+    curl, out = pycurl.Curl(), io.BytesIO()
+    curl.setopt(pycurl.URL, base + path)
+    curl.setopt(pycurl.CAINFO, cert)
+    curl.setopt(pycurl.WRITEDATA, out)
+    if body:
+        curl.setopt(pycurl.POSTFIELDS, body)
+    curl.perform()
+    curl.close()
+    said.append(out.getvalue().decode())
+print(*said)
+""",
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_of_others_talk_tls_to_a_granted_name(
+    tier: Tier, server: int, certificate: Path, client: str
+) -> None:
+    pytest.importorskip(client)
+    if tier.demoted:
+        pytest.skip("that tier's interpreter has no distributions")
+    code = f"import sys\nbase, cert = sys.argv[1:]\n{CLIENTS[client]}"
+    flags = ["--connect", f"{NAME}:{server}", "--read", str(certificate), "--memory", "2GiB"]
+    more = ["--python", sys.executable, "--import", client]
+    done = run(tier, [*flags, *more], code, f"https://{NAME}:{server}", str(certificate))
     assert done.out == "got /r ABC\n", done.err

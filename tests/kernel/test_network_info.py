@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from nets import run
 from tiers import Tier
 
 CODE = r"""
-import fcntl, json, os, platform, socket
+import _socket, fcntl, json, os, platform, socket
 def attempt(what):
     try:
         return what()
@@ -24,10 +25,16 @@ print(json.dumps({
     "routes": read("/proc/net/route"),
     "interfaces": attempt(lambda: os.listdir("/sys/class/net")),
     "asked": [
-        attempt(socket.if_nameindex),
         attempt(lambda: fcntl.ioctl(s, 0x8912, bytes(40))),
         attempt(lambda: socket.socket(16, socket.SOCK_RAW, 0)),
     ],
+    "indices": attempt(socket.if_nameindex),
+    "one": [
+        attempt(lambda: socket.if_nametoindex("lo")), attempt(lambda: socket.if_indextoname(1)),
+        attempt(lambda: socket.if_nametoindex(b"none")),
+        attempt(lambda: socket.if_indextoname(99999)),
+    ],
+    "loader": [type(one).__name__ for one in (_socket.__loader__, _socket.__spec__.loader)],
     "own": attempt(lambda: socket.gethostbyname(socket.gethostname())),
 }))
 """
@@ -43,7 +50,11 @@ def ask(tier: Tier, *flags: str) -> dict:
 
 def test_every_guest_is_told_the_same(tier: Tier) -> None:
     told = ask(tier)
-    assert told["asked"] == ["PermissionError", "OSError", "PermissionError"]
+    assert told["asked"] == ["OSError", "PermissionError"]
+    assert told["indices"] == [[1, "lo"]]
+    assert told["one"] == [1, "lo", "OSError", "OSError"]
+    assert len(set(told["loader"])) == 1
+    assert told["loader"] != ["_Then"] * 2
     assert told["routes"] in ("FileNotFoundError", "PermissionError")
     assert told["interfaces"] in ("FileNotFoundError", "PermissionError")
     if tier.kind == "landlock":
@@ -61,7 +72,8 @@ def test_with_net_info_it_is_told_what_the_host_is(tier: Tier) -> None:
     for key, path in (("resolver", "/etc/resolv.conf"), ("hostname", "/etc/hostname")):
         if Path(path).exists():
             assert told[key] == Path(path).read_text()
+    assert told["indices"] == [list(pair) for pair in socket.if_nameindex()]
     if tier.kind != "landlock":
         assert sorted(told["interfaces"]) == sorted(os.listdir("/sys/class/net"))
         assert told["routes"].startswith("Iface\t")
-    assert told["asked"] == ["PermissionError", "OSError", "PermissionError"]
+    assert told["asked"] == ["OSError", "PermissionError"]

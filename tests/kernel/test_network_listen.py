@@ -62,7 +62,7 @@ def mark_of(tier: Tier) -> Path:
 
 
 def wait_for(mark: Path, count: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 28
     while len(mark.read_bytes()) < count and time.monotonic() < end:
         time.sleep(0.01)
 

@@ -9,7 +9,7 @@ from tiers import Tier
 
 #: Each line of the guest's `tries` is a way round the grant; the first connection is honest.
 CODE = r"""
-import ctypes, errno, os, socket, struct, sys
+import ctypes, errno, fcntl, os, socket, struct, sys
 granted, other, udp, unix = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,7 +68,7 @@ def abstract(): socket.socket(socket.AF_UNIX).connect("\0" + unix)
 def unix_datagram(): socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"escaped", unix)
 def not_a_socket(): c("connect", 1, in4(granted), 16)
 def no_descriptor(): c("connect", 999, in4(granted), 16)
-def interfaces(): socket.if_nameindex()
+def interfaces(): fcntl.ioctl(socket.socket(), 0x8912, bytes(40))
 def device(): open_one().setsockopt(socket.SOL_SOCKET, 25, b"lo")
 def repair(): open_one().setsockopt(socket.IPPROTO_TCP, 19, 1)
 def ulp(): open_one().setsockopt(socket.IPPROTO_TCP, 31, b"tls")

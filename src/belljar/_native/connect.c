@@ -117,7 +117,8 @@ static int decide(const struct plan *plan, const struct call *c, const struct th
     size_t least = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     if ((to->ss_family != AF_INET && to->ss_family != AF_INET6) || size < least || s->domain != to->ss_family)
         return EACCES;
-    if (!in_grants(plan->addresses, plan->n_addresses, datagrams ? IPPROTO_UDP : IPPROTO_TCP, to))
+    bool answers = datagrams && plan->n_serves && welcome(plan, -1, to); /* a server that settles on a peer */
+    if (!answers && !in_grants(plan->addresses, plan->n_addresses, datagrams ? IPPROTO_UDP : IPPROTO_TCP, to))
         return EACCES;
     if (datagrams)
         return udp(s, to, (socklen_t)least);

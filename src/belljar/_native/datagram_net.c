@@ -74,9 +74,15 @@ static int listen_for(const struct address *a)
     return fd;
 }
 
+static bool is_wildcard(const struct address *a)
+{
+    static const unsigned char none[16];
+    return !memcmp(a->ip, none, sizeof none) && a->prefix == (a->family == AF_INET ? 32 : 128);
+}
+
 void open_datagrams(const struct plan *plan, void (*give)(int fd))
 {
-    if (!plan->n_datagrams || plan->tier == TIER_LANDLOCK)
+    if (!(plan->n_datagrams || plan->n_serves) || plan->tier == TIER_LANDLOCK)
         return;
     raise_loopback();
     int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -94,5 +100,11 @@ void open_datagrams(const struct plan *plan, void (*give)(int fd))
         if (!heard)
             give(listen_for(a));
     }
+    /* A server has the addresses of its grant, and its peers send from theirs (serve.c). */
+    for (size_t i = 0; plan->n_serves && i < plan->n_binds; i++)
+        if (plan->binds[i].protocol == IPPROTO_UDP && !is_wildcard(&plan->binds[i]))
+            make_local(netlink, &plan->binds[i]);
+    for (size_t i = 0; plan->n_serves && i < plan->n_peers; i++)
+        make_local(netlink, &plan->peers[i]);
     close(netlink);
 }

@@ -20,8 +20,10 @@ static int n_flows;
 static uint64_t uses;
 static char data[LARGEST];
 
-static bool watch_for(int fd, uint32_t tag)
+bool watch_datagrams(int fd, uint32_t tag)
 {
+    if (polled < 0)
+        polled = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
     return epoll_ctl(polled, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -29,9 +31,7 @@ static bool watch_for(int fd, uint32_t tag)
 /* A socket that init made in the guest's network namespace. */
 void hear_datagrams(int fd)
 {
-    if (polled < 0)
-        polled = epoll_create1(EPOLL_CLOEXEC);
-    if (polled < 0 || n_heard == MAX_HEARD || !watch_for(fd, (uint32_t)n_heard))
+    if (n_heard == MAX_HEARD || !watch_datagrams(fd, (uint32_t)n_heard))
         fail("datagrams", polled < 0 ? errno : E2BIG, "too many ports");
     heard[n_heard++] = fd;
 }
@@ -93,7 +93,7 @@ static struct flow *flow_for(const struct plan *plan, int which, const union pla
         return NULL;
     }
     struct flow *f = n_flows < most ? &flows[n_flows] : oldest;
-    if (connect(fd, &there->any, size_of(there)) < 0 || !watch_for(fd, (uint32_t)(MAX_HEARD + (f - flows)))) {
+    if (connect(fd, &there->any, size_of(there)) < 0 || !watch_datagrams(fd, (uint32_t)(MAX_HEARD + (f - flows)))) {
         close(fd);
         return NULL; /* no way there: as on any network, what is sent is lost */
     }
@@ -161,6 +161,8 @@ void pass_datagrams(const struct plan *plan)
         uint32_t tag = events[i].data.u32;
         if (tag < MAX_HEARD)
             from_guest(plan, (int)tag);
+        else if (tag >= TAG_SERVED)
+            pass_served(plan, tag);
         else
             to_guest(&flows[tag - MAX_HEARD]);
     }

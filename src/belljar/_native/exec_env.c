@@ -17,10 +17,11 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-enum { OURS = 6, MOST = 1 << 16 };
+enum { OURS = 7, MOST = 1 << 16 };
 
 static const char *const names[OURS] = {"BELLJAR_CHANNEL=", "BELLJAR_PAGE=", "BELLJAR_WINDOW=",
-                                        "BELLJAR_STRICT=", "BELLJAR_ANSWERS=", "BELLJAR_SETTINGS="};
+                                        "BELLJAR_STRICT=", "BELLJAR_ANSWERS=", "BELLJAR_SETTINGS=",
+                                        "BELLJAR_HOSTS="};
 static char kept[OURS][4200]; /* `NAME=value`; empty: was not set */
 static char library[4096];    /* where this shared object lies; empty: not active */
 

@@ -175,6 +175,7 @@ static void watch(int sync, int pidfd, pid_t init, int mapper)
     end_init(init, pidfd);
     waitpid(init, NULL, __WALL);
     finish_relays();
+    remove_local_binds(plan);
     report("end");
 }
 
@@ -251,6 +252,7 @@ int main(int argc, char **argv)
     if (plan->engine == ENGINE_TEMPLATE)
         become_mapper(init);
     fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    serve_in(pidfd);
     watch(pair[0], pidfd, init, mapper[0]);
     return 0;
 }

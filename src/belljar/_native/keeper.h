@@ -57,7 +57,11 @@ struct local { const char *name, *path; uint64_t dev, ino; int fd; };
 /* A directory that may be added to, or one file of it (`name`, else empty); `guest` is what the guest calls it. */
 struct append { const char *guest, *host, *name; uint64_t dev, ino; int fd; uid_t owner; gid_t group; };
 
-enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64, MAX_PORTS = 64, MAX_APPENDS = 64, MAX_RELAYS = 64, MAX_PLACES = 1024 };
+
+/* A path where the guest may listen: its directory is held open; `made`: the socket's inode. */
+struct local_bind { const char *name, *folder, *file; uint64_t dev, ino, made; int fd; };
+
+enum { MAX_VIEWS = 1024, MAX_RULES = 1024, MAX_LIMITS = 16, MAX_ADDRESSES = 256, MAX_STRINGS = 2048, MAX_PENDING = 64, MAX_LOCALS = 32, MAX_BINDS = 64, MAX_PORTS = 64, MAX_APPENDS = 64, MAX_RELAYS = 64, MAX_PLACES = 1024, MAX_LOCAL_BINDS = 16 };
 
 struct plan {
     enum tier tier;
@@ -79,7 +83,7 @@ struct plan {
     struct address addresses[MAX_ADDRESSES];
     size_t n_addresses, n_datagrams; /* all; those of them that are for UDP */
     struct address binds[MAX_BINDS], peers[MAX_ADDRESSES]; /* where to listen; from whom to accept */
-    size_t n_binds, n_peers;
+    size_t n_binds, n_peers, n_serves; /* the last: those of the binds that are for UDP */
     unsigned connections; /* at a time, made and accepted */
     struct local locals[MAX_LOCALS];
     size_t n_locals;
@@ -88,6 +92,8 @@ struct plan {
     const char *kept[MAX_PLACES], *others[MAX_PLACES]; /* inside those: what nobody adds to; other grants */
     size_t n_kept, n_others;
     uint64_t disk; /* bytes that may be added */
+    struct local_bind local_binds[MAX_LOCAL_BINDS];
+    size_t n_local_binds;
     const char *cwd, *program, *host_name;
     uint64_t wall_ms;              /* the host's clock decides; this is for a host that is stuck */
     const char *start;             /* a second name of the program, gone once it runs; or NULL */
@@ -181,10 +187,12 @@ bool can_mediate(pid_t init);
 bool can_look(pid_t init);
 
 /* network.c */
-static inline bool connects(const struct plan *p) { return p->n_addresses || p->n_locals || p->n_binds; }
+static inline bool listens(const struct plan *p) { return p->n_binds || p->n_local_binds; }
+static inline bool connects(const struct plan *p) { return p->n_addresses || p->n_locals || listens(p); }
 static inline bool mediates(const struct plan *p) { return connects(p) || p->n_appends; }
 void open_locals(struct plan *plan);
-void mediate(const struct plan *plan, int listener);
+void remove_local_binds(const struct plan *plan);
+void mediate(struct plan *plan, int listener);
 int pending_descriptors(struct pollfd *out, int room);
 void finish_pending(const struct plan *plan, int listener);
 
@@ -198,8 +206,9 @@ void finish_relays(void);
 /* datagram_net.c: init's part; `give` hands a socket to the keeper */
 void open_datagrams(const struct plan *plan, void (*give)(int fd));
 
-/* datagrams.c: the keeper's part */
+/* datagrams.c: the keeper's part; serve.c: that of UDP servers, `init` has their network */
 void hear_datagrams(int fd);
+void serve_in(int init);
 int datagram_descriptor(void);
 void pass_datagrams(const struct plan *plan);
 

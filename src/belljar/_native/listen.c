@@ -28,7 +28,7 @@ static void remember(int fd, uint64_t inode, bool keep)
         b->inode = 0;
 }
 
-static void release_closed(pid_t thread)
+void release_closed(pid_t thread)
 {
     for (unsigned i = 0; i < MAX_BOUND && i < n_bound; i++)
         if (bound[i].fd >= 0 && !has_socket(thread, bound[i].inode)) {
@@ -54,11 +54,19 @@ static int bound_socket(const struct theirs *s)
     return -1;
 }
 
+/* A bound socket of ours in the place of the guest's; 0 or an error. */
+int give_bound(const struct call *c, const struct theirs *s, int fd)
+{
+    struct stat st;
+    if ((!s->patient && fcntl(fd, F_SETFL, O_NONBLOCK) < 0) || fstat(fd, &st) < 0)
+        return errno;
+    remember(fd, st.st_ino, s->fd < 0);
+    return inject(c, fd, (int)c->ask->data.args[0]);
+}
+
 static int bind_tcp(const struct call *c, const struct theirs *s, const struct sockaddr_storage *to, socklen_t size)
 {
-    int on = 1, guest_fd = (int)c->ask->data.args[0], error = 0;
-    int fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    struct stat st;
+    int on = 1, fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0)
         return errno;
     release_closed((pid_t)c->ask->pid);
@@ -66,26 +74,24 @@ static int bind_tcp(const struct call *c, const struct theirs *s, const struct s
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (to->ss_family == AF_INET6 && s->fd >= 0 && option(s->fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, (const void *)to, size) < 0 || (!s->patient && fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
-        error = errno;
-    else if (fstat(fd, &st) < 0)
-        error = errno;
-    else {
-        remember(fd, st.st_ino, s->fd < 0);
-        error = inject(c, fd, guest_fd);
-    }
+    int error = bind(fd, (const void *)to, size) < 0 ? errno : give_bound(c, s, fd);
     close(fd);
     return error;
 }
 
-static int decide(const struct plan *plan, const struct call *c, const struct theirs *s,
+static int decide(struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size)
 {
+    if (to->ss_family == AF_UNIX)
+        return bind_local(plan, c, s, to, size);
     size_t least = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     if ((to->ss_family != AF_INET && to->ss_family != AF_INET6) || size < least || s->domain != to->ss_family)
         return EACCES;
-    if (plan->n_datagrams && own_datagrams(plan, s))
-        return bind(s->fd, (const void *)to, (socklen_t)least) < 0 ? errno : 0;
+    if (own_datagrams(plan, s)) {
+        if (plan->n_serves && in_grants(plan->binds, plan->n_binds, IPPROTO_UDP, to))
+            return serve(s, to, (socklen_t)least);
+        return !plan->n_datagrams ? EACCES : bind(s->fd, (const void *)to, (socklen_t)least) < 0 ? errno : 0;
+    }
     if (s->type != SOCK_STREAM || s->protocol != IPPROTO_TCP)
         return EACCES;
     if (!in_grants(plan->binds, plan->n_binds, IPPROTO_TCP, to))
@@ -93,7 +99,7 @@ static int decide(const struct plan *plan, const struct call *c, const struct th
     return bind_tcp(c, s, to, (socklen_t)least);
 }
 
-int bind_call(const struct plan *plan, const struct call *c)
+int bind_call(struct plan *plan, const struct call *c)
 {
     struct sockaddr_storage to;
     size_t size;
@@ -134,8 +140,17 @@ int listen_call(const struct plan *plan, const struct call *c)
     return error;
 }
 
-static bool welcome(const struct plan *plan, const struct sockaddr_storage *peer)
+/* May this one come in? A Unix socket's peer is known by its user, which must be ours; `fd` is its
+ * connection, which for the others need not be there. */
+bool welcome(const struct plan *plan, int fd, const struct sockaddr_storage *peer)
 {
+    if (peer->ss_family == AF_UNIX) {
+        struct ucred who = {.uid = (uid_t)-1};
+        socklen_t size = sizeof who;
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == geteuid();
+    }
+    if (peer->ss_family != AF_INET && peer->ss_family != AF_INET6)
+        return false;
     static const struct address near[] = {
         {.protocol = IPPROTO_TCP, .family = AF_INET, .ip = {127}, .prefix = 8, .any_port = true},
         {.protocol = IPPROTO_TCP, .family = AF_INET6, .ip = {[15] = 1}, .prefix = 128, .any_port = true}};
@@ -182,7 +197,7 @@ int accept_one(const struct plan *plan, int listener, uint64_t id, const struct 
         int fd = accept4(a->listener_fd, (void *)&peer, &size, SOCK_CLOEXEC | (a->flags & SOCK_NONBLOCK));
         if (fd < 0)
             return errno == EAGAIN ? LATER : errno;
-        if (!welcome(plan, &peer)) {
+        if (!welcome(plan, fd, &peer)) {
             struct linger hard = {1, 0};
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
             close(fd);

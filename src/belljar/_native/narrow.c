@@ -64,7 +64,7 @@ static const char *next(const struct order *o, const char *word)
 
 static bool read_bits(struct keeps *k, const char *hex)
 {
-    enum { SIZE = KEEPS_ADDRESSES + KEEPS_LOCALS + KEEPS_BINDS };
+    enum { SIZE = KEEPS_ADDRESSES + KEEPS_LOCALS + KEEPS_BINDS + KEEPS_PLACES };
     unsigned char bits[SIZE];
     if (strlen(hex) != 2 * SIZE)
         return false;
@@ -79,6 +79,7 @@ static bool read_bits(struct keeps *k, const char *hex)
     memcpy(k->addresses, bits, KEEPS_ADDRESSES);
     memcpy(k->locals, bits + KEEPS_ADDRESSES, KEEPS_LOCALS);
     memcpy(k->binds, bits + KEEPS_ADDRESSES + KEEPS_LOCALS, KEEPS_BINDS);
+    memcpy(k->places, bits + SIZE - KEEPS_PLACES, KEEPS_PLACES);
     return true;
 }
 

@@ -5,11 +5,12 @@
 /* What the guest tells the keeper by connect(2) with an address of no family: which of the plan's
  * addresses, sockets and listeners it keeps, by their bits. */
 #define BELLJAR_KEEPS "belljar keeps"
-enum { KEEPS_ADDRESSES = 32, KEEPS_LOCALS = 4, KEEPS_BINDS = 8 };
+enum { KEEPS_ADDRESSES = 32, KEEPS_LOCALS = 4, KEEPS_BINDS = 8, KEEPS_PLACES = 2 };
 struct keeps {
     unsigned short family;
     char mark[sizeof BELLJAR_KEEPS];
     unsigned char addresses[KEEPS_ADDRESSES], locals[KEEPS_LOCALS], binds[KEEPS_BINDS];
+    unsigned char places[KEEPS_PLACES]; /* paths to listen at */
 };
 
 /* narrow.c, in the recorder. `belljar.layer` is raised by the guest's own Python (guest/narrow.py);

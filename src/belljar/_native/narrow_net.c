@@ -7,7 +7,8 @@
 
 #include "narrow.h"
 
-_Static_assert(KEEPS_ADDRESSES * 8 >= MAX_ADDRESSES && KEEPS_LOCALS * 8 >= MAX_LOCALS && KEEPS_BINDS * 8 >= MAX_BINDS,
+_Static_assert(KEEPS_ADDRESSES * 8 >= MAX_ADDRESSES && KEEPS_LOCALS * 8 >= MAX_LOCALS && KEEPS_BINDS * 8 >= MAX_BINDS &&
+                   KEEPS_PLACES * 8 >= MAX_LOCAL_BINDS,
                "a bit for each");
 _Static_assert(sizeof(struct keeps) <= sizeof(struct sockaddr_storage), "it comes as an address");
 
@@ -31,5 +32,8 @@ int narrow_network(struct plan *plan, const struct sockaddr_storage *to)
     for (size_t i = 0; i < plan->n_locals; i++)
         if (!kept(k->locals, i))
             plan->locals[i].name = ""; /* no socket's name either */
+    for (size_t i = 0; i < plan->n_local_binds; i++)
+        if (!kept(k->places, i))
+            plan->local_binds[i].name = "";
     return 0;
 }

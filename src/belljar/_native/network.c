@@ -74,7 +74,7 @@ static void forget_the_gone(int listener)
             i++;
 }
 
-void mediate(const struct plan *plan, int listener)
+void mediate(struct plan *plan, int listener)
 {
     struct seccomp_notif ask = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)

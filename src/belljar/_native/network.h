@@ -31,7 +31,17 @@ int option(int fd, int level, int name);
 bool in_grants(const struct address *list, size_t n, int protocol, const struct sockaddr_storage *to);
 int connect_call(const struct plan *plan, const struct call *c);
 
+/* datagrams.c */
+enum { TAG_SERVED = 1024, TAG_PEERS = 2048 }; /* of what belongs to serve.c */
+bool watch_datagrams(int fd, uint32_t tag);
+
+/* serve.c: UDP servers */
+int serve(const struct theirs *s, const struct sockaddr_storage *to, socklen_t size);
+void pass_served(const struct plan *plan, uint32_t tag);
+
 /* local.c */
+int bind_local(struct plan *plan, const struct call *c, const struct theirs *s,
+               const struct sockaddr_storage *to, size_t size);
 int connect_local(const struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size);
 
@@ -41,7 +51,10 @@ int narrow_network(struct plan *plan, const struct sockaddr_storage *to);
 
 /* listen.c: bind(2), listen(2), accept(2) */
 struct acceptance { int listener_fd; pid_t thread; uint64_t address, size; int flags; };
-int bind_call(const struct plan *plan, const struct call *c);
+int bind_call(struct plan *plan, const struct call *c);
+void release_closed(pid_t thread);
+int give_bound(const struct call *c, const struct theirs *s, int fd);
+bool welcome(const struct plan *plan, int fd, const struct sockaddr_storage *peer);
 int listen_call(const struct plan *plan, const struct call *c);
 int accept_call(const struct plan *plan, const struct call *c);
 int accept_one(const struct plan *plan, int listener, uint64_t id, const struct acceptance *a);

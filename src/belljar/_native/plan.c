@@ -175,6 +175,9 @@ static void directive(struct plan *p, const char *name, struct words *w)
         p->n_datagrams++;
     } else if (!strcmp(name, "bind-to")) {
         new_address(p->binds, &p->n_binds, MAX_BINDS, w, IPPROTO_TCP);
+    } else if (!strcmp(name, "serve")) {
+        new_address(p->binds, &p->n_binds, MAX_BINDS, w, IPPROTO_UDP);
+        p->n_serves++;
     } else if (!strcmp(name, "accept-from")) {
         new_address(p->peers, &p->n_peers, MAX_ADDRESSES, w, IPPROTO_TCP);
     } else if (!strcmp(name, "host-name")) {
@@ -207,6 +210,16 @@ static void directive(struct plan *p, const char *name, struct words *w)
         (name[0] == 'k' ? p->kept : p->others)[(*count)++] = word(w);
     } else if (!strcmp(name, "disk")) {
         p->disk = number(w);
+    } else if (!strcmp(name, "local-bind")) {
+        if (p->n_local_binds == MAX_LOCAL_BINDS)
+            fail("plan", E2BIG, "too many Unix sockets");
+        struct local_bind *l = &p->local_binds[p->n_local_binds++];
+        l->name = word(w);
+        l->folder = word(w);
+        l->file = word(w);
+        l->dev = number(w);
+        l->ino = number(w);
+        l->fd = -1;
     } else if (!strcmp(name, "allow")) {
         const char *what = word(w);
         if (!strcmp(what, "fork"))

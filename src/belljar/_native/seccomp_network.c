@@ -60,11 +60,11 @@ static void option_level(struct filter *f, int level, const unsigned *options, s
 void send_calls(struct filter *f, const struct plan *plan)
 {
     /* Where the datagram sockets are those of an empty network namespace, an address may be given:
-     * only granted ones lead anywhere. Without UDP grants there is nothing to send to. */
+     * only granted ones lead anywhere. Without UDP grants there is nothing to send to, and nobody to answer. */
     unsigned b = begin(f, __NR_sendto);
     low(f, 3);
     refuse_bits(f, MSG_FASTOPEN, ERRNO(EACCES));
-    if (plan->tier == TIER_LANDLOCK || !plan->n_datagrams) {
+    if (plan->tier == TIER_LANDLOCK || !(plan->n_datagrams || plan->n_serves)) {
         low(f, 4);
         emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
         answer(f, ERRNO(EACCES));
@@ -98,7 +98,7 @@ void network_calls(struct filter *f, const struct plan *plan)
         internet(f, AF_INET, isolated);
         internet(f, AF_INET6, isolated);
     }
-    if (isolated || plan->n_locals) {
+    if (isolated || plan->n_locals || plan->n_local_binds) {
         unsigned u = begin(f, AF_UNIX);
         low(f, 1);
         stream_types(f, false);
@@ -114,12 +114,12 @@ void network_calls(struct filter *f, const struct plan *plan)
     stream_types(f, false);
     done(f, b);
     on_call(f, __NR_connect, connects(plan) ? SECCOMP_RET_USER_NOTIF : plan->n_to_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
-    bool binds = plan->n_binds || (isolated && plan->n_datagrams); /* clients name their own port, too */
+    bool binds = listens(plan) || (isolated && plan->n_datagrams); /* clients name their own port, too */
     on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : plan->n_at_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     static const int SERVING[] = {__NR_listen, __NR_accept, __NR_accept4};
     for (size_t i = 0; i < sizeof SERVING / sizeof *SERVING; i++) {
         bool own = plan->n_at_ports || (plan->allow_accept && SERVING[i] != __NR_listen);
-        on_call(f, SERVING[i], plan->n_binds ? SECCOMP_RET_USER_NOTIF : own ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
+        on_call(f, SERVING[i], listens(plan) ? SECCOMP_RET_USER_NOTIF : own ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     }
     /* A connected socket is the host's: only options that tune the connection itself, none that
      * turn it into another thing (fast open, ULP, repair) or act on the host (multicast, devices) */

@@ -38,7 +38,17 @@ def settings(policy: Policy, named: Named) -> dict[str, object]:
         "builtins": "" if builtins == "all" else builtins,
         "programs": any(grant.right == "run" for grant in policy.grants),
         "machine": None if policy.os_info else _machine(policy),
+        "interfaces": interfaces(policy),
     }
+
+
+def interfaces(policy: Policy) -> list[tuple[int, str]]:
+    """What `socket.if_nameindex` says: loopback, or with `net-info` what the host has now."""
+    if not policy.net_info:
+        return [(1, "lo")]
+    import socket
+
+    return [(index, name[:15]) for index, name in socket.if_nameindex()[:256]]
 
 
 def _machine(policy: Policy) -> dict[str, object]:

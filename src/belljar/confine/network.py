@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 #: More addresses of one name than this are left out: the plan has room for 256.
 _MOST: Final = 16
 _LONGEST_PATH: Final = 107
+#: Bytes of what tells a guest without a hosts file its names (exec_env.c, resolve.c).
+_MOST_ANSWERS: Final = 4000
 _LOCALHOST: Final = ("127.0.0.1", "::1")
+#: Who may come where nobody is named.
+_NEAR: Final = ("127.0.0.0/8", "::1")
+_WORDS: Final = {
+    ("tcp", "connect"): "connect",
+    ("udp", "connect"): "datagram",
+    ("tcp", "bind"): "bind-to",
+    ("udp", "bind"): "serve",
+}
 
 
 class Socket(Value):
@@ -42,7 +52,7 @@ class Net(Value):
     """`words` for the keeper; `hosts`, the text of the guest's hosts file; `implicit`, one grant
     for each address that a name stands for; `sockets`, to be shown where they were granted;
     `spans`, for each grant which of the keeper's entries it made: right, target, then from and to
-    of the addresses, the sockets and the listeners."""
+    of the addresses, the sockets, the listeners and the places of sockets."""
 
     words: tuple[str, ...] = ()
     hosts: str = ""
@@ -57,7 +67,7 @@ def plan(policy: Policy, isolated: bool) -> Net:
     Raises `PolicyError` naming the grant: a name without an address, a socket that is none, or
     where this machine cannot give it.
     """
-    pins = _Pins(isolated)
+    pins = _Pins(isolated, policy.accept_from)
     spans = []
     for grant in policy.grants:
         if grant.right in ("connect", "bind"):
@@ -66,19 +76,25 @@ def plan(policy: Policy, isolated: bool) -> Net:
             spans.append((grant.right, grant.target, before, pins.entries()))
     if not pins.words:
         return Net(hosts=hosts({}, []))
-    if "bind-to" in pins.words:
+    if "bind-to" in pins.words or "serve" in pins.words:
         for peers in policy.accept_from:
             pins.words += _words("accept-from", _parse(peers), "*")
     pins.words += ("connections", str(policy.limits.connections))
     text = hosts(pins.names, sorted(pins.loopback))
+    if not isolated and len(answers(text)) > _MOST_ANSWERS:
+        raise PolicyError(
+            policy.origin("network.connect"),
+            "network.connect: too many names where there is no mount namespace; grant addresses",
+        )
     return Net(tuple(pins.words), text, tuple(pins.implicit), tuple(pins.sockets), tuple(spans))
 
 
 class _Pins:
     """What is collected from one grant after the other."""
 
-    def __init__(self, isolated: bool) -> None:
+    def __init__(self, isolated: bool, accept_from: tuple[str, ...]) -> None:
         self.isolated = isolated
+        self.accept_from = accept_from
         self.words: list[str] = []
         self.implicit: list[Grant] = []
         self.names: dict[str, list[str]] = {}
@@ -86,13 +102,17 @@ class _Pins:
         self.sockets: list[Socket] = []
 
     def entries(self) -> tuple[int, ...]:
-        """How many addresses, sockets and listeners the keeper has been told so far."""
+        """How many addresses, sockets, listeners and places of sockets the keeper has been told so far."""
         count = self.words.count
-        return count("connect") + count("datagram"), count("local"), count("bind-to")
+        listeners = count("bind-to") + count("serve")
+        return count("connect") + count("datagram"), count("local"), listeners, count("local-bind")
 
     def take(self, grant: Grant) -> None:
         protocol, _, rest = grant.target.partition(":")
         host, _, port = rest.rpartition(":")
+        if protocol == "unix" and grant.right == "bind":
+            self.words += _place(grant, rest)
+            return
         if protocol == "unix":
             if rest not in {one.name for one in self.sockets}:
                 self.sockets.append(_socket(grant, rest))
@@ -100,9 +120,7 @@ class _Pins:
             return
         if protocol == "udp":
             self._datagrams(grant, port)
-        word = {"tcp": "connect", "udp": "datagram"}[protocol]
-        if grant.right == "bind":
-            word = "bind-to"
+        word = _WORDS[protocol, grant.right]
         network = _literal(host)
         if network is not None:
             self.words += _words(word, network, port)
@@ -115,12 +133,6 @@ class _Pins:
             self.words += _words(word, _parse(address), port)
 
     def _resolved(self, grant: Grant, host: str, rest: str) -> list[str]:
-        if not self.isolated:
-            raise PolicyError(
-                grant.origin,
-                f"{grant.right} = {rest}: a name needs a hosts file of the guest's own, and so a "
-                "mount namespace, which this machine does not give; grant the literal address",
-            )
         if host not in self.names:
             self.names[host] = resolve(grant, host)
         return self.names[host]
@@ -129,14 +141,45 @@ class _Pins:
         if not self.isolated:
             raise PolicyError(
                 grant.origin,
-                f"connect = {grant.target}: UDP needs a network namespace, which this machine does "
-                "not give: a datagram socket of the host's could send anywhere",
+                f"{grant.right} = {grant.target}: UDP needs a network namespace, which this "
+                "machine does not give: a datagram socket of the host's could send anywhere",
             )
+        if grant.right == "bind":
+            self._peers(grant)
+            return
         if port == "*":
             raise PolicyError(grant.origin, f"connect = {grant.target}: UDP needs a port, not *")
         if "datagram" not in self.words:  # a client may name its own port; it is the guest's alone
             for everywhere in ("0.0.0.0/0", "[::/0]"):
                 self.implicit.append(Grant("bind", f"udp:{everywhere}:*", grant.origin))
+
+    def _peers(self, grant: Grant) -> None:
+        """A server answers those who may write to it; events do not say that it only answers."""
+        for peer in self.accept_from or _NEAR:
+            shown = f"[{peer}]" if ":" in peer else peer
+            told = Grant("connect", f"udp:{shown}:*", grant.origin)
+            if told not in self.implicit:
+                self.implicit.append(told)
+
+
+def _place(grant: Grant, path: str) -> tuple[str, ...]:
+    """Where a Unix socket is to be: its directory, as it is now."""
+    folder, name = os.path.split(path)
+    real = os.path.realpath(folder)
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise PolicyError(grant.origin, f"bind = unix:{path}: too long for a socket (unix(7))")
+    try:
+        found = os.stat(real)
+    except OSError as error:
+        raise PolicyError(
+            grant.origin, f"bind = unix:{path}: {folder}: {error.strerror}"
+        ) from error
+    there = os.path.join(real, name)
+    if os.path.lexists(there) and not stat.S_ISSOCK(os.lstat(there).st_mode):
+        raise PolicyError(grant.origin, f"bind = unix:{path}: something is there that is no socket")
+    if not stat.S_ISDIR(found.st_mode):
+        raise PolicyError(grant.origin, f"bind = unix:{path}: {folder} is not a directory")
+    return ("local-bind", path, real, name, str(found.st_dev), str(found.st_ino))
 
 
 def _socket(grant: Grant, path: str) -> Socket:
@@ -158,6 +201,19 @@ def hosts(names: dict[str, list[str]], loopback: list[str]) -> str:
     be told as a denial."""
     rows = {"localhost": loopback or list(_LOCALHOST), **names}
     return "".join(f"{address} {name}\n" for name, found in rows.items() for address in found)
+
+
+def answers(text: str) -> str:
+    """A hosts file as the one line that a guest without a view of its own gets (resolve.c).
+
+    >>> answers("127.0.0.1 localhost\\n::1 localhost\\n10.0.0.7 db.test\\n")
+    'localhost=127.0.0.1,::1;db.test=10.0.0.7'
+    """
+    rows: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        address, _, name = line.partition(" ")
+        rows.setdefault(name, []).append(address)
+    return ";".join(f"{name}={','.join(found)}" for name, found in rows.items())
 
 
 def resolve(grant: Grant, host: str, look: Callable[[str], list[str]] | None = None) -> list[str]:

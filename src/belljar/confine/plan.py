@@ -193,6 +193,11 @@ def make(
         ("BELLJAR_WINDOW", table),
         ("BELLJAR_STRICT", "1"),
         *waiting,
+        *(
+            ()
+            if view.isolated or not net.words
+            else (("BELLJAR_HOSTS", network.answers(net.hosts)),)
+        ),
     ):
         words += ("env", f"{name}={value}")
     return Plan(

@@ -72,8 +72,10 @@ _RULERS = frozenset(
 
 def _listening(target: str) -> list[Row]:
     host, _, port = target.rpartition(":")
-    if target.startswith("unix:") or not port.isdigit():
-        return [("bind", target, "only TCP can be listened on")]
+    if target.startswith("unix:"):
+        return [("bind", target, "")]
+    if not port.isdigit():
+        return [("bind", target, "abstract names cannot be listened on")]
     if host == "[::1]" or host.startswith("127."):
         return [("bind", target, "")]
     return [("bind", target, "say with accept-from who may connect")]

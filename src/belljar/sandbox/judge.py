@@ -265,8 +265,6 @@ class Judge:
 def _practical(name: str, decision: Decision, right: str, target: str) -> Decision:
     """`decision` without remedies that would not work as they stand."""
     flag = decision.remedy.partition(" ")[0]
-    if flag == "--bind" and target.startswith("unix:"):
-        return decision.replace(remedy="")  # no wall can give it in this version
     if flag in ("--write", "--append") and right in _PATHS:
         from belljar.policy.deciding import quote
 

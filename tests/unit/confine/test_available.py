@@ -53,14 +53,3 @@ def test_a_key_without_a_wall_is_refused_at_its_place(key: str, change: dict) ->
         check(policy)
     assert caught.value.place == "policy.toml:7"
     assert caught.value.message.startswith(f"{key}: no wall enforces this yet (")
-
-
-@pytest.mark.parametrize(
-    ("right", "target"),
-    [
-        ("bind", "udp:127.0.0.1:80"), ("bind", "unix:/run/x"),
-    ],
-)  # fmt: skip
-def test_a_grant_without_a_wall_is_refused_at_its_place(right: str, target: str) -> None:
-    with pytest.raises(PolicyError, match=r"^policy\.toml:2: .*: no wall enforces this yet"):
-        check(Policy(grants=(Grant(right, target, "policy.toml:2"),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -78,9 +79,45 @@ def test_a_name_that_does_not_resolve_is_refused_in_one_line(
     )
 
 
-def test_without_a_hosts_file_there_are_no_names() -> None:
-    with pytest.raises(PolicyError, match="grant the literal address"):
-        network.plan(Policy(grants=(NAME,)), isolated=False)
+def test_without_a_hosts_file_names_are_one_line_of_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers(monkeypatch, "10.0.0.1", "fd00::1")
+    net = network.plan(Policy(grants=(NAME,)), isolated=False)
+    assert network.answers(net.hosts) == (
+        "localhost=127.0.0.1,::1;db.example.test=10.0.0.1,fd00::1"
+    )
+    many = tuple(Grant("connect", f"tcp:{n}-{'x' * 50}.test:1", "--connect") for n in range(64))
+    with pytest.raises(PolicyError, match="too many names"):
+        network.plan(Policy(grants=many), isolated=False)
+
+
+def test_datagram_servers_and_those_whom_they_answer() -> None:
+    policy = Policy(grants=(Grant("bind", "udp:127.0.0.1:53", "--bind"),))
+    net = network.plan(policy, isolated=True)
+    assert net.words == (*("serve", "2", "7f000001", "32", "53"), *("connections", "16"))
+    assert [g.target for g in net.implicit] == ["udp:127.0.0.0/8:*", "udp:[::1]:*"]
+    net = network.plan(policy.replace(accept_from=("10.0.0.0/8",)), isolated=True)
+    assert "accept-from" in net.words
+    assert [g.target for g in net.implicit] == ["udp:10.0.0.0/8:*"]
+    with pytest.raises(PolicyError, match="UDP needs a network namespace"):
+        network.plan(policy, isolated=False)
+
+
+def test_a_path_to_listen_at_is_a_name_in_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    path = f"{tmp_path}/link/app.sock"
+    net = network.plan(Policy(grants=(Grant("bind", f"unix:{path}", "--bind"),)), isolated=False)
+    there = tmp_path.stat()
+    real = str(tmp_path.resolve())
+    assert net.words[:6] == (
+        "local-bind",
+        path,
+        real,
+        "app.sock",
+        f"{there.st_dev}",
+        f"{there.st_ino}",
+    )
 
 
 def test_ipv4_within_ipv6_is_ipv4() -> None:

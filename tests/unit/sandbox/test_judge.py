@@ -276,7 +276,7 @@ def test_the_directory_of_a_remedy_is_one_word_of_a_shell(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("event", "args", "right"),
     [
-        ("socket.bind", (None, "/run/x"), "bind"),
+        ("socket.bind", (None, "\0x"), "bind"),
     ],
 )
 def test_what_no_grant_can_give_has_no_remedy(event: str, args: tuple, right: str) -> None:
@@ -290,6 +290,7 @@ def test_what_no_grant_can_give_has_no_remedy(event: str, args: tuple, right: st
     [
         ("socket.sendto", (None, ("10.0.0.1", 53)), "--connect udp:10.0.0.1:53"),
         ("socket.connect", (None, "/run/x"), "--connect unix:/run/x"),
+        ("socket.bind", (None, "/run/x"), "--bind unix:/run/x"),
         ("socket.bind", (None, ("127.0.0.1", 80)), "--bind 127.0.0.1:80"),
         ("socket.connect", (None, ("example.org", 443)), "--connect example.org:443"),
         ("socket.getaddrinfo", ("example.org", 443, 0, 0, 0), "--connect example.org:443"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from belljar.sandbox.guest.bytecode import source_only
-    from belljar.sandbox.guest.facts import neutral_machine, no_programs, withhold
+    from belljar.sandbox.guest.facts import neutral_machine, no_programs, tell_interfaces, withhold
     from belljar.sandbox.guest.imports import guard_imports
     from belljar.sandbox.guest.names import choose_builtins
     from belljar.sandbox.guest.offer import offer_narrow
@@ -95,6 +95,7 @@ def _begin() -> "dict[str, Any]":
         neutral_machine(boot["machine"])
     if not boot["programs"]:
         no_programs()
+    tell_interfaces(boot["interfaces"])
     withhold(boot["withheld"])
     if boot["beside"]:
         _find_beside(boot["beside"])

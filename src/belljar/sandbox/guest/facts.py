@@ -46,6 +46,70 @@ def neutral_machine(facts: "dict[str, Any]") -> None:
             setattr(loaded, name, getattr(posix, name))
 
 
+def tell_interfaces(interfaces: "list[tuple[int, str]]") -> None:
+    """What `socket.if_nameindex` and its like say, which ask the kernel by what is refused."""
+    loaded = sys.modules.get("_socket")
+    if loaded is None:
+        sys.meta_path.insert(0, _Interfaces(interfaces))
+        return
+    answer = _interfaces(interfaces)  # a template imported it
+    for name in ("_socket", "socket"):
+        if name in sys.modules:
+            sys.modules[name].__dict__.update(answer)
+
+
+def _interfaces(interfaces: "list[tuple[int, str]]") -> "dict[str, Any]":
+    def if_nameindex():
+        return list(interfaces)
+
+    def if_nametoindex(name, /):
+        name = posix.fspath(name)
+        for index, one in interfaces:
+            if name in (one, one.encode()):
+                return index
+        raise OSError("no interface with this name")
+
+    def if_indextoname(index, /):
+        for one, name in interfaces:
+            if index == one:
+                return name
+        raise OSError(6, "No such device or address")
+
+    return {one.__name__: one for one in (if_nameindex, if_nametoindex, if_indextoname)}
+
+
+class _Interfaces:
+    """Lets `_socket` be, but for the functions that ask for interfaces."""
+
+    def __init__(self, interfaces: "list[tuple[int, str]]") -> None:
+        self.interfaces = interfaces
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name != "_socket":
+            return None
+        sys.meta_path.remove(self)
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec: "Any" = next((spec for spec in specs if spec is not None), None)
+        if spec is not None:
+            spec.loader = _Then(spec, spec.loader, _interfaces(self.interfaces))
+        return spec
+
+
+class _Then:
+    """A loader that adds to what another one made, and leaves no trace of itself."""
+
+    def __init__(self, spec: "Any", plain: "Any", more: "dict[str, Any]") -> None:
+        self.spec, self.plain, self.more = spec, plain, more
+
+    def create_module(self, spec: "Any") -> "Any":
+        return self.plain.create_module(spec)
+
+    def exec_module(self, module: "Any") -> None:
+        self.spec.loader = module.__loader__ = self.plain
+        self.plain.exec_module(module)
+        module.__dict__.update(self.more)
+
+
 def no_programs() -> None:
     """`platform` asks programs, where there are none to ask."""
     sys.meta_path.insert(0, _Platform)

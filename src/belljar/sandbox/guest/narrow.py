@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         _more,
     )
 
-_BITS = (256, 32, 64)  # of addresses, Unix sockets, listeners (_native/narrow.h)
+_BITS = (256, 32, 64, 16)  # of addresses, Unix sockets, listeners, their paths (_native/narrow.h)
 _MOST_DESCRIPTORS = 1 << 16  # more are not looked for
 
 _WHY = {
