@@ -17,6 +17,7 @@ import atheris
 
 with atheris.instrument_imports(include=["belljar.sandbox"]):
     import bridge
+
     from belljar.sandbox.guest import ops
 
 SENT = (ops.REPLY, ops.RAISED, ops.REQUEST, ops.NOTE)

@@ -13,8 +13,8 @@ PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "boot.py")
 LIVE_PARTS = (
     *PARTS[:-1],
     "keys.py", "records.py", "values.py", "kinds.py", "reading.py", "kinds_read.py",
-    "ops.py", "incoming.py", "peer.py", "forms.py", "tables.py", "buffers.py", "lent.py", "host.py",
-    "session.py", PARTS[-1],
+    "ops.py", "incoming.py", "peer.py", "forms.py", "pages.py", "tables.py", "buffers.py",
+    "lent.py", "host.py", "session.py", PARTS[-1],
 )  # fmt: skip
 NAME = "/belljar/boot.py"  # what the code calls its file, whatever the host calls it
 
