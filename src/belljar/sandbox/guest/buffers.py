@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_SHARED_FROM = 256 << 10  # bytes of an array that go by shared memory
+_SHARED_FROM = 512 << 10  # bytes of an array that go by shared memory
 
 
 def _plain_dtype(dtype: "Any") -> str:

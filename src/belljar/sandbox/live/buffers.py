@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Bytes from which an array goes by shared memory: below, copying it with the frame is cheaper.
 #: (For bytes that is decided by `guest.values`.)
-THRESHOLD: Final = 256 << 10
+THRESHOLD: Final = 512 << 10
 _MOST_KEPT: Final = 64
 _MOST_GIVEN: Final = 256  # descriptors of the host that one guest may occupy
 
