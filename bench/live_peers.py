@@ -150,7 +150,7 @@ def monty(stack: ExitStack) -> Ways | None:
 
 
 def pyodide() -> dict[str, float] | None:
-    """Medians would take minutes: once. Found as node finds it (NODE_PATH, the working directory)."""
+    """Once, for it takes seconds. Found as node finds it: NODE_PATH, the working directory."""
     if not shutil.which("node"):
         return None
     done = subprocess.run(
