@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LARGE_PAGE = 2 << 20
 LARGE_PAGES_FROM = 4 << 20  # bytes of memory that is to have large pages
-_PAGES_AT_ONCE = 4 * LARGE_PAGE  # at once: more is far from the processor again when it is filled
+_PAGES_AT_ONCE = 4 * LARGE_PAGE  # more is far from the processor again when it is filled
 _MOST_AT_BIRTH = 1 << 30  # bytes that are made before anybody writes to them
 _WRITE_AT_ONCE = 64 << 20
 
