@@ -19,7 +19,9 @@ from forking import family
 import belljar
 from belljar.errors import TemplateError
 
-PAIRS = 300 if os.environ.get("BELLJAR_LONG") == "1" else 24
+LONG = os.environ.get("BELLJAR_LONG") == "1"
+PAIRS = 200 if LONG else 24
+pytestmark = pytest.mark.timeout(6000 if LONG else 120)
 SETUP = """
 import random, ssl, sys, tempfile, uuid
 random.random(), ssl.RAND_bytes(9), tempfile.mktemp(), uuid.uuid4(), uuid.getnode()
@@ -127,18 +129,13 @@ def outcome(mark, number, doing):
     return found
 """
 DRAWN = """
-import json, random, secrets, ssl, tempfile, uuid
+import json, numpy, random, secrets, ssl, tempfile, uuid
 from multiprocessing import current_process
 draws = [random.random(), random.SystemRandom().random(), secrets.token_hex(8),
          ssl.RAND_bytes(8).hex(), uuid.uuid4().hex, uuid.uuid1().hex, tempfile.mktemp(),
          uuid.getnode(), next(tempfile._get_candidate_names()),
          bytes(current_process().authkey).hex()]
-try:
-    import numpy
-except ImportError:
-    pass
-else:
-    draws += [float(numpy.random.random()), float(numpy.random.default_rng().random())]
+draws += [float(numpy.random.random()), float(numpy.random.default_rng().random())]
 draws
 """
 #: What the first can do at all, whatever the policy: else the second would look for nothing.
@@ -155,9 +152,7 @@ def template() -> Iterator[belljar.Template]:
 
 
 def born(template: belljar.Template) -> belljar.Sandbox:
-    return belljar.Sandbox(
-        template=template, ledger="none", extensions="all", import_=["numpy"], cpu=60, wall=600
-    )
+    return belljar.Sandbox(template=template, ledger="none", extensions="all", cpu=60, wall=600)
 
 
 def test_pairs_share_no_writable_state_and_draw_nothing_that_is_the_same(
@@ -246,7 +241,7 @@ def test_many_guests_in_a_row_leave_nothing(template: belljar.Template) -> None:
     for number in range(30):
         one(number)
     before = left()
-    for number in range(2000 if PAIRS > 100 else 40):
+    for number in range(2000 if LONG else 40):
         one(number)
     after = left()
     assert after[0] <= before[0]
