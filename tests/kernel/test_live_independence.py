@@ -192,8 +192,12 @@ def test_what_is_shared_is_what_is_said(template: belljar.Template) -> None:
     with born(template) as first, born(template) as second:
         for source in ("hash('belljar')", "id(type)", "id(__import__('kept').text)"):
             assert first.eval(source) == second.eval(source)
+        row = next(row for row in first.status.protections if row.name == "processes")
+        assert row.level == "full"
+        assert "address layout, hash secret and locks" in row.reason
     with belljar.Sandbox(ledger="none", engine="cold") as other:
         assert other.eval("hash('belljar')") != hash("belljar")
+        assert not any("hash secret" in row.reason for row in other.status.protections)
 
 
 def test_locks_on_files_of_the_runtime_are_seen_by_those_who_have_that_file(
