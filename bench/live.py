@@ -132,7 +132,7 @@ class Report:
         self.rows[name] = {"figure": figure, "unit": unit, "target": target, "note": note}
 
     def absent(self, name: str, why: str = "not installed") -> None:
-        print(f"{name:<50}{why:>16}", flush=True)
+        print(f"{name:<50}{why[:80]!a}" if len(why) > 16 else f"{name:<50}{why:>16}", flush=True)
         self.rows[name] = {"absent": why}
 
 
@@ -231,8 +231,8 @@ def main() -> int:
     with ExitStack() as stack:
         beside, missing = peers(stack)
         times(report, turns([*ours(stack), *beside], options.seconds))
-        for name in missing:
-            report.absent(name)
+        for name, why in missing:
+            report.absent(name, why)
     found = pyodide()
     for name, took in (found or {}).items():
         report.line(f"Pyodide in node: {name}", took, "us", None, "once")
