@@ -82,11 +82,11 @@ class Memories:
                 size,
                 posix.fstat(fd).st_size,
             )
+            if new:
+                at_birth(made, fd, good, size)
         finally:
             posix.close(fd)
         made.number, made.writable = number, write
-        if new:
-            at_birth(made, good, size)
         gone = self._maps[number] = _Gone(made, self._dead.append)
         gone.number = number
         return made

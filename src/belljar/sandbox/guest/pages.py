@@ -53,10 +53,16 @@ def _address(numpy: "Any", made: "Any") -> int:
     return address
 
 
-def enlarge(made: "Any", start: int, stop: int) -> bool:
+def enlarge(made: "Any", fd: int, start: int, stop: int) -> bool:
     """Have large pages for zeros that nobody has written to yet, in a map that is straight."""
-    for at in range(start, stop, LARGE_PAGE):
-        made[at] = 0
+    try:
+        for at in range(start, stop, LARGE_PAGE):
+            posix.pwrite(fd, b"\0", at)  # where there is no memory: an error, and no signal
+    except OSError as error:
+        if error.errno != 27:
+            return False
+        for at in range(start, stop, LARGE_PAGE):
+            made[at] = 0
     try:
         made.madvise(25, start, stop - start)  # MADV_COLLAPSE
     except (OSError, ValueError):  # no such kernel, or no such pages
@@ -64,7 +70,7 @@ def enlarge(made: "Any", start: int, stop: int) -> bool:
     return True
 
 
-def at_birth(made: "Any", good: bool, size: int) -> None:
+def at_birth(made: "Any", fd: int, good: bool, size: int) -> None:
     """Large pages for new memory, before it is written to."""
     if size < LARGE_PAGES_FROM:
         return
@@ -74,7 +80,7 @@ def at_birth(made: "Any", good: bool, size: int) -> None:
         return
     whole = _up(min(size, _MOST_AT_BIRTH))
     for at in range(0, whole, _PAGES_AT_ONCE):
-        if not good or not enlarge(made, at, min(at + _PAGES_AT_ONCE, whole)):
+        if not good or not enlarge(made, fd, at, min(at + _PAGES_AT_ONCE, whole)):
             return
 
 
@@ -88,7 +94,7 @@ def fill_new(fd: int, data: "memoryview") -> None:
         made, good = straight(lambda length: mmap.mmap(fd, length), size, whole)
         with made, memoryview(made) as there:
             # In steps: what was just cleared is still near.
-            while good and at < size and enlarge(made, at, _up(min(at + _PAGES_AT_ONCE, size))):
+            while good and at < size and enlarge(made, fd, at, _up(min(at + _PAGES_AT_ONCE, size))):
                 stop = min(at + _PAGES_AT_ONCE, size)
                 there[at:stop] = data[at:stop]
                 at = stop

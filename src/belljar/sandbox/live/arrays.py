@@ -59,6 +59,7 @@ def shared(size: int) -> Shared:
     fd = memory.create(with_slack(size), memory.SHRINK | memory.GROW)
     try:
         found = straight(lambda length: Shared(fd, length), size, with_slack(size))
+        at_birth(found[0], fd, found[1], size)
         memory.close_to_writers(fd)
     except OSError as error:
         os.close(fd)
@@ -69,7 +70,6 @@ def shared(size: int) -> Shared:
     made: Shared = found[0]
     made.fd, made.bytes = fd, size
     weakref.finalize(made, os.close, fd).atexit = False
-    at_birth(made, found[1], size)
     return made
 
 
