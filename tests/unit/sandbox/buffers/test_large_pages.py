@@ -16,9 +16,7 @@ from joined import ROOM, Joined
 from belljar.sandbox.guest import pages
 from belljar.sandbox.live import arrays, memory
 
-SIZES = [
-    pages.LARGE_PAGES_FROM + more for more in (-1, 0, 1, 4096, pages.LARGE_PAGE - 1, 9_000_001)
-]
+SIZES = [pages.LARGE_PAGES_FROM + more for more in (-1, 0, 1, 5_000_001)]
 
 
 def pattern(size: int) -> Any:
