@@ -53,6 +53,8 @@ fuzz: $(VENV)/.demo ## the parsers of hostile bytes: C with sanitizers, the ledg
 	@$(BIN)/python fuzz/wire.py
 	@$(BIN)/python fuzz/records.py
 	@$(BIN)/python fuzz/bridge.py 1
+	@! $(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python fuzz/bridge_guided.py -max_total_time=60 -max_len=8000
 
 docs: $(VENV)/.demo ## check the documents: every example runs, every generated part is current
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test

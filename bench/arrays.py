@@ -14,13 +14,16 @@ import mmap
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 import belljar
 
 TURNS = 9
+COPY = "one copy, numpy"
 SETUP = """
 import belljar, numpy
 def size(a):
@@ -78,20 +81,20 @@ def written(n: int) -> list[mmap.mmap]:
     return [made]
 
 
-def main() -> None:
-    n = int(sys.argv[1] if len(sys.argv) > 1 else "100") * 1_000_000
+def measure(n: int, turns: int) -> dict[str, list[float]]:
+    """Milliseconds of each, turn by turn."""
     plain = np.random.default_rng(1).integers(0, 255, n, "u1")
     born = belljar.array((n,), "u1")
     born[:] = plain
     found: dict[str, list[float]] = {}
     with (
         belljar.Sandbox(ledger="none", import_=["numpy"], memory="2G", wall=600, cpu=600) as box,
-        ProcessPoolExecutor(1) as pool,
+        ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool,
     ):
         box.run(SETUP, check=True)
         box.call("size", plain[:1_000_000])
         pool.submit(size, plain[:10]).result()
-        for _ in range(TURNS):
+        for _ in range(turns):
             for name, work, *args in (
                 ("in: belljar.array", box.call, "size", born),
                 ("in: an ordinary array", box.call, "size", plain),
@@ -100,7 +103,7 @@ def main() -> None:
                 ("out: an ordinary array", box.call, "copy_out"),
                 ("out: ProcessPoolExecutor", lambda: pool.submit(ones, n).result()),
                 ("one copy, small pages", small_pages, plain),
-                ("one copy, numpy", plain.copy),
+                (COPY, plain.copy),
                 ("the end of a mapping of as much", list.pop, written(n)),
                 ("an empty call", box.call, "len", ""),
             ):
@@ -109,13 +112,29 @@ def main() -> None:
                 if name.startswith("out: an"):
                     box.call("private", n)
                 found.setdefault(name, []).append(timed(work, *args))
-    copy = median(found["one copy, small pages"])
+    return found
+
+
+def rows(report: Any, found: dict[str, list[float]]) -> None:
+    """As rows of `bench/live.py`. What a copy is, numpy says: its memory has large pages, too."""
+    for name, times in found.items():
+        target = 2 if "belljar.array" in name else None
+        report.line(f"100 MB {name}", median(times), "ms", target, f"least {min(times):.2f}")
+        if "ordinary" in name:
+            ratio = min(times) / min(found[COPY])
+            report.line("  in copies by numpy (least to least)", ratio, "", 1.3)
+
+
+def main() -> None:
+    n = int(sys.argv[1] if len(sys.argv) > 1 else "100") * 1_000_000
+    found = measure(n, TURNS)
+    copy = median(found[COPY])
     print(f"{n / 1e6:.0f} MB, {TURNS} turns; milliseconds")
     for name, times in found.items():
         middle = median(times)
         print(
             f"{name:36} median {middle:8.2f}   best {min(times):8.2f}   "
-            f"{middle / copy:6.2f} copies into small pages"
+            f"{middle / copy:6.2f} copies by numpy"
         )
 
 

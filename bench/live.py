@@ -1,204 +1,266 @@
-"""What a live sandbox costs, beside the pools of the standard library, which confine nothing.
+"""What a live sandbox costs, row by row as issue 6 asks for it, beside what others take.
 
-    bench/live.py [--seconds N] [--json FILE] [--row N]
+    bench/live.py [--seconds 20] [--sustained 5] [--row 500] [--idle 20] [--json FILE]
 
-All in one run, taking turns, so that the machine is the same for all: medians and 90th percentiles
-in microseconds. `fresh` is a new sandbox (or process) until its first result; `warm` one that
-lives already, `ready` one that was made before it was asked for, as those of a plan that comes
-again are. Then `--row` sandboxes one after the other, and what is left of them.
+All in one run. What is timed takes turns, so that the machine is the same for all: medians, 90th
+percentiles and the least. Then how many a second, many in a row, what idle guests occupy, and
+arrays. Each row of Belljar's has its target beside it, and `ok` or `over`; what was not measured
+says why. A machine that does other things meanwhile shows it: see its load in the last line.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib.util
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
+from contextlib import ExitStack
 
 os.environ["BELLJAR_CLERK"] = "none"
 
+from live_peers import Ways, add, peers, pyodide, timed
+
 import belljar
-from belljar.sandbox.live import ready
 
-#: name, how often in one turn
-PLAN = {
-    "sandbox, ready": 2,
-    "sandbox with a ledger, ready": 2,
-    "sandbox from the template": 2,
-    "sandbox with a ledger, from the template": 2,
-    "run('1 + 1'), warm": 100,
-    "eval('1 + 1'), warm": 100,
-    "call of a guest function, warm": 100,
-    "guest calls a host function": 10,  # of 100 calls each
-    "bare fork and exec of python -I -S": 2,
-    "ProcessPoolExecutor, fresh (spawn)": 1,
-    "ProcessPoolExecutor, fresh (forkserver)": 1,
-    "ProcessPoolExecutor, warm": 100,
+REST = 0.03  # seconds before a guest that had time to be made ready
+FRESH = "fresh, after a rest: first result"
+NUMPY = "fresh, numpy imported before: first result"
+#: name -> the most that it may take, in its unit
+TARGETS = {
+    FRESH: 800,
+    "fresh, from the template: first result": 2500,
+    "first use in a process": 80_000,
+    "warm run('1 + 1')": 120,
+    "call of a guest function": 80,
+    "guest calls a host function": 50,
 }
+FIRST = """
+import time; began = time.perf_counter()
+import belljar
+assert belljar.run("1 + 1", ledger="none").value == 2
+print(time.perf_counter() - began)
+"""
 
 
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-@contextmanager
-def pool(method: str) -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(1, mp_context=get_context(method)) as executor:
-        yield executor
-
-
-def fresh_pool(method: str) -> Callable[[], float]:
+def fresh(rest: float, **more: object) -> Callable[[], float]:
     def once() -> float:
+        time.sleep(rest)
         began = time.perf_counter()
-        with pool(method) as executor:
-            assert executor.submit(add, 1, 1).result() == 2
-            return time.perf_counter() - began
-
-    return once
-
-
-def fresh_sandbox(
-    ledger: str, template: belljar.Template, *, waits: bool = False
-) -> Callable[[], float]:
-    def once() -> float:
-        while waits and not ready.pool().ready():
-            box = belljar.Sandbox(ledger=ledger, template=template)
-            box.close()
-            until = time.monotonic() + 1
-            while not ready.pool().ready() and time.monotonic() < until:
-                time.sleep(0.002)
-        began = time.perf_counter()
-        box = belljar.Sandbox(ledger=ledger, template=template)
+        box = belljar.Sandbox(**{"ledger": "none", **more})
         try:
             assert box.eval("1 + 1") == 2
             return time.perf_counter() - began
         finally:
             box.close()
-            if waits:  # the next one is made behind this one: not in what is measured next
-                until = time.monotonic() + 1
-                while not ready.pool().ready() and time.monotonic() < until:
-                    time.sleep(0.002)
 
     return once
 
 
-def timed(work: Callable[[], object], share: int = 1) -> Callable[[], float]:
+def first_use() -> float:
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, check=True)
+    return float(done.stdout)
+
+
+def ours(stack: ExitStack) -> Ways:
+    ledger = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-live-"))
+    kept = belljar.Sandbox(ledger="none", wall="60m", cpu="60m")
+    box = stack.enter_context(kept)
+    grown = belljar.Sandbox(ledger="none", wall="60m", cpu="60m", branches=4)
+    state = stack.enter_context(grown)
+    bare = stack.enter_context(belljar.Template(ready=0))
+    box.run("def add(a, b): return a + b\ndef ask(n):\n    f = host.add\n"
+            "    for _ in range(n): f(1, 1)", check=True)  # fmt: skip
+    box.share("add", functions=add)
+    ways: Ways = [
+        (FRESH, 3, fresh(REST)),
+        ("fresh, from the template: first result", 3, fresh(0, template=bare)),
+        ("fresh, with a ledger: first result", 2, fresh(REST, ledger=ledger)),
+        ("first use in a process", 1, first_use),
+        ("warm run('1 + 1')", 50, timed(lambda: box.run("1 + 1"))),
+        ("warm eval('1 + 1')", 50, timed(lambda: box.eval("1 + 1"))),
+        ("call of a guest function", 50, timed(lambda: box.call("add", 1, 1))),
+        ("guest calls a host function", 5, timed(lambda: box.call("ask", 100), 100)),
+    ]
+    if importlib.util.find_spec("numpy"):
+        template = stack.enter_context(belljar.Template(modules=["numpy"]))
+        ways.insert(3, (NUMPY, 3, fresh(REST, template=template, import_=["numpy"])))
+    ways.append(("fork() of a small session", 2, branch(state)))
+    return ways
+
+
+def branch(box: belljar.Sandbox) -> Callable[[], float]:
     def once() -> float:
         began = time.perf_counter()
-        work()
-        return (time.perf_counter() - began) / share
+        with box.fork() as one:
+            assert one.eval("1 + 1") == 2
+            return time.perf_counter() - began
 
     return once
 
 
-def exec_python() -> None:
-    pid = os.posix_spawn(sys.executable, ["python", "-I", "-S", "-c", "pass"], {})
-    os.waitpid(pid, 0)
+def turns(ways: Ways, seconds: float) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for name, _, way in ways:
+        way()  # what is done once in a process is not counted
+        found[name] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until or min(map(len, found.values())) < 3:
+        for name, times, way in ways:
+            found[name] += [way() * 1e6 for _ in range(times)]
+    return found
 
 
-def measure(seconds: float) -> dict[str, list[float]]:
-    with ExitStack() as stack:
-        ledger = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-live-"))
-        box = stack.enter_context(belljar.Sandbox(ledger="none", wall="10m", cpu="10m"))
-        template = stack.enter_context(belljar.Template(ready=0))
-        kept = stack.enter_context(belljar.Template(ready=1))
-        warm = stack.enter_context(pool("spawn"))
-        warm.submit(add, 1, 1).result()
-        box.run("def add(a, b): return a + b\ndef ask(n):\n    f = host.add\n"
-                "    for _ in range(n): f(1, 1)")  # fmt: skip
-        box.share("add", functions=add)
-        ways: dict[str, Callable[[], float]] = {
-            "sandbox, ready": fresh_sandbox("none", kept, waits=True),
-            "sandbox with a ledger, ready": fresh_sandbox(ledger, kept, waits=True),
-            "sandbox from the template": fresh_sandbox("none", template),
-            "sandbox with a ledger, from the template": fresh_sandbox(ledger, template),
-            "run('1 + 1'), warm": timed(lambda: box.run("1 + 1")),
-            "eval('1 + 1'), warm": timed(lambda: box.eval("1 + 1")),
-            "call of a guest function, warm": timed(lambda: box.call("add", 1, 1)),
-            "guest calls a host function": timed(lambda: box.call("ask", 100), 100),
-            "bare fork and exec of python -I -S": timed(exec_python),
-            "ProcessPoolExecutor, fresh (spawn)": fresh_pool("spawn"),
-            "ProcessPoolExecutor, fresh (forkserver)": fresh_pool("forkserver"),
-            "ProcessPoolExecutor, warm": timed(lambda: warm.submit(add, 1, 1).result()),
-        }
-        found: dict[str, list[float]] = {name: [] for name in PLAN}
-        for name in PLAN:
-            ways[name]()  # what is done once in a process is not counted
-        until = time.monotonic() + seconds
-        while time.monotonic() < until or min(map(len, found.values())) < 3:
-            for name, times in PLAN.items():
-                found[name] += [ways[name]() for _ in range(times)]
-        return found
+class Report:
+    """Lines as they come; the figures for --json."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, object]] = {}
+        self.over = 0
+
+    def line(
+        self, name: str, figure: float, unit: str, target: float | None, note: str = ""
+    ) -> None:
+        word = "" if target is None else "ok" if figure <= target else "over"
+        self.over += word == "over"
+        digits = 0 if abs(figure) >= 100 else 2
+        aim = "" if target is None else f"{target:,g}"
+        print(f"{name:<50}{figure:>12,.{digits}f} {unit:<4}{aim:>8} {word:<5}{note}", flush=True)
+        self.rows[name] = {"figure": figure, "unit": unit, "target": target, "note": note}
+
+    def absent(self, name: str, why: str = "not installed") -> None:
+        print(f"{name:<50}{why[:80]!a}" if len(why) > 16 else f"{name:<50}{why:>16}", flush=True)
+        self.rows[name] = {"absent": why}
 
 
-def in_a_row(count: int) -> None:
-    """`count` sandboxes, each closed before the next is asked for."""
+def times(report: Report, found: dict[str, list[float]]) -> None:
+    middle = {name: statistics.median(took) for name, took in found.items()}
+    for name, took in found.items():
+        p90 = statistics.quantiles(took, n=10)[-1]
+        note = f"p90 {p90:,.0f}, least {min(took):,.0f}, {len(took)} times"
+        report.line(name, middle[name], "us", TARGETS.get(name), note)
+        if name == NUMPY:
+            report.line("  more than without numpy", middle[NUMPY] - middle[FRESH], "us", 1000)
 
-    def left() -> dict[str, int]:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            children = len(file.read().split())
-        return {
-            "descriptors": len(os.listdir("/proc/self/fd")),
-            "children": children,
-            "MiB": pages * os.sysconf("SC_PAGE_SIZE") >> 20,
-        }
 
-    once = fresh_sandbox("none", belljar.Template())
-    for _ in range(20):
+def family(pid: int) -> Iterator[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+    except OSError:
+        return
+    for child in children:
+        yield child
+        yield from family(child)
+
+
+def kib(pid: int, what: str = "Pss:") -> int:
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(what))
+
+
+def sustained(report: Report, seconds: float) -> None:
+    """One after another by one thread, for as long; more than one thread share Python's lock."""
+    once = fresh(0)
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        once()
+        count += 1
+    rate = count / (time.perf_counter() - began)
+    word = "ok" if rate >= 500 else "over"
+    report.line("fresh sandboxes a second, one thread", rate, "/s", None, f"(500 at least) {word}")
+    report.over += word == "over"
+
+
+def in_a_row(report: Report, count: int) -> None:
+    """What `count` guests in a row leave behind."""
+
+    def left() -> tuple[int, int, int, int]:
+        gc.collect()
+        time.sleep(0.3)  # what was closed ends beside us
+        pids = list(family(os.getpid()))
+        memory = kib(os.getpid(), "Private_Dirty:")
+        alive = sum(kib(pid, "Private_Dirty:") for pid in pids)
+        return len(os.listdir("/proc/self/fd")), len(pids), memory, alive
+
+    once = fresh(0)
+    for _ in range(50):
         once()
     before = left()
-    began = time.perf_counter()
-    cpu = os.times()
     for _ in range(count):
         once()
-    took = time.perf_counter() - began
-    used = os.times()
-    host = (used.user + used.system - cpu.user - cpu.system) / count * 1e3
-    print(
-        f"{count} in a row: {count / took:.0f} a second, {host:.2f} ms of the host's processor each"
+    after = left()
+    kinds = ("descriptors", ""), ("processes", ""), ("host", "KiB"), ("its processes", "KiB")
+    for (kind, unit), a, b in zip(kinds, before, after, strict=True):
+        most = 0 if not unit else 2048
+        report.line(f"{count} in a row: more {kind}", b - a, unit, most, f"{a:,} before")
+
+
+def idle(report: Report, count: int) -> None:
+    """Proportional memory of guests that have answered once and do nothing."""
+    before = set(family(os.getpid()))
+    boxes = [belljar.Sandbox(ledger="none") for _ in range(count)]
+    for box in boxes:
+        assert box.eval("1 + 1") == 2
+    time.sleep(0.3)
+    names: dict[str, int] = {}
+    for pid in set(family(os.getpid())) - before:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            name = file.read().strip()
+        names[name] = names.get(name, 0) + kib(pid)
+    for box in boxes:
+        box.close()
+    note = ", ".join(f"{name} {size // count:,}" for name, size in sorted(names.items()))
+    report.line(
+        f"an idle guest of {count}, proportional", sum(names.values()) / count, "KiB", 4096, note
     )
-    print(f"before {before}\nafter  {left()}")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--sustained", type=float, default=5)
+    parser.add_argument("--row", type=int, default=500)
+    parser.add_argument("--idle", type=int, default=20)
     parser.add_argument("--json")
-    parser.add_argument("--row", type=int, default=0)
     options = parser.parse_args()
-    began = time.perf_counter()
-    belljar.run("1", ledger="none")
-    first = time.perf_counter() - began
-    found = measure(options.seconds)
-    rows = {
-        name: {
-            "median": statistics.median(times) * 1e6,
-            "p90": statistics.quantiles(times, n=10)[-1] * 1e6,
-            "least": min(times) * 1e6,
-            "times": len(times),
-        }
-        for name, times in found.items()
-    }
-    print(f"{'first use in this process, imports included':<44}{first * 1e6:>10,.0f}")
-    print(f"{'microseconds':<44}{'median':>10}{'p90':>10}{'least':>10}{'times':>8}")
-    for name, row in rows.items():
-        print(f"{name:<44}{row['median']:>10,.0f}{row['p90']:>10,.0f}{row['least']:>10,.0f}"
-              f"{row['times']:>8}")  # fmt: skip
+    report = Report()
+    with ExitStack() as stack:
+        beside, missing = peers(stack)
+        times(report, turns([*ours(stack), *beside], options.seconds))
+        for name, why in missing:
+            report.absent(name, why)
+    found = pyodide()
+    for name, took in (found or {}).items():
+        report.line(f"Pyodide in node: {name}", took, "us", None, "once")
+    if found is None:
+        report.absent("Pyodide in node")
+    if options.sustained:
+        sustained(report, options.sustained)
     if options.row:
-        in_a_row(options.row)
+        in_a_row(report, options.row)
+    if options.idle:
+        idle(report, options.idle)
+    if importlib.util.find_spec("numpy"):
+        import arrays
+
+        arrays.rows(report, arrays.measure(100_000_000, 5))
+    else:
+        report.absent("arrays", "needs numpy")
+    load = os.getloadavg()
+    print(f"{report.over} over; {os.cpu_count()} cores, load {load[0]:.1f}, Python "
+          f"{sys.version.split()[0]}, Linux {os.uname().release}")  # fmt: skip
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"first": first * 1e6, "rows": rows, "load": os.getloadavg()}, file, indent=1)
+            json.dump({"rows": report.rows, "load": load}, file, indent=1)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -102,6 +102,11 @@ def spoiled(chance: random.Random, data: bytes, most: int = 8) -> bytes:
 def decode(chance: random.Random) -> bool:
     """Whether it was a value."""
     data = spoiled(chance, encoded(chance)) if chance.random() < 0.6 else made_up(chance)
+    return decoded(data, chance.random() < 0.5)
+
+
+def decoded(data: bytes, references: bool) -> bool:
+    """Whether these bytes are a value. Raises whatever must not happen."""
 
     def resolve(kind: int, number: int, about: object = None) -> object:
         if kind > 3:
@@ -110,7 +115,7 @@ def decode(chance: random.Random) -> bool:
 
     begun = time.thread_time()
     try:
-        found = loads(data, resolve if chance.random() < 0.5 else None)
+        found = loads(data, resolve if references else None)
     except Malformed:
         found = Malformed
     took = time.thread_time() - begun
@@ -165,6 +170,11 @@ def frames(chance: random.Random) -> Iterator[bytes]:
 
 def whole_peer(chance: random.Random) -> str:
     """How the conversation ended."""
+    return conversation(chance, b"".join(frames(chance))[:150_000])
+
+
+def conversation(chance: random.Random, data: bytes) -> str:
+    """How it ended with a guest that sends these bytes, while the host asks and serves."""
     deep = 0
 
     def serve(op: str, body: object, request: object) -> object:
@@ -189,7 +199,6 @@ def whole_peer(chance: random.Random) -> str:
     with here, there:
         limits = BridgeLimits(frame=1 << 26, outstanding=8, notes=10)
         peer = Peer(here, serve, limits, None, resolve)
-        data = b"".join(frames(chance))[:150_000]
         there.sendall(data)
         there.shutdown(socket.SHUT_WR)
         asked = 0

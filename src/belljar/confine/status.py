@@ -181,7 +181,18 @@ def for_forked(receipt: Status, policy: Policy, loaded: frozenset[str]) -> Statu
         if unsafe and row.name == "extensions" and row.level == "full" else row
         for row in receipt.protections
     )  # fmt: skip
-    return receipt.replace(protections=tuple(rows))
+    told = (
+        row.replace(reason="; ".join(filter(None, (row.reason, _OF_THE_TEMPLATE))))
+        if row.name == "processes" else row
+        for row in rows
+    )  # fmt: skip
+    return receipt.replace(protections=tuple(told))
+
+
+_OF_THE_TEMPLATE = (
+    "address layout, hash secret and locks on the runtime's files are those of all guests of its "
+    "template"
+)
 
 
 def _syscalls(policy: Policy, facts: Facts) -> Protection:

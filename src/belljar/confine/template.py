@@ -211,6 +211,11 @@ class Template:
             raise TemplateError(f"the template: {text.splitlines()[-1]}") from TemplateError(text)
         if said != b"ready":
             raise found or TemplateError("the template ended before it was ready")
+        if _shares_memory(keeper.pid):
+            raise TemplateError(
+                "the template: what it imports or sets up has made shared memory (mmap, "
+                "multiprocessing), and all its guests would write to that: make it in the guests"
+            )
 
     def _end(self) -> None:
         if self._requests is not None:
@@ -254,6 +259,21 @@ def _hung_up(requests: socket.socket) -> bool:
     poll = select.poll()
     poll.register(requests, 0)
     return bool(poll.poll(0))
+
+
+def _shares_memory(pid: int) -> bool:
+    """Whether a mapping of the template, of which this is the keeper, stays shared in its forks.
+
+    Looks after a mistake of trusted code; where procfs does not tell, nothing is found.
+    """
+    try:
+        for _ in range(2):  # its init, then itself
+            with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+                pid = int(file.read().split()[0])
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return any(line.split()[1][1:4:2] == b"ws" for line in file)
+    except (OSError, IndexError):
+        return False
 
 
 def _shown(index: int, path: str) -> str:

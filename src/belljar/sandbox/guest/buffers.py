@@ -12,6 +12,7 @@ from _weakref import ref as _weak
 if "fits" not in globals():  # in the guest, all parts are one file
     from belljar.sandbox.guest.forms import BadForm, extent, viewed
     from belljar.sandbox.guest.ops import BUFFER, GUEST_ASKS, RAISED, REQUEST
+    from belljar.sandbox.guest.pages import at_birth, fill_new, flat_bytes, straight
     from belljar.sandbox.guest.peer import Peer
     from belljar.sandbox.guest.tables import put_together, take_apart
     from belljar.sandbox.guest.values import Unsendable
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_SHARED_FROM = 256 << 10  # bytes of an array that go by shared memory
-_HUGE = 4 << 20
+_SHARED_FROM = 512 << 10  # bytes of an array that go by shared memory
 
 
 def _plain_dtype(dtype: "Any") -> str:
@@ -33,14 +33,6 @@ def _plain_dtype(dtype: "Any") -> str:
         )
     text: str = dtype.str
     return text
-
-
-def _ask_for_large_pages(made: "Any") -> None:
-    """Where the kernel gives some, making, reading and giving back the memory costs far less."""
-    try:
-        made.madvise(14)  # MADV_HUGEPAGE
-    except OSError:
-        return
 
 
 class _Gone(_weak):  # type: ignore[type-arg]
@@ -71,7 +63,7 @@ class Memories:
         self._sent: "set[int]" = set()  # the threads whose message was written
         self._lost: "set[int]" = set()  # gone, and in a message that is being written
 
-    def _map(self, number: int, fd: int, size: int, write: bool) -> "Any":
+    def _map(self, number: int, fd: int, size: int, write: bool, new: bool = False) -> "Any":
         import mmap
 
         if self._class is None:
@@ -85,12 +77,16 @@ class Memories:
             self._class = Mapped
         try:
             access = mmap.PROT_READ | mmap.PROT_WRITE if write else mmap.PROT_READ
-            made = self._class(fd, size, mmap.MAP_SHARED, access)
+            made, good = straight(
+                lambda length: self._class(fd, length, mmap.MAP_SHARED, access),
+                size,
+                posix.fstat(fd).st_size,
+            )
+            if new:
+                at_birth(made, fd, good, size)
         finally:
             posix.close(fd)
         made.number, made.writable = number, write
-        if size >= _HUGE:
-            _ask_for_large_pages(made)
         gone = self._maps[number] = _Gone(made, self._dead.append)
         gone.number = number
         return made
@@ -109,7 +105,24 @@ class Memories:
 
     def _new(self, size: int) -> "Any":
         number, fd = self._ask(size)
-        return self._map(number, fd, size, True)
+        return self._map(number, fd, size, True, True)
+
+    def _copy(self, form: "Any", data: "memoryview") -> "tuple[int, int, Any]":
+        """A copy that only the host will have."""
+        number, fd = self._ask(len(data))
+        try:
+            fill_new(fd, data)
+            self._told.setdefault(get_ident(), set()).add(number)
+        finally:
+            posix.close(fd)
+            self._unmapped(number)
+        return BUFFER, number, (form, None)
+
+    def _unmapped(self, number: int) -> None:
+        """Nothing here holds this memory, and there was no map whose end would say so."""
+        gone = _Gone(Memories)
+        gone.number = number
+        self._dead.append(gone)
 
     # --- to the host ---------------------------------------------------------------------------
 
@@ -117,9 +130,7 @@ class Memories:
         """The reference for a large value; None for what is none."""
         kind = type(value)
         if kind is bytes or kind is bytearray:
-            made = self._new(len(value))
-            made[:] = value
-            return self._reference(made, (kind.__name__, len(value)))
+            return self._copy((kind.__name__, len(value)), memoryview(value))
         numpy = sys.modules.get("numpy")
         root = kind.__module__.partition(".")[0]
         if root == "pyarrow" and kind.__name__ == "Table":
@@ -153,6 +164,8 @@ class Memories:
         form = ("array", dtype, value.shape, order, 0)
         if value.nbytes < _SHARED_FROM:
             return BUFFER, 0, (form, value.tobytes(order))
+        if packed:
+            return self._copy(form, flat_bytes(numpy, value, order))
         made = self._new(value.nbytes)
         numpy.ndarray(value.shape, value.dtype, made, order=order)[...] = value
         return self._reference(made, form)
@@ -208,9 +221,9 @@ class Memories:
         made = None if known is None else known()
         if made is None:
             fd = self._claim(place)
-            size = posix.fstat(fd).st_size
             if form[0] != "array":
                 return self._bytes(form, number, fd)
+            size = sum(extent(form))
             try:
                 made = self._map(number, posix.dup(fd), size, True)
             except PermissionError:  # the host's own memory: sealed against writers
@@ -237,9 +250,7 @@ class Memories:
             return whole if whole is not None else bytes(into)
         finally:
             posix.close(fd)
-            gone = _Gone(Memories)  # there was no map
-            gone.number = number
-            self._dead.append(gone)
+            self._unmapped(number)
 
     def _laid(self, form: "Any", over: "Any", scalar: bool) -> "Any":
         _, dtype, shape, order, offset = form

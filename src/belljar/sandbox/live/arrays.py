@@ -9,19 +9,16 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from contextlib import suppress
 
 from belljar.errors import BelljarError
 from belljar.sandbox.guest.forms import BadForm, extent
+from belljar.sandbox.guest.pages import at_birth, straight, with_slack
 from belljar.sandbox.live import memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-
-_HUGE = 4 << 20
 
 
 class Shared(mmap.mmap):
@@ -64,9 +61,10 @@ def array(shape: int | Sequence[int], dtype: object = "float64", order: str = "C
 def shared(size: int) -> Shared:
     """New memory, mapped here for writing; nobody else can ever write to it."""
     # Growing is sealed for the accounting, shrinking so that no reader faults.
-    fd = memory.create(size, memory.SHRINK | memory.GROW)
+    fd = memory.create(with_slack(size), memory.SHRINK | memory.GROW)
     try:
-        made = Shared(fd, size)
+        found = straight(lambda length: Shared(fd, length), size, with_slack(size))
+        at_birth(found[0], fd, found[1], size)
         memory.close_to_writers(fd)
     except OSError as error:
         os.close(fd)
@@ -74,10 +72,8 @@ def shared(size: int) -> Shared:
             f"cannot share memory ({error.strerror}); pass ordinary arrays, which are copied "
             "(sealing against later writers needs Linux 5.1)"
         ) from None
+    made: Shared = found[0]
     made.fd, made.bytes = fd, size
-    if size >= _HUGE:
-        with suppress(OSError):  # where the kernel may not, or has no such pages
-            made.madvise(mmap.MADV_HUGEPAGE)
     weakref.finalize(made, os.close, fd).atexit = False
     return made
 

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from belljar.errors import BelljarError, GuestProtocolError
 from belljar.sandbox.guest.forms import BadForm, extent, fits, viewed
 from belljar.sandbox.guest.ops import BUFFER
+from belljar.sandbox.guest.pages import fill_new, flat_bytes, straight, with_slack
 from belljar.sandbox.guest.tables import put_together, take_apart
 from belljar.sandbox.live import memory
 from belljar.sandbox.live.arrays import Shared, laid, memory_of, plain
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Bytes from which an array goes by shared memory: below, copying it with the frame is cheaper.
 #: (For bytes that is decided by `guest.values`.)
-THRESHOLD: Final = 256 << 10
+THRESHOLD: Final = 512 << 10
 _MOST_KEPT: Final = 64
 _MOST_GIVEN: Final = 256  # descriptors of the host that one guest may occupy
 
@@ -48,7 +49,7 @@ class Buffers:
         self.used = 0
         self._last = 0
         self._lock = threading.RLock()  # a collector of garbage may close us in the middle
-        self._given: dict[int, tuple[int, int]] = {}  # number -> descriptor, size
+        self._given: dict[int, tuple[int, int, int]] = {}  # number -> descriptor, size, charged
         self._lent: WeakValueDictionary[int, Shared] = WeakValueDictionary()
         self._kept: dict[int, Shared] = {}  # alive although the host has no array of it any more
         self._closed = False
@@ -61,18 +62,21 @@ class Buffers:
         if type(size) is not int or not 0 < size < 1 << 62:
             raise GuestProtocolError("the guest asked for memory of no size")
         with self._lock:
-            if self._closed or self.used + size > self.room or len(self._given) >= _MOST_GIVEN:
+            whole = with_slack(size)
+            if self.used + whole > self.room:
+                whole = size
+            if self._closed or self.used + whole > self.room or len(self._given) >= _MOST_GIVEN:
                 raise NoRoom(
                     f"no room for {size} more bytes of shared memory: {self.used} of "
                     f"{self.room} (limits.memory) are in use, in {len(self._given)} parts"
                 )
             try:
-                mine, yours = memory.pair(size)
+                mine, yours = memory.pair(whole)
             except OSError as error:
                 raise NoRoom(f"no shared memory: {error.strerror}") from None
             self._last += 1
-            self._given[self._last] = mine, size
-            self.used += size
+            self._given[self._last] = mine, size, whole
+            self.used += whole
             return self._last, yours
 
     def lend(self, shared: Shared) -> int:
@@ -99,10 +103,10 @@ class Buffers:
     def free(self, number: int) -> None:
         """Give the pages back. A memory that the guest sealed itself stays charged to it."""
         with self._lock:
-            fd, size = self._given.pop(number, (-1, 0))
+            fd, _, whole = self._given.pop(number, (-1, 0, 0))
             if fd >= 0:
                 if memory.free(fd) or memory.alone(fd):
-                    self.used -= size
+                    self.used -= whole
                 os.close(fd)
 
     def size_of(self, number: int) -> int:
@@ -119,7 +123,7 @@ class Buffers:
     def fill(self, number: int, data: memoryview) -> None:
         """Copy bytes into memory that nobody else has yet. Raises `OSError`."""
         with self._lock:  # here and below: a descriptor that is in use is not closed
-            memory.write(self._given.get(number, (-1, 0))[0], data)
+            fill_new(self._given.get(number, (-1, 0, 0))[0], data)
 
     def read(self, number: int, into: memoryview, offset: int) -> None:
         """Copy bytes out of memory that the guest may change meanwhile.
@@ -127,14 +131,14 @@ class Buffers:
         Raises `GuestProtocolError` where there are not as many.
         """
         with self._lock:
-            fd = self._given.get(number, (-1, 0))[0]
+            fd = self._given.get(number, (-1, 0, 0))[0]
             if fd < 0 or not memory.read(fd, into, offset):
                 raise GuestProtocolError("the guest took away memory that it handed over")
 
     def read_bytes(self, number: int, length: int) -> bytes:
         """As `read`, the first bytes as they are."""
         with self._lock:
-            fd = self._given.get(number, (-1, 0))[0]
+            fd = self._given.get(number, (-1, 0, 0))[0]
             data = b"" if fd < 0 else os.pread(fd, length, 0)
         if len(data) != length:
             raise GuestProtocolError("the guest took away memory that it handed over")
@@ -143,7 +147,7 @@ class Buffers:
     def settle(self, number: int) -> None:
         """The host has read it: if the guest kept nothing of it, its pages are given back."""
         with self._lock:
-            left = memory.alone(self._given.get(number, (-1, 0))[0])
+            left = memory.alone(self._given.get(number, (-1, 0, 0))[0])
         if left:
             self.free(number)
 
@@ -151,15 +155,15 @@ class Buffers:
         """Memory of the guest as the host's own, without a copy; None where that may not be:
         somebody else has it still, or could write to it. Nothing of the guest's is mapped then."""
         with self._lock:
-            fd, size = self._given.get(number, (-1, 0))
-            if fd < 0 or not memory.alone(fd) or not memory.sealed(fd, size):
+            fd, size, whole = self._given.get(number, (-1, 0, 0))
+            if fd < 0 or not memory.alone(fd) or not memory.sealed(fd, whole):
                 return None
             try:
-                own = memory.map_private(fd, size)
+                own, _ = straight(lambda length: memory.map_private(fd, length), size, whole)
             except OSError:  # no room here: it is copied, or that fails
                 return None
             del self._given[number]
-            self.used -= size
+            self.used -= whole
         os.close(fd)
         return own, size
 
@@ -169,7 +173,7 @@ class Buffers:
             self._closed = True
             given, self._given, self.used = self._given, {}, 0
             self._kept.clear()
-        for fd, _ in given.values():
+        for fd, _, _ in given.values():
             os.close(fd)
 
 
@@ -248,13 +252,6 @@ class Outgoing:
             self._buffers.drop([number for number, _ in self.fds])
         self._to_close, self.fds = [], []
         self._seen.clear()
-
-
-def flat_bytes(numpy: Any, value: Any, order: str) -> memoryview:
-    """The bytes of an array, one behind another; a copy only where they do not lie so."""
-    whole = value if value.flags[f"{order}_CONTIGUOUS"] else numpy.array(value, order=order)
-    flat = (whole.T if order == "F" else whole).reshape(-1)
-    return memoryview(flat.view(numpy.uint8))
 
 
 class Incoming:

@@ -2,7 +2,7 @@
 
 Always made by the host; a guest's filter refuses `memfd_create`. No memory that a guest can write
 or shorten is ever mapped by the host: `sealed` first, or copied with `read`, which asks the kernel
-and cannot fault.
+and cannot fault. (To fill one that nobody else has yet, it is mapped for that time.)
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ class Arrays(Plain):
     def __init__(
         self, serve: Any = lambda op, body, request: None, room: int = 256 << 20, **more: Any
     ) -> None:
-        super().__init__(serve, "forms.py", "tables.py", "buffers.py", main=_MAIN, **more)
+        super().__init__(
+            serve, "forms.py", "pages.py", "tables.py", "buffers.py", main=_MAIN, **more
+        )
         self.buffers = Buffers(room)
         self.peer = LargePeer(self.sock, serve, self.buffers)
         self.run("import sys; sys.path[:0] = " + repr([p for p in sys.path if "site-pack" in p]))
