@@ -67,4 +67,7 @@ static inline void allow_value(struct filter *f, uint32_t value)
 void send_calls(struct filter *f, const struct plan *plan);
 void network_calls(struct filter *f, const struct plan *plan);
 
+/* seccomp_further.c: what takes more away */
+void further_calls(struct filter *f);
+
 #endif

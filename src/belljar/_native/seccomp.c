@@ -321,30 +321,6 @@ static void refuse_what_landlock_misses(struct filter *f)
         on_call(f, __NR_truncate, ERRNO(EPERM));
 }
 
-/* Whoever is inside may narrow itself further (docs/narrow.md), and a branch does (docs/branches.md):
- * another Landlock layer, another filter, no listener. Both only ever take away, from the caller and its children. */
-static void again(struct filter *f)
-{
-    static const int LAYERS[] = {444, 445, 446}; /* landlock_create_ruleset, _add_rule, _restrict_self */
-    for (size_t i = 0; i < sizeof LAYERS / sizeof *LAYERS; i++)
-        on_call(f, LAYERS[i], SECCOMP_RET_ALLOW);
-    unsigned b = begin(f, __NR_seccomp);
-    low(f, 0);
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_SET_MODE_FILTER, 1, 0);
-    answer(f, ERRNO(EPERM));
-    low(f, 1);
-    allow_value(f, 0);
-    allow_value(f, SECCOMP_FILTER_FLAG_TSYNC);
-    answer(f, ERRNO(EPERM));
-    done(f, b);
-    /* changes nothing, and tells whether there are other threads (unshare(2)): procfs is out of reach */
-    b = begin(f, __NR_unshare);
-    low(f, 0);
-    allow_value(f, CLONE_THREAD);
-    answer(f, ERRNO(EPERM));
-    done(f, b);
-}
-
 /* The timer that ends this process on time is not its own to stop. */
 static void keep_clock(struct filter *f, int clock)
 {
@@ -386,7 +362,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
-    again(&f);
+    further_calls(&f);
     ranges(&f, REFUSED, sizeof REFUSED / sizeof *REFUSED, ERRNO(EPERM), true);
     answer(&f, ERRNO(ENOSYS));
 

@@ -102,7 +102,7 @@ class _Pins:
         self.sockets: list[Socket] = []
 
     def entries(self) -> tuple[int, ...]:
-        """How many addresses, sockets, listeners and places of sockets the keeper was told so far."""
+        """How many addresses, sockets, listeners and their paths the keeper was told so far."""
         count = self.words.count
         listeners = count("bind-to") + count("serve")
         return count("connect") + count("datagram"), count("local"), listeners, count("local-bind")

@@ -15,7 +15,7 @@ from belljar.sandbox.live.birth import argv_source, modules_source
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
-from belljar.sandbox.live.narrowed import Narrowed
+from belljar.sandbox.live.narrowed import Narrowed, sandboxes_of
 from belljar.sandbox.live.streaming import Streaming
 from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.live.telling import Teller
@@ -145,7 +145,7 @@ class Sandbox:
         guest.asking = None
         self._narrowed = Narrowed(guest)
         self._asking.objects.operations["narrow"] = self._narrowed
-        self._asking.objects.operations["box"] = _sandboxes_of(guest, self._narrowed, *inner)
+        self._asking.objects.operations["box"] = sandboxes_of(guest, self._narrowed, *inner)
         self._finalizer = weakref.finalize(self, _let_go, guest, os.getpid())
         self._finalizer.atexit = False  # the supervisor ends all at once
         guest.tells(teller)
@@ -373,24 +373,6 @@ def run(
     with Sandbox(policy, **grants) as box:
         result = box.run(source, timeout=timeout)
     return result.check() if check else result
-
-
-def _sandboxes_of(
-    guest: Guest, narrowed: Narrowed, python: str | None, engine: str | None
-) -> Callable[[object], object]:
-    """What answers a guest that asks for a sandbox of its own; it does not hold this one."""
-
-    def ask(body: object) -> object:
-        if narrowed.sandboxes is None:
-            from belljar.sandbox.live.inner import Inner
-
-            make: Callable[[Policy], Sandbox] = lambda less: Sandbox(  # noqa: E731
-                less, python=python, engine=engine
-            )
-            narrowed.sandboxes = Inner(narrowed.policy, make, guest)
-        return narrowed.sandboxes(body)
-
-    return ask
 
 
 def _source(source: object) -> str:

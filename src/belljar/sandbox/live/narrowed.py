@@ -11,9 +11,11 @@ from belljar.model import Protection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Final
 
     from belljar.model import Policy, Status
+    from belljar.sandbox.live.box import Sandbox
     from belljar.sandbox.live.guest import Guest
     from belljar.sandbox.live.inner import Inner
 
@@ -52,6 +54,26 @@ class Narrowed:
             return receipt
         row = Protection("narrowed", "partial", _BY, self.told)
         return receipt.replace(protections=(*receipt.protections, row))
+
+
+def sandboxes_of(
+    guest: Guest, narrowed: Narrowed, python: str | None, engine: str | None
+) -> Callable[[object], object]:
+    """What answers a guest that asks for a sandbox of its own; it does not hold that guest's."""
+
+    def make(asked: Policy) -> Sandbox:
+        from belljar.sandbox.live.box import Sandbox
+
+        return Sandbox(asked, python=python, engine=engine)
+
+    def ask(body: object) -> object:
+        if narrowed.sandboxes is None:
+            from belljar.sandbox.live.inner import Inner
+
+            narrowed.sandboxes = Inner(narrowed.policy, make, guest)
+        return narrowed.sandboxes(body)
+
+    return ask
 
 
 def less(policy: Policy, grants: dict[str, list[str]], lower: dict[str, float]) -> Policy:
