@@ -4,7 +4,9 @@
  * each ended by NUL, and believes none of them: whatever they say, the kernel only takes away. First
  * comes all that can fail and changes nothing; what fails after the layer stands ends the process,
  * since half of it looks like the whole. Nothing is allocated. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "narrow.h"
 
 #include <asm/unistd.h>
