@@ -12,7 +12,7 @@ for file in src/belljar/_native/*.c; do
     # shellcheck disable=SC2086
     case $(basename "$file") in
     module.c | frames.c | inside.c | reply.c | unpack.c | unchanged.c | confine_here.c) set -- -DBELLJAR_EXTENSION=1 -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
-    zygote.c | zygote_guest.c | reseed.c) set -- -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
+    zygote.c | zygote_guest.c | reseed.c | settle.c) set -- -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 "-I$headers" ;;
     *) if grep -q '"keeper.h"\|"filter.h"\|"network.h"' "$file"; then set -- -D_GNU_SOURCE; else set --; fi ;;
     esac
     # shellcheck disable=SC2086
