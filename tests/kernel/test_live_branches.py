@@ -105,7 +105,9 @@ def test_a_limit_may_only_be_less() -> None:
     with belljar.Sandbox(ledger="none", branches=1, memory="256M") as box:
         with pytest.raises(PolicyError, match="memory=: this is more"):
             box.fork(memory="512M")
-        with pytest.raises(TypeError, match="read= cannot differ in a branch"):
+        with pytest.raises(TypeError, match="env= cannot differ in a branch"):
+            box.fork(env={"A": "1"})
+        with pytest.raises(belljar.GuestError, match="more than the sandbox has"):
             box.fork(read=["/"])
         assert not box._guest.family.pending
 

@@ -149,7 +149,7 @@ ALWAYS = {
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[belljar.Template]:
-    with belljar.Template(modules=[*MODULES, "numpy"], setup=SETUP) as one:
+    with belljar.Template(modules=[*MODULES, "numpy"], setup=SETUP, ready=0) as one:
         yield one
 
 
@@ -226,7 +226,7 @@ def test_locks_on_files_of_the_runtime_are_seen_by_those_who_have_that_file(
     ids=["mmap", "Value", "Lock"],
 )
 def test_memory_that_all_guests_would_write_to_is_refused(setup: str) -> None:
-    one = belljar.Template(modules=["multiprocessing"], setup=setup)
+    one = belljar.Template(modules=["multiprocessing"], setup=setup, ready=0)
     with pytest.raises(TemplateError, match="shared memory"):
         one.start()
     one.close()
@@ -258,7 +258,7 @@ def row(count):
         with belljar.Sandbox(template=template, ledger="none") as box:
             assert box.call("len", "x" * (number % 1000)) == number % 1000
 
-with belljar.Template(modules=["json"]) as template:
+with belljar.Template(modules=["json"], ready=0) as template:
     row(int(sys.argv[1]))  # caches fill, and the allocator takes what it needs
     before = left()
     row(int(sys.argv[2]))

@@ -97,7 +97,8 @@ def enforce(
                 row.name, f"{asked}, and only {row.level} here: {row.reason or row.by}",
                 f"drop it from {place}, or use a machine that can",
             )  # fmt: skip
-        counted = row.name == "processes" and row.level == "partial" and _several(policy)
+        several = known is NAMES and row.name == "processes" and _several(policy)
+        counted = several and row.level == "partial"
         if row.name in must and not counted:  # what holds them is whole; asked for, and told
             raise Unenforceable(
                 row.name, f"only {row.level} here: {row.reason or row.by}",

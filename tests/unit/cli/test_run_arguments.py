@@ -156,7 +156,6 @@ def ended(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
         (["--fail-on", "nothing", "-c", ""], 2), (["--fail-on=", "-c", ""], 2),
         (["--memory", "lots", "-c", ""], 125), (["--read", "/", "-c", ""], 125),
         (["--read", "/proc/1", "-c", ""], 125), (["--policy", "none.toml", "-c", ""], 125),
-        (["--bind", "udp:127.0.0.1:80", "-c", ""], 125), (["--builtins", "prnt", "-c", ""], 125),
         (["--env", "BELLJAR_CHANNEL=x", "-c", ""], 125),
     ],
 )  # fmt: skip

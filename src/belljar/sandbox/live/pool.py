@@ -88,6 +88,8 @@ class Pool:
         self._making = threading.RLock()  # held while descriptors are made that a fork would copy
         self._slots: dict[Key, Slot] = {}  # the least lately asked first
         self._gone: deque[Guest] = deque()  # to be put away
+        #: on their way to an owner, and since when: an interrupt may have come instead
+        self._handed: deque[tuple[float, Guest]] = deque()
         self._thread: threading.Thread | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._mounts = Mounts()
@@ -119,9 +121,11 @@ class Pool:
             waiting = slot.guests
         while waiting:
             try:
-                guest = waiting.pop(0)
-            except IndexError:
-                break  # another thread was quicker
+                guest = waiting[0]
+                self._handed.append((time.monotonic(), guest))
+                waiting.remove(guest)
+            except (IndexError, ValueError):
+                continue  # another thread was quicker
             try:
                 if guest.given(program, tell):
                     return guest
@@ -170,6 +174,7 @@ class Pool:
         with self._lock:
             left = [guest for slot in self._slots.values() for guest in slot.guests]
             self._slots.clear()
+            left += self._lost(0.0)
         _discard([*left, *self._gone])
         self._gone.clear()
         self._over = for_good
@@ -198,6 +203,7 @@ class Pool:
     def _work(self) -> None:
         idle_since = time.monotonic()
         while True:
+            _discard(self._lost(IDLE))
             while self._gone:
                 _discard([self._gone.popleft()])
             while not self._over and (slot := self._wanting()) is not None:
@@ -225,7 +231,8 @@ class Pool:
         left = IDLE if any(slot.guests for slot in slots) else _LINGER
         ready = {fd for fd, _ in poll.poll(left * 1000)}
         if self._wake in ready:
-            os.eventfd_read(self._wake)
+            with suppress(BlockingIOError):  # another thread has read it
+                os.eventfd_read(self._wake)
         now = time.monotonic()
         with self._lock:
             for slot in slots:
@@ -280,6 +287,21 @@ class Pool:
             self._half = None
 
     # --- what goes --------------------------------------------------------------------------
+
+    def _lost(self, patience: float) -> list[Guest]:
+        """Of those that were handed out so many seconds ago, those that came to nobody."""
+        from belljar.sandbox.live.supervisor import supervisor
+
+        lost, owned = [], supervisor().guests
+        for _ in range(len(self._handed)):
+            since, guest = one = self._handed.popleft()
+            if guest.over.is_set() or guest in owned:
+                continue
+            if time.monotonic() - since >= patience:
+                lost.append(guest)
+            else:
+                self._handed.append(one)
+        return lost
 
     def _leave(self, guest: Guest) -> None:
         guest.end("closed")
