@@ -69,6 +69,8 @@ class Collector:
     []
     """
 
+    _fd = -1
+
     def __init__(self, parent: str | None = None) -> None:
         self.events = 0
         self.frames = 0
@@ -91,6 +93,7 @@ class Collector:
         self.page = self.directory + "/page"
         self._page: Page | None = None
         self._answers: Answers | None = None
+        self._owner = os.getpid()
         os.mkdir(self.directory, 0o700)
         try:
             os.mkfifo(self.path, 0o600)
@@ -98,20 +101,24 @@ class Collector:
             self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             hold(self._fd)
             self._page = Page(self.page)
+            try:
+                fcntl.fcntl(self._fd, _SET_PIPE_SIZE, _PIPE_SIZE)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EBUSY):  # more than this user may have
+                    raise
         except BaseException:
             self.close()
             raise
-        try:
-            fcntl.fcntl(self._fd, _SET_PIPE_SIZE, _PIPE_SIZE)
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EBUSY):  # more than this user may have
-                raise
 
     def __enter__(self) -> Collector:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if self._fd >= 0 and os.getpid() == self._owner:  # an interrupt kept it from its owner
+            self.close()
 
     def fileno(self) -> int:
         """The reading end, to be polled."""
@@ -238,13 +245,14 @@ class Collector:
             sweep_sometimes(self._parent)
             os.fchmod(self._fd, 0)  # without a name, too: the record ended in order
         _remove(os.unlink, self.path)
-        for descriptor in (self._fd, self._writer, self._beside):
+        for end in ("_beside", "_writer", "_fd"):
+            descriptor = getattr(self, end)
+            setattr(self, end, -1)  # first: who is interrupted closes no other's number
             if descriptor >= 0:
                 os.close(descriptor)
         for file in (self._page, self._answers):
             if file is not None:
                 file.close()
-        self._fd = self._writer = self._beside = -1
         for name in ("page", "farewells", "answers", "settings"):
             _remove(os.unlink, f"{self.directory}/{name}")
         _remove(os.rmdir, self.directory)
