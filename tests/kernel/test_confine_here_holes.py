@@ -196,7 +196,7 @@ def test_one_entry_is_recorded_and_the_ledger_is_out_of_reach(tmp_path: Path) ->
 
 def test_a_trial_that_took_too_little_along_is_made_again() -> None:
     code = (
-        "from belljar.confine import trial\n"
+        "from belljar.confine.here import trial\n"
         "plain, asked = trial._lines, []\n"
         "def lines(words, light):\n"
         "    asked.append(light)\n"

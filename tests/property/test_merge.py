@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from belljar.confine.merge import Pending, find
+from belljar.confine.overlay.merge import Pending, find
 from belljar.errors import BelljarError
 
 NAMES = st.sampled_from(["a", "b", "c", "\x1b[31m", "-rf", "x\ny", "\udce9"])

@@ -10,8 +10,8 @@ from belljar.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from belljar.confine.changes import Change
-    from belljar.confine.merge import Pending, Store
+    from belljar.confine.overlay.changes import Change
+    from belljar.confine.overlay.merge import Pending, Store
 
 _SWITCHES = ("merge", "drop", "links", "force", "json")
 _MARKS = {"added": "A", "changed": "M", "mode": "P", "deleted": "D", "refused": "!"}
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"apply: no option {word}; see belljar apply --help")
     if {"merge", "drop"} <= switches or len(names) > 1:
         raise UsageError("apply: one name, and one of --merge, --drop; see belljar apply --help")
-    from belljar.confine.merge import Pending, drop, find, stores
+    from belljar.confine.overlay.merge import Pending, drop, find, stores
 
     if not names:
         if switches - {"json"}:

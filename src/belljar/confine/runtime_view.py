@@ -114,7 +114,7 @@ def _list_of(folders: tuple[str, ...], shown: Shown, stat: os.stat_result) -> st
     beside = os.path.dirname(shown.trees[0][1])
     path = f"{beside}/ld-{stat.st_mtime_ns:x}-{stat.st_size:x}"
     if not os.path.exists(path):
-        from belljar.confine.loader_cache import write
+        from belljar.confine.image.loader_cache import write
 
         write(path, folders, {host: guest for guest, host in shown.mapped if ".so" in guest})
     return path

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from belljar.confine import changes, remove
-from belljar.confine.changes import leads_out
-from belljar.confine.merge import Busy, Pending, drop, find, stores
+from belljar.confine.overlay import changes
+from belljar.confine.overlay import removal as remove
+from belljar.confine.overlay.changes import leads_out
+from belljar.confine.overlay.merge import Busy, Pending, drop, find, stores
 from belljar.errors import BelljarError
 
 LATE = 2**62  # a run that began after everything on this disk

@@ -6,10 +6,10 @@ import resource
 
 import pytest
 
-from belljar.confine import here_plan
-from belljar.confine.held import Descriptor, Held
-from belljar.confine.here_plan import Plan
-from belljar.confine.here_status import Kept, receipt
+from belljar.confine.here import plan as here_plan
+from belljar.confine.here.held import Descriptor, Held
+from belljar.confine.here.plan import Plan
+from belljar.confine.here.status import Kept, receipt
 from belljar.confine.probe import Facts
 from belljar.confine.table import ATTEMPTS, usual
 from belljar.confine.view import View

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from belljar.confine import image, image_make
+from belljar.confine import image
+from belljar.confine.image import make as image_make
 from belljar.confine.runtime import Runtime
 from belljar.errors import Unenforceable
 from belljar.model import Grant, Policy
@@ -183,7 +184,7 @@ def test_a_builder_that_fails_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/x")
 
-    monkeypatch.setattr("belljar.confine.image_build.write", full)
+    monkeypatch.setattr("belljar.confine.image.build.write", full)
     with image.show(Policy(), runtime, "user", cache) as made:
         assert made.shown.inner == runtime
         assert made.shown.why.endswith("No space left on device (/x)")
@@ -205,7 +206,7 @@ def test_a_builder_that_fails_leaves_nothing(
 def test_large_files_are_searched_in_parts(
     runtime: Runtime, cache: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("belljar.confine.image_build", "belljar.confine.image_files"):
+    for name in ("belljar.confine.image.build", "belljar.confine.image.files"):
         monkeypatch.setattr(f"{name}.CHUNK", 4096)
     host = Path(runtime.site[0])
     for place in range(4000, 4100, 7):  # about where two parts meet
@@ -277,7 +278,7 @@ def test_old_trees_are_removed_but_not_those_in_use(runtime: Runtime, cache: str
                 text.unlink()
         for path in used:
             os.utime(path, (1, 1))
-        code = "import sys; from belljar.confine.image_make import prune; prune(sys.argv[1])"
+        code = "import sys; from belljar.confine.image.make import prune; prune(sys.argv[1])"
         subprocess.run([sys.executable, "-c", code, folder], check=True)
         assert all(path.exists() for path in used)
     image_make.prune(folder)

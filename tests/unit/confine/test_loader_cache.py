@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from belljar.confine import loader_cache
-from belljar.confine.loader_cache import only, write
+from belljar.confine.image import loader_cache
+from belljar.confine.image.loader_cache import only, write
 
 MAGIC = b"glibc-ld.so.cache1.1"
 

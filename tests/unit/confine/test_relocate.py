@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from belljar.confine.relocate import Needles, configuration, configured, retitled
+from belljar.confine.image.relocate import Needles, configuration, configured, retitled
 
 LONG = "/home/somebody/" + "long/" * 60 + "lib/python3.11/m.py"
 

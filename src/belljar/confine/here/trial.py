@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 
-from belljar.confine import here_plan
+from belljar.confine.here import plan as here_plan
 from belljar.errors import Unenforceable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.confine.here_plan import Plan
+    from belljar.confine.here.plan import Plan
     from belljar.confine.probe import Facts
 
 _DEADLINE: Final = 30.0

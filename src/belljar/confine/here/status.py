@@ -6,7 +6,7 @@ replaces them. What was there before the walls has rows of its own.
 
 from __future__ import annotations
 
-from belljar.confine.held import told
+from belljar.confine.here.held import told
 from belljar.confine.status import MUST_BE_FULL, NAMES
 from belljar.confine.status import status as of_a_guest
 from belljar.model import Protection, Status
@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from belljar.confine.held import Descriptor, Held
-    from belljar.confine.here_plan import Plan
+    from belljar.confine.here.held import Descriptor, Held
+    from belljar.confine.here.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.model import Policy
 

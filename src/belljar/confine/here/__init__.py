@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
-from belljar.confine import here_plan, here_status
+from belljar.confine.here import plan as here_plan
+from belljar.confine.here import status as here_status
 from belljar.errors import BelljarError, PolicyError, Unenforceable
 from belljar.model import Policy, Value
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final, Protocol
 
-    from belljar.confine.held import Held
-    from belljar.confine.here_plan import Plan
+    from belljar.confine.here.held import Held
+    from belljar.confine.here.plan import Plan
     from belljar.confine.probe import Facts
     from belljar.confine.runtime import Runtime
     from belljar.model import Status
@@ -74,11 +75,11 @@ def confine(
     Status(tier='process', protections=(Protection(name='files', level='full', ...
     """
     from belljar._native import confine_apply, landlock_abi
-    from belljar.confine import held as holding
-    from belljar.confine.here_record import record
+    from belljar.confine.here import held as holding
+    from belljar.confine.here.record import record
+    from belljar.confine.here.trial import cannot, try_out
     from belljar.confine.runtime import describe
     from belljar.confine.status import enforce
-    from belljar.confine.trial import cannot, try_out
     from belljar.confine.view import special_mounts
 
     accepted = accept_partial if isinstance(accept_partial, str) else list(accept_partial)

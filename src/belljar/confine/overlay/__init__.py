@@ -2,8 +2,8 @@
 
 Each gets a *store* beneath `$XDG_STATE_HOME/belljar/overlays`: `data/upper` takes what the guest
 writes, `about.json` says of which directory. The store waits for `belljar apply`
-(`confine/changes.py`, `confine/merge.py`) and goes at once where nothing was changed. It is locked
-while its guest runs.
+(`changes.py`, `merge.py`) and goes at once where nothing was changed. It is locked while its guest
+runs.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def root() -> str:
 
 def remove(store: str) -> None:
     """Remove a store, whatever modes the guest gave what lies in it."""
-    from belljar.confine.remove import remove_beneath
+    from belljar.confine.overlay.removal import remove_beneath
 
     top = os.open(os.path.dirname(store), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from belljar.confine.remove import (
+from belljar.confine.overlay.removal import (
     DEEPEST,
     close_own,
     newer_beneath,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from belljar.confine.relocate import Needles
+from belljar.confine.image.relocate import Needles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

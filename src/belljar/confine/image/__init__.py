@@ -161,7 +161,7 @@ def _image(runtime: Runtime, folder: str, tell: Callable[[str], None] | None) ->
         for one in wanted:
             found, held = current(one)
             if not found:
-                from belljar.confine.image_make import make
+                from belljar.confine.image.make import make
 
                 found, held = make(one, tell)
             image._held.append(held)

@@ -12,9 +12,9 @@ import fcntl
 import json
 import os
 
-from belljar.confine.changes import MOST, Change, walk
 from belljar.confine.overlay import remove, root
-from belljar.confine.remove import (
+from belljar.confine.overlay.changes import MOST, Change, walk
+from belljar.confine.overlay.removal import (
     close_own,
     mount_of,
     open_directory,
@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from belljar.confine.changes import Here
+    from belljar.confine.overlay.changes import Here
 
 _CHUNK = 1 << 20
 #: What a run takes for its owner's where nobody names another.

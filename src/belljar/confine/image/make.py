@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 
 from belljar.confine.image import HOME, MOST_SITES, Tree, current, hold
-from belljar.confine.image_build import Builder
-from belljar.confine.image_files import folder
-from belljar.confine.relocate import COMMON, Needles, configured
+from belljar.confine.image.build import Builder
+from belljar.confine.image.files import folder
+from belljar.confine.image.relocate import COMMON, Needles, configured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

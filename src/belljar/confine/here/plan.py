@@ -10,7 +10,7 @@ import os
 import resource
 
 from belljar.confine import sensitive
-from belljar.confine.held import memory
+from belljar.confine.here.held import memory
 from belljar.confine.plan import DEVICES
 from belljar.confine.runtime import Runtime, as_it_is
 from belljar.confine.runtime_view import landmarks, system_libraries
@@ -79,7 +79,7 @@ def make(policy: Policy, runtime: Runtime) -> Plan:
     for device, rights in DEVICES:
         view.allow(f"/dev/{device}", rights)
     system_libraries(view, as_it_is(runtime))
-    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     for path in landmarks(runtime):
         view.window[path] = "r"
     for path in (runtime.stdlib, runtime.dynload, *runtime.libraries, *runtime.site, own):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 
-from belljar.confine.image_files import CHUNK, FILE, MOST, folder, holds, opened, read, write
-from belljar.confine.relocate import COMMON, Needles, configuration, retitled
+from belljar.confine.image.files import CHUNK, FILE, MOST, folder, holds, opened, read, write
+from belljar.confine.image.relocate import COMMON, Needles, configuration, retitled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
