@@ -199,7 +199,7 @@ static int try_threads(const struct plan *p)
     pthread_attr_t small;
     int n = 0, error = pthread_attr_init(&small);
     if (!error)
-        error = pthread_attr_setstacksize(&small, 64 << 10);
+        error = pthread_attr_setstacksize(&small, 256 << 10); /* the least that arm64 takes is 128 KiB */
     while (!error && n < MORE) {
         error = pthread_create(&threads[n], &small, idle, NULL);
         n += !error;

@@ -71,8 +71,8 @@ def system_libraries(view: View, shown: Shown) -> None:
     system = _system[0]
     for name, target in system.links:
         view.link(name, target)
-    for folder in system.shown:
-        view.bind(folder, folder, "x", "rl")
+    for folder in (*system.shown, *system.files):
+        view.bind(folder, folder, "x", "rl" if folder in system.shown else "r")
     try:
         listed = _list_of(system.folders, shown, os.stat(_LIST))
         view.bind(listed, _LIST, "", "r")
@@ -95,8 +95,17 @@ class System:
             path for path in self.folders if os.path.isdir(path) and os.path.realpath(path) == path
         )
         loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
-        real = os.path.realpath(loader.get(machine, ""))
+        called = loader.get(machine, "")  # as every program names it, inside it itself
+        real = os.path.realpath(called)
         self.loader = real if os.path.isfile(real) else ""
+        self.files: tuple[str, ...] = ()
+        folder = os.path.realpath(os.path.dirname(called))
+        place = os.path.join(folder, os.path.basename(called))
+        if self.loader and folder not in self.shown:  # arm64: beside the folders, not in one
+            if os.path.islink(place):
+                self.links += ((place, os.readlink(place)),)
+            else:
+                self.files = (place,)
 
 
 _system: list[System] = []
