@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -16,6 +17,14 @@ from belljar.sandbox.live import clocks as module
 from belljar.sandbox.live.clocks import Clocks, seconds_beneath
 
 SPIN = "import os\nif {fork}:\n    if os.fork(): os.wait()\nwhile True: pass"
+
+
+@pytest.fixture(autouse=True)
+def own_limit() -> Iterator[None]:
+    """Clocks of this process fence it in: left there, that ends the whole test run."""
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    yield
+    resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
 @pytest.fixture
