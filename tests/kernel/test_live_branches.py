@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -352,3 +353,29 @@ def test_a_branch_is_made_between_calls() -> None:
         error = box.run("host.outside.fork()").error
         assert error is not None
         assert box.eval("1") == 1
+
+
+def test_a_branch_goes_on_in_the_file_of_the_output(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    with belljar.Sandbox(ledger="none", branches=1, stdout=str(out)) as box:
+        box.run("print('before')")
+        with box.fork() as branch:
+            branch.run("print('branch')")
+        box.run("print('after')")
+    assert out.read_text() == "before\nbranch\nafter\n"
+
+
+def test_what_is_appended_counts_for_all_branches_together(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    grants: dict[str, Any] = {"append": [f"{log}/"], "disk": "64K", "ledger": "none"}
+    with belljar.Sandbox(branches=2, **grants) as box:
+        with pytest.raises(PolicyError, match="disk=: what is appended counts for all"):
+            box.fork(disk="32K")
+        branch = box.fork()
+        result = branch.run(
+            f"import time\nwith open({str(log / 'a')!r}, 'a') as file:\n"
+            "    for _ in range(100):\n        file.write('x' * 4096); file.flush()\n"
+            "        time.sleep(0.05)\n"
+        )
+        assert result.ended_by == "disk"

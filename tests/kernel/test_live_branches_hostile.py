@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -288,3 +289,33 @@ sys.audit = audit
             box.fork()
         until(lambda: beneath(box) <= {box._guest.pid})
         assert box.eval("1") == 1
+
+
+def test_a_greeting_brings_no_descriptor_into_the_host() -> None:
+    with belljar.Sandbox(ledger="none", branches=8, import_=["array"]) as box:
+        box.run(GREETS_WITH_DESCRIPTORS, check=True)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(4):
+            with contextlib.suppress(BelljarError):
+                box.fork().close()
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+#: What runs in a branch first is code of a state that was hostile before.
+GREETS_WITH_DESCRIPTORS = """
+import sys, _socket, array
+frame = sys._getframe()
+while "_branch_begins" not in frame.f_globals: frame = frame.f_back
+names = frame.f_globals
+real = names["posix"]
+class Posix:
+    def __getattr__(self, name): return getattr(real, name)
+    def write(self, fd, data):
+        if fd == 3 and data == b"\\x01":
+            bridge = _socket.socket(fileno=3)
+            fds = array.array("i", [*real.pipe(), *real.pipe()])
+            try: return bridge.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)])
+            finally: bridge.detach()
+        return real.write(fd, data)
+names["posix"] = Posix()
+"""

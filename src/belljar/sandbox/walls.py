@@ -102,6 +102,7 @@ class Walls:
         self._built = 0
         self._answering = True
         self._around: tuple[object, ...] | None = None
+        self._owners: tuple[tuple[int, int], ...] = ()
         self._machine = ""
 
     def rise(self, *, owned: bool = True) -> None:
@@ -150,6 +151,7 @@ class Walls:
         if not owned:
             self._early = []
             self._around = around
+            self._owners = _owners(policy)
         self._prepare(facts, shown.why)
 
     def _planned(self, runtime: Runtime) -> Plan:
@@ -186,7 +188,7 @@ class Walls:
         if early is None or self.refusal is not None or machine() != self._machine:
             return False
         around = self._surroundings()
-        if around != self._around:
+        if around != self._around or _owners(self.policy) != self._owners:
             return False
         if around is None and self._planned(self.plan.runtime) != self.plan:
             return False
@@ -361,6 +363,21 @@ class Walls:
             "repeated": judge.repeated + others[2],
         }  # fmt: skip
         self.record.end(body)
+
+
+def _owners(policy: Policy) -> tuple[tuple[int, int], ...]:
+    """Whose the granted files are: as theirs the guest of a ready sandbox acts (tier root)."""
+    found = []
+    for grant in policy.grants:
+        path = grant.source or grant.target
+        if path.startswith("/"):
+            try:
+                stat = os.stat(path)
+            except OSError:
+                found.append((-1, -1))
+            else:
+                found.append((stat.st_uid, stat.st_gid))
+    return tuple(found)
 
 
 def _ended(line: list[str]) -> tuple[int, float, float, int]:

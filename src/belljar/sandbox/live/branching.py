@@ -83,6 +83,8 @@ def narrowed(policy: Policy, asked: Mapping[str, object]) -> Policy:
     for name in asked:
         if name not in NARROWER:
             raise TypeError(f"{name}= cannot differ in a branch; {', '.join(NARROWER)} can")
+    if "disk" in asked and any(grant.right == "append" for grant in policy.grants):
+        raise PolicyError("disk=", "what is appended counts for all branches together")
     wanted = from_keywords(Policy(), asked).limits
     less = {name: getattr(wanted, name) for name in asked}
     for name, value in less.items():
@@ -120,7 +122,7 @@ def _make(
     streams = None
     try:
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
-        streams = Streams(policy.replace(stdin="null"))
+        streams = _streams(policy, guest)
         _ask(asking, [*streams.given, theirs.fileno()], deadline)
         theirs.close()
         streams.handed_over()
@@ -148,6 +150,25 @@ def _make(
             raise BelljarError(f"no branch could be made: {error.strerror}") from error
         raise
     return made
+
+
+def _streams(policy: Policy, guest: Member) -> Streams:
+    """Its own; where the output goes to a file, to the same one, behind what is there."""
+    files = guest.output.files
+    streams = Streams(
+        policy.replace(
+            stdin="null",
+            stdout="capture" if 1 in files else policy.stdout,
+            stderr="capture" if 2 in files else policy.stderr,
+        )
+    )
+    try:
+        for number, fd in files.items():
+            streams.files[number] = os.dup(fd)
+    except BaseException:
+        streams.close()
+        raise
+    return streams
 
 
 def _ask(asking: Asking, fds: list[int], deadline: float) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 #: Seconds that a start may take, on a machine that does much else.
 PATIENCE: Final = 30.0
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7)
+_ROOM: Final = _socket.CMSG_SPACE(_CREDENTIALS.size)  # for those and nothing else, a file say
 _SO_PASSCRED: Final = 16
 _SCM_CREDENTIALS: Final = 2
 _READY: Final = b"\x01"
@@ -165,10 +166,10 @@ def greeting(bridge: _socket.socket) -> int:
     """The first byte that the guest writes, before any code that is not ours: the kernel says
     whose it is. 0 where it ended instead."""
     try:
-        data, control, _, _ = bridge.recvmsg(1, 64)
+        data, control, flags, _ = bridge.recvmsg(1, _ROOM, _socket.MSG_CMSG_CLOEXEC)
     except ConnectionResetError:  # it left some of its parameters unread
         return 0
-    if data != _READY:
+    if data != _READY or flags & _socket.MSG_CTRUNC:  # the kernel lets go of what has no room
         return 0
     for level, kind, said in control:
         if level == _socket.SOL_SOCKET and kind == _SCM_CREDENTIALS:

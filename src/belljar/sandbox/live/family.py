@@ -236,6 +236,8 @@ class Family:
             if fd == walls.keeper.report:
                 walls.hear()
                 self._heard()
+                if walls.over:
+                    self.end(walls.over)
                 return not walls.keeper.ended
             if fd in walls.appended.fds:
                 if not walls.appended.take(fd):

@@ -13,18 +13,27 @@ if TYPE_CHECKING:
 
 #: Descriptors of one ready guest, about: half of what the host may have stays free.
 _DESCRIPTORS: Final = 16
+_SPACE: Final = "/proc/thread-self/ns/mnt"
 
 
 class Mounts:
     """Whether the host's mounts have changed: a ready guest has those of before."""
 
     def __init__(self) -> None:
-        self._fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._open()
+
+    def _open(self) -> None:
+        self._space = os.stat(_SPACE).st_ino
+        self._fd = os.open("/proc/thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLPRI)  # proc_pid_mounts(5)
 
     def changed(self) -> bool:
-        """Since it was last asked."""
+        """Since it was last asked; or this thread has others than who asked last."""
+        if os.stat(_SPACE).st_ino != self._space:
+            os.close(self._fd)
+            self._open()
+            return True
         return bool(self._poll.poll(0))
 
     def close(self) -> None:

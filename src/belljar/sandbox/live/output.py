@@ -30,6 +30,7 @@ class Output:
         self._streams = streams
         self._limit = limit
         self.pipes = streams.pipes  # descriptor -> 1 or 2
+        self.files = streams.files  # 1 or 2 -> where it goes instead
         self.pieces: list[tuple[int, bytes]] = []
         self.size = 0
         self.total = 0
