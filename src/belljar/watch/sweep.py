@@ -48,6 +48,9 @@ def _remove(directory: str) -> None:
         private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
         if not private or found.st_uid != os.geteuid() or time.time() - found.st_mtime < _SECONDS:
             return  # nobody else can have made or filled what passes here
+        if not os.listdir(directory):
+            os.rmdir(directory)  # killed before the channel was made, or after it was removed
+            return
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         channel = os.open(directory + "/channel", flags)
         try:

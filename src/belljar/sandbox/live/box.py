@@ -16,7 +16,7 @@ from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
 from belljar.sandbox.live.narrowed import Narrowed, sandboxes_of
-from belljar.sandbox.live.streaming import Streaming
+from belljar.sandbox.live.streaming import Streaming, check_plain
 from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.live.telling import Teller
 
@@ -81,6 +81,8 @@ class Sandbox:
         **grants: Any,
     ) -> None:
         streaming = Streaming(grants, on_output)
+        _check_words(argv, template)
+        check_plain(on_denial=on_denial)
         policy = from_keywords(base(policy), grants).with_programs()
         if policy.extensions == "named":  # the bridge is made of this one
             policy = from_keywords(policy, {"import_": ["_struct"]})
@@ -373,6 +375,15 @@ def run(
     with Sandbox(policy, **grants) as box:
         result = box.run(source, timeout=timeout)
     return result.check() if check else result
+
+
+def _check_words(argv: object, template: object) -> None:
+    from belljar.sandbox.live.warm import Template
+
+    if isinstance(argv, str):
+        raise TypeError("argv= is a list of words, not one text")
+    if template is not None and not isinstance(template, Template):
+        raise TypeError(f"template= is a belljar.Template, not {type(template).__name__}")
 
 
 def _source(source: object) -> str:

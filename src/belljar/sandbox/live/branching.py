@@ -82,7 +82,8 @@ def narrowed(policy: Policy, asked: Mapping[str, object]) -> Policy:
     """`policy` with these limits, each at most what it was. Raises `PolicyError`, `TypeError`."""
     for name in asked:
         if name not in NARROWER:
-            raise TypeError(f"{name}= cannot differ in a branch; {', '.join(NARROWER)} can")
+            can = ", ".join((*NARROWER, *RIGHTS))
+            raise TypeError(f"{name}= cannot differ in a branch; there are: {can}")
     if "disk" in asked and any(grant.right == "append" for grant in policy.grants):
         raise PolicyError("disk=", "what is appended counts for all branches together")
     wanted = from_keywords(Policy(), asked).limits

@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 _NAMES = ("stdin", "stdout", "stderr")
 
 
+def _next(source: Callable[[], bytes | str]) -> bytes | str | None:
+    """What `stdin()` gives; None at its end, however it says so."""
+    try:
+        return source()
+    except StopIteration:
+        return None
+
+
+def check_plain(**callbacks: object) -> None:
+    """Raise TypeError for a coroutine function: nobody would await it."""
+    for name, one in callbacks.items():
+        code = getattr(one, "__code__", None)
+        if code is not None and code.co_flags & 0x80:  # inspect.CO_COROUTINE
+            raise TypeError(f"{name}= is called, not awaited: give a plain function")
+
+
 class Streaming:
     """The functions among the keywords `grants`, which are taken out of them.
 
@@ -33,7 +49,9 @@ class Streaming:
     def __init__(
         self, grants: dict[str, Any], on_output: Callable[[int, bytes], None] | None
     ) -> None:
+        check_plain(on_output=on_output)
         found = {name: grants.pop(name) for name in _NAMES if callable(grants.get(name))}
+        check_plain(**found)
         self._source: Callable[[], bytes | str] | None = found.get("stdin")
         self._heard = {n: found[name] for n, name in enumerate(_NAMES) if n and name in found}
         self._on_output = on_output
@@ -95,8 +113,10 @@ class Streaming:
             os.set_blocking(self._feed, False)
             while not guest.over.is_set():
                 self._asking = True
-                piece = source()
+                piece = _next(source)
                 self._asking = False
+                if piece is None:
+                    return
                 if not isinstance(piece, bytes | bytearray | memoryview | str):
                     raise TypeError(f"stdin() gives text or bytes, not {type(piece).__name__}")
                 if not piece or not self._pass_on(piece):

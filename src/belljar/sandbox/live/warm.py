@@ -70,6 +70,8 @@ class Template:
     ) -> None:
         if ready is not None and (type(ready) is not int or ready < 0):
             raise TypeError(f"ready= is a number of guests, not {ready!a}")
+        if isinstance(modules, str):
+            raise TypeError(f"modules= is a list of names: [{modules!a}]")
         self.ready = ready
         self.python = None if python is None else os.fspath(python)
         self.modules = tuple(modules)
