@@ -91,3 +91,13 @@ def with_input(policy: Policy, given: bytes | str | None) -> Iterator[Policy]:
         yield policy.replace(stdin=f"/proc/self/fd/{fd}")
     finally:
         os.close(fd)
+
+
+def check_words(argv: object, template: object) -> None:
+    """Raise TypeError for one text in the place of words, and for a template that is none."""
+    from belljar.sandbox.live.warm import Template
+
+    if isinstance(argv, str):
+        raise TypeError("argv= is a list of words, not one text")
+    if template is not None and not isinstance(template, Template):
+        raise TypeError(f"template= is a belljar.Template, not {type(template).__name__}")

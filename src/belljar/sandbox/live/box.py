@@ -11,7 +11,7 @@ from belljar.errors import BelljarError
 from belljar.model import Policy
 from belljar.policy.keywords import base, from_keywords
 from belljar.sandbox.live.asking import Asking
-from belljar.sandbox.live.birth import argv_source, modules_source
+from belljar.sandbox.live.birth import argv_source, check_words, modules_source
 from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
@@ -81,7 +81,7 @@ class Sandbox:
         **grants: Any,
     ) -> None:
         streaming = Streaming(grants, on_output)
-        _check_words(argv, template)
+        check_words(argv, template)
         check_plain(on_denial=on_denial)
         policy = from_keywords(base(policy), grants).with_programs()
         if policy.extensions == "named":  # the bridge is made of this one
@@ -375,15 +375,6 @@ def run(
     with Sandbox(policy, **grants) as box:
         result = box.run(source, timeout=timeout)
     return result.check() if check else result
-
-
-def _check_words(argv: object, template: object) -> None:
-    from belljar.sandbox.live.warm import Template
-
-    if isinstance(argv, str):
-        raise TypeError("argv= is a list of words, not one text")
-    if template is not None and not isinstance(template, Template):
-        raise TypeError(f"template= is a belljar.Template, not {type(template).__name__}")
 
 
 def _source(source: object) -> str:
