@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Taken out of `sys` before the guest's first line; `subset` says why.
 WITHHELD: Final = (
-    "_clear_internal_caches", "_clear_type_cache", "_clear_type_descriptors",
+    "_clear_internal_caches", "_clear_type_cache",
     "_current_exceptions", "_current_frames", "_debugmallocstats", "_dump_tracelets", "_git",
     "_jit", "activate_stack_trampoline", "deactivate_stack_trampoline", "getobjects",
     "gettotalrefcount", "is_remote_debug_enabled", "is_stack_trampoline_active", "remote_exec",

@@ -60,6 +60,8 @@ _SYS: Final = (
     (KEPT, _IMPORTS, "modules meta_path path_hooks path_importer_cache"),
     (KEPT, "`collections`, `enum`, `logging`, `typing`, `warnings` need them",
      "_getframe _getframemodulename"),
+    (KEPT, "`dataclasses` with slots need it, and `asyncio` those (3.14)",
+     "_clear_type_descriptors"),
     (KEPT, _OWN + "`bdb`, `doctest`, `pdb`, `profile`, `threading`, `trace` need it",
      "settrace setprofile gettrace getprofile call_tracing _settraceallthreads "
      "_setprofileallthreads"),
@@ -72,7 +74,7 @@ _SYS: Final = (
     (REMOVED, _HIDDEN + "; kept where a distribution with native code is named, or all are",
      "getdlopenflags setdlopenflags"),
     (REMOVED, "switches of the interpreter's inside, for its own tests",
-     "_clear_internal_caches _clear_type_cache _clear_type_descriptors _jit _dump_tracelets"),
+     "_clear_internal_caches _clear_type_cache _jit _dump_tracelets"),
     (REMOVED, "prints addresses, or leads to every object (debug builds)",
      "_debugmallocstats getobjects gettotalrefcount"),
     (REMOVED, "where the interpreter was built", "_git"),
