@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,58 @@ def test_belljar_itself_may_be_among_the_modules(where: Tier) -> None:
     )
     ran = run(where, ["--read", str(folder)], code, str(folder))
     assert ran.out == "1 True\n", ran.err
+
+
+#: Only where the recorder listens is this event answered.
+RECORDED = """
+import sys
+try:
+    sys.audit("belljar.layer", b"", None)
+    print("nobody listens")
+except OSError:
+    print("recorded")
+"""
+
+
+def test_no_words_keep_the_recorder_out_of_a_program(where: Tier) -> None:
+    code = f"""
+import os, sys
+python = sys.argv[1]
+folders = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", "/python",
+           os.path.dirname(os.path.dirname(python)))
+words = "".join("soft\\0%s\\0rlx\\0" % path for path in folders)
+sys.audit("belljar.layer", words.encode(), ("kept", "how"))
+os.execv(python, [python, "-I", "-S", "-c", {RECORDED!r}])
+"""
+    python = os.path.realpath(where.python)
+    ran = run(where, ["--run", python, "--processes", "2"], code, python)
+    assert (ran.status, ran.out, ran.err) == (0, "recorded\n", "")
+
+
+def test_a_program_that_cannot_be_recorded_is_not_started(where: Tier) -> None:
+    code = """
+import ctypes, os, subprocess, sys
+python = sys.argv[1]
+words = [python, "-I", "-S", "-c", "print('started')"]
+deeds = (lambda: subprocess.run(words), lambda: os.posix_spawn(python, words, {}),
+         lambda: os.execv(python, words), lambda: os.execve(python, words, {}))
+libc = ctypes.CDLL(None, use_errno=True)
+reads = ctypes.c_uint64(1 << 2)  # LANDLOCK_ACCESS_FS_READ_FILE
+layer = libc.syscall(444, ctypes.byref(reads), ctypes.c_size_t(8), 0)
+for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/dev", "/python",
+             os.path.dirname(os.path.dirname(python))):
+    fd = libc.open(path.encode(), os.O_PATH | os.O_CLOEXEC)
+    rule = reads.value.to_bytes(8, sys.byteorder) + fd.to_bytes(4, sys.byteorder, signed=True)
+    assert fd < 0 or libc.syscall(445, layer, 1, rule, 0) == 0, ctypes.get_errno()
+assert layer >= 0 and libc.syscall(446, layer, 0) == 0, ctypes.get_errno()
+for deed in deeds:
+    try:
+        deed()
+        print("no error", flush=True)
+    except PermissionError:
+        print("refused", flush=True)
+"""
+    python = os.path.realpath(where.python)
+    grants = ["--run", python, "--processes", "2", "--extensions", "all"]
+    ran = run(where, grants, code, python)
+    assert (ran.status, ran.out) == (0, "refused\n" * 4), ran.err

@@ -5,10 +5,12 @@
 #define _GNU_SOURCE
 #include "recorder.h"
 #include "starts.h"
+#include "window.h"
 
 #include <alloca.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,32 @@ void bj_exec_env_init(char **envp)
                 strcpy(kept[i], *e);
     if (dladdr(names, &info) && info.dli_fname && strlen(info.dli_fname) < sizeof library)
         strcpy(library, info.dli_fname);
+}
+
+/* The files without which a program that is started here would not be recorded, one by one, then
+ * NULL; empty: there is none. */
+const char *bj_exec_env_file(size_t i)
+{
+    enum { STRICT = 3, SETTINGS = 5 };
+    if (i > SETTINGS)
+        return NULL;
+    if (i == STRICT) /* is no file, and so gives its place to the library */
+        return library;
+    return kept[i][0] ? kept[i] + strlen(names[i]) : "";
+}
+
+/* The dynamic loader goes on without a library that it cannot open: what a guest starts then would
+ * run unrecorded, so it is not started. Not in a process that confines itself, nor under `watch`:
+ * there programs may see other files, and it is told that nothing was heard of them. */
+static int can_be_recorded(void)
+{
+    if (!bj_window_is_open() || bj_window_is_own())
+        return 1;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, library, O_RDONLY | O_CLOEXEC); /* not told (opens.c) */
+    if (fd < 0)
+        return 0;
+    syscall(SYS_close, fd);
+    return 1;
 }
 
 /* Writes `LD_PRELOAD=` ours, then what the program had, without a second copy of ours. */
@@ -117,21 +145,25 @@ static void fill(char **out, char *const envp[], char *preload)
     if (library[0] != '\0') {                                                                \
         size_t n_ = count(envp);                                                             \
         if (n_ > MOST)                                                                       \
-            return failure;                                                                  \
+            return failure(E2BIG);                                                           \
+        if (!can_be_recorded())                                                              \
+            return failure(EACCES);                                                          \
         char **new_ = alloca((n_ + OURS + 2) * sizeof *new_);                                \
         fill(new_, (envp), alloca(sizeof library + strlen(preload_of(envp)) + 16));          \
         env = new_;                                                                          \
     }
 
-static int too_big(void)
+static int failed(int error)
 {
-    errno = E2BIG;
+    errno = error;
     return -1;
 }
 
+static int given(int error) { return error; } /* as posix_spawn does */
+
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-    WITH_ENV(envp, too_big())
+    WITH_ENV(envp, failed)
     bj_starts(path, argv);
     bj_send_bye(0);
     return real_execve(path, argv, env);
@@ -141,7 +173,7 @@ EXPORT int execv(const char *path, char *const argv[]) { return execve(path, arg
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-    WITH_ENV(envp, too_big())
+    WITH_ENV(envp, failed)
     bj_starts(file, argv);
     bj_send_bye(0);
     return real_execvpe(file, argv, env);
@@ -152,7 +184,7 @@ EXPORT int execvp(const char *file, char *const argv[]) { return execvpe(file, a
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
     char name[32];
-    WITH_ENV(envp, too_big())
+    WITH_ENV(envp, failed)
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     bj_starts(name, argv);
     bj_send_bye(0);
@@ -162,7 +194,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-    WITH_ENV(envp, E2BIG)
+    WITH_ENV(envp, given)
     bj_starts(path, argv);
     return real_spawn(pid, path, actions, attr, argv, env);
 }
@@ -170,7 +202,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                         const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-    WITH_ENV(envp, E2BIG)
+    WITH_ENV(envp, given)
     bj_starts(file, argv);
     return real_spawnp(pid, file, actions, attr, argv, env);
 }

@@ -154,6 +154,17 @@ static int make_layer(const struct order *o, int abi)
     int ruleset = abi < 1 ? -1 : (int)syscall(444 /* landlock_create_ruleset */, &handled, sizeof handled, 0);
     if (ruleset < 0)
         return -1;
+    /* Whatever the words say, what is started later is recorded. (Without its other libraries a
+     * program does not start at all.) */
+    const char *needed;
+    for (size_t i = 0; (needed = bj_exec_env_file(i)) != NULL; i++)
+        if (*needed && add_file(ruleset, abi, needed, "rxw", true) < 0) {
+            int error = errno;
+            what = needed;
+            close(ruleset);
+            errno = error;
+            return -1;
+        }
     for (const char *word = o->words, *a; word; word = next(o, a)) {
         bool file = !strcmp(word, "land") || word[0] == 's';
         a = next(o, word);
