@@ -162,7 +162,7 @@ def test_a_missing_file_of_the_host_is_no_denial(belljar: Callable, here: Path) 
         (["--wall", "-1s", "-c", "print(1)"], 125, None),
         (["--connect", "example.org:99999", "-c", "print(1)"], 125, None),
         (["--connect", "example.org:80", "-c", "print(1)"], 125, None),
-        (["--bind", "udp:127.0.0.1:80", "-c", "print(1)"], 125, None),
+        (["--bind", "udp:127.0.0.1:many", "-c", "print(1)"], 125, None),
         (["--import", "no-such-distribution", "-c", "print(1)"], 125, None),
         (["--run", "no-such-program", "-c", "print(1)"], 125, None),
         (["--env", "LD_PRELOAD=x", "-c", "print(1)"], 125, None),

@@ -42,8 +42,13 @@ def descriptors() -> dict[str, str]:
     return found
 
 
+ARMED = [False]  # another thread may take the signal, and the main one hear of it late
+
+
 def interrupt(*_about: object) -> None:
-    raise KeyboardInterrupt
+    if ARMED[0]:
+        ARMED[0] = False
+        raise KeyboardInterrupt
 
 
 def once(engine: str, chance: random.Random, reach: float) -> bool:
@@ -51,6 +56,7 @@ def once(engine: str, chance: random.Random, reach: float) -> bool:
     box = None
     interrupted = False
     try:
+        ARMED[0] = True
         signal.setitimer(signal.ITIMER_REAL, max(1e-5, chance.random() * reach))
         box = belljar.Sandbox(ledger="none", engine=engine)
         box.share("db", functions={"get": lambda x: x})
@@ -58,6 +64,7 @@ def once(engine: str, chance: random.Random, reach: float) -> bool:
         box.eval("x")
         box.close()
         signal.setitimer(signal.ITIMER_REAL, 0)
+        ARMED[0] = False
     except KeyboardInterrupt:
         interrupted = True
     if box is not None:

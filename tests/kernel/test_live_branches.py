@@ -268,7 +268,8 @@ def test_nothing_is_left_of_many_branches_in_a_row() -> None:
             if n in (5, MANY - 1):
                 gc.collect()
                 counts.append((len(os.listdir("/proc/self/fd")), threading.active_count()))
-        assert counts[0] >= counts[1]
+        assert counts[1][0] <= counts[0][0] + 3, counts  # not one for each of them
+        assert counts[1][1] <= counts[0][1]
         family = box._guest.family
         assert list(family.members.values()) == [box._guest]
         assert len(family.walls.collector._last) < 2 * MANY
