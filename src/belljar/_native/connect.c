@@ -138,6 +138,8 @@ int connect_call(const struct plan *plan, const struct call *c)
         return error;
     if (is_narrowing(&to, size))
         return narrow_network((struct plan *)plan, &to);
+    if (!connects(plan))
+        return EACCES;
     if (!borrow((pid_t)c->ask->pid, (int)c->ask->data.args[0], &s))
         return EBADF;
     error = still_asks(c) ? decide(plan, c, &s, &to, size) : ESRCH;

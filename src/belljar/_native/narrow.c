@@ -66,7 +66,7 @@ static const char *next(const struct order *o, const char *word)
 
 static bool read_bits(struct keeps *k, const char *hex)
 {
-    enum { SIZE = KEEPS_ADDRESSES + KEEPS_LOCALS + KEEPS_BINDS + KEEPS_PLACES };
+    enum { NET = KEEPS_ADDRESSES + KEEPS_LOCALS + KEEPS_BINDS, SIZE = NET + KEEPS_PLACES + KEEPS_APPENDS };
     unsigned char bits[SIZE];
     if (strlen(hex) != 2 * SIZE)
         return false;
@@ -81,7 +81,8 @@ static bool read_bits(struct keeps *k, const char *hex)
     memcpy(k->addresses, bits, KEEPS_ADDRESSES);
     memcpy(k->locals, bits + KEEPS_ADDRESSES, KEEPS_LOCALS);
     memcpy(k->binds, bits + KEEPS_ADDRESSES + KEEPS_LOCALS, KEEPS_BINDS);
-    memcpy(k->places, bits + SIZE - KEEPS_PLACES, KEEPS_PLACES);
+    memcpy(k->places, bits + NET, KEEPS_PLACES);
+    memcpy(k->appends, bits + NET + KEEPS_PLACES, KEEPS_APPENDS);
     return true;
 }
 
@@ -199,8 +200,13 @@ static void write_filter(struct filter *f, const struct order *o)
     answer(f, SECCOMP_RET_KILL_PROCESS);
     load_nr(f);
     if (o->sockets) {
-        NONE_OF(EACCES, __NR_socket, __NR_connect, __NR_bind, __NR_listen, __NR_accept, __NR_accept4);
-        unsigned b = begin(f, __NR_sendto);
+        NONE_OF(EACCES, __NR_socket, __NR_bind, __NR_listen, __NR_accept, __NR_accept4);
+        unsigned b = begin(f, __NR_connect);
+        low(f, 0);
+        allow_value(f, (uint32_t)-1); /* no socket: it may have the keeper forget more */
+        answer(f, ERRNO(EACCES));
+        done(f, b);
+        b = begin(f, __NR_sendto);
         low(f, 4);
         emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
         answer(f, ERRNO(EACCES));

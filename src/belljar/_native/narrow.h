@@ -3,14 +3,15 @@
 #define BELLJAR_NARROW_H
 
 /* What the guest tells the keeper by connect(2) with an address of no family: which of the plan's
- * addresses, sockets and listeners it keeps, by their bits. */
+ * addresses, sockets, listeners and places to append at it keeps, by their bits. */
 #define BELLJAR_KEEPS "belljar keeps"
-enum { KEEPS_ADDRESSES = 32, KEEPS_LOCALS = 4, KEEPS_BINDS = 8, KEEPS_PLACES = 2 };
+enum { KEEPS_ADDRESSES = 32, KEEPS_LOCALS = 4, KEEPS_BINDS = 8, KEEPS_PLACES = 2, KEEPS_APPENDS = 8 };
 struct keeps {
     unsigned short family;
     char mark[sizeof BELLJAR_KEEPS];
     unsigned char addresses[KEEPS_ADDRESSES], locals[KEEPS_LOCALS], binds[KEEPS_BINDS];
     unsigned char places[KEEPS_PLACES]; /* paths to listen at */
+    unsigned char appends[KEEPS_APPENDS];
 };
 
 /* narrow.c, in the recorder. `belljar.layer` is raised by the guest's own Python (guest/narrow.py);

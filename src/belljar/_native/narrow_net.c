@@ -1,5 +1,6 @@
 /* The keeper's part of a guest that narrows itself: what it no longer keeps, it never has again. Any
- * process of the guest may say so, and whoever lies has less. */
+ * process of the guest may say so, and whoever lies has less. Branches trust each other less than
+ * that: where there may be some, nobody is believed. */
 #include "network.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include "narrow.h"
 
 _Static_assert(KEEPS_ADDRESSES * 8 >= MAX_ADDRESSES && KEEPS_LOCALS * 8 >= MAX_LOCALS && KEEPS_BINDS * 8 >= MAX_BINDS &&
-                   KEEPS_PLACES * 8 >= MAX_LOCAL_BINDS,
+                   KEEPS_PLACES * 8 >= MAX_LOCAL_BINDS && KEEPS_APPENDS * 8 >= MAX_APPENDS,
                "a bit for each");
 _Static_assert(sizeof(struct keeps) <= sizeof(struct sockaddr_storage), "it comes as an address");
 
@@ -23,6 +24,8 @@ bool is_narrowing(const struct sockaddr_storage *to, size_t size)
 int narrow_network(struct plan *plan, const struct sockaddr_storage *to)
 {
     const struct keeps *k = (const void *)to;
+    if (plan->allow_branch)
+        return EPERM;
     for (size_t i = 0; i < plan->n_addresses; i++)
         if (!kept(k->addresses, i))
             plan->addresses[i].protocol = -1; /* which no socket has */
@@ -35,5 +38,8 @@ int narrow_network(struct plan *plan, const struct sockaddr_storage *to)
     for (size_t i = 0; i < plan->n_local_binds; i++)
         if (!kept(k->places, i))
             plan->local_binds[i].name = "";
+    for (size_t i = 0; i < plan->n_appends; i++)
+        if (!kept(k->appends, i))
+            plan->appends[i].guest = "-"; /* no path begins so; what was opened goes on (relays.c) */
     return 0;
 }

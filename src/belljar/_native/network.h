@@ -45,7 +45,7 @@ int bind_local(struct plan *plan, const struct call *c, const struct theirs *s,
 int connect_local(const struct plan *plan, const struct call *c, const struct theirs *s,
                   const struct sockaddr_storage *to, size_t size);
 
-/* narrow_net.c: a guest that gives some of them up, told by an address of no family */
+/* narrow_net.c: a guest that gives up some of what the keeper does for it, told by an address of no family */
 bool is_narrowing(const struct sockaddr_storage *to, size_t size);
 int narrow_network(struct plan *plan, const struct sockaddr_storage *to);
 

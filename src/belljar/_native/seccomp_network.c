@@ -113,6 +113,14 @@ void network_calls(struct filter *f, const struct plan *plan)
     low(f, 1);
     stream_types(f, false);
     done(f, b);
+    if (plan->n_appends && !connects(plan)) { /* without a socket: to have the keeper forget some (narrow_net.c) */
+        b = begin(f, __NR_connect);
+        low(f, 0);
+        emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)-1, 0, 1);
+        answer(f, SECCOMP_RET_USER_NOTIF);
+        answer(f, ERRNO(EACCES));
+        done(f, b);
+    }
     on_call(f, __NR_connect, connects(plan) ? SECCOMP_RET_USER_NOTIF : plan->n_to_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));
     bool binds = listens(plan) || (isolated && plan->n_datagrams); /* clients name their own port, too */
     on_call(f, __NR_bind, binds ? SECCOMP_RET_USER_NOTIF : plan->n_at_ports ? SECCOMP_RET_ALLOW : ERRNO(EACCES));

@@ -213,7 +213,7 @@ def make(
             "bytecode": policy.bytecode,
             "processes": processes,
             "modules": modules.allowed(policy, inner, named),
-            "narrow": narrowable.facts(policy, view, base, found, programs, net, program.kind),
+            "narrow": narrowable.facts(policy, view, base, found, programs, net, program, folders),
             **interpreter.settings(policy, named),
         },
         implicit=tuple(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         _more,
     )
 
-_BITS = (256, 32, 64, 16)  # of addresses, Unix sockets, listeners, their paths (_native/narrow.h)
+#: Of addresses, Unix sockets, listeners, their paths, places to append at (_native/narrow.h).
+_BITS = (256, 32, 64, 16, 64)
 _MOST_DESCRIPTORS = 1 << 16  # more are not looked for
 
 _WHY = {
@@ -60,7 +61,8 @@ class Narrowing:
         self.limits = dict(facts["limits"])
         self.isolated = facts["isolated"]
         self.live = facts["live"]
-        self.mediated = bool(self.network)
+        self.folders = list(facts["appends"])  # of `append`: those that the keeper opens, by bit
+        self.appends = list(self.folders)  # those of them that it still has
         self.tell = tell
         self.guard = guard
         self.pid = facts.get("pid", posix.getpid())
@@ -68,7 +70,8 @@ class Narrowing:
 
     def branch(self, tell: "Any") -> None:
         """This process is a guest of its own from now on, whose bridge is `tell`. The keeper is
-        shared with where it came from: of addresses it gives up all or none."""
+        shared with where it came from: of addresses it gives up all or none, of places that the
+        keeper appends to none."""
         self.pid = posix.getpid()
         self.tell = tell
         self.whole = False
@@ -77,6 +80,11 @@ class Narrowing:
     def alone(self) -> bool:
         """Is it not a child of the guest?"""
         return bool(posix.getpid() == self.pid)
+
+    @property
+    def keeper(self) -> bool:
+        """Does the keeper forget what this process gives up?"""
+        return bool(self.alone and self.whole)
 
     # --- what is asked ------------------------------------------------------------------
 
@@ -98,12 +106,14 @@ class Narrowing:
         """
         asked = _asked(policy, keywords)
         given, named = self._files(asked)
-        network, bits = self._network(asked)
+        appends = self._appends(named)
+        network = self._network(asked)
+        bits = self._bits(network, appends)
         limits = self._limits(asked)
         imports = self._imports(asked)
         rows: "dict[str, tuple[str, str, str]]" = {}
-        words = self._words(given, network, limits, rows)
-        if bits is not None and self.mediated:
+        words = self._words(given, network, appends, rows)
+        if bits is not None:
             words += ["keeps", bits]
         self._limit_words(limits, words, rows)
         if imports != self.imports:
@@ -114,6 +124,7 @@ class Narrowing:
         self._layer(words, what, how)
         lower = {key: limits[key] for key in limits if limits[key] < self.limits[key]}
         self.given, self.network, self.limits = given, network, limits
+        self.appends = appends
         if imports != self.imports and self.guard is not None:
             self.guard(imports)
         self.imports = imports
@@ -131,6 +142,8 @@ class Narrowing:
                 granted = self._letters(key, path, letters)
                 if not granted:
                     _more(key, text)
+                if key == "append" and path not in {one[0] for one in given_of(self.given, key)}:
+                    _cannot(key, "a directory is kept whole or not at all: %s is in one" % path)
                 if not _exists(path):
                     if optional:
                         continue
@@ -159,7 +172,17 @@ class Narrowing:
                     found += wanted
         return "".join(letter for letter in "rlxwi" if letter in found)
 
-    def _network(self, asked: "dict[str, Any]") -> "tuple[list[Any], str | None]":
+    def _appends(self, named: "dict[str, list[str]]") -> "list[str]":
+        kept = [one for one in self.appends if one in named["append"]]
+        if kept != self.appends and not self.keeper:
+            _cannot(
+                "append",
+                "the keeper, which opens the files, has other processes of the guest besides "
+                "(a child, or where there may be branches): keep all of " + ", ".join(self.appends),
+            )
+        return kept
+
+    def _network(self, asked: "dict[str, Any]") -> "list[Any]":
         kept = []
         for key in ("connect", "bind"):
             for text in asked.get(key, ()):
@@ -173,23 +196,30 @@ class Narrowing:
                     _more(key, text)
                 kept += [one for one in own if one not in kept]
         if len(kept) == len(self.network):
-            return self.network, None
-        keeper = self.alone and self.whole
-        if kept and not keeper:
+            return self.network
+        if kept and not self.keeper:
             _cannot(
                 "connect and bind",
-                "a process that is not the whole guest keeps all or none of them",
+                "a process that is not the whole guest (a child, or where there may be branches) "
+                "keeps all or none of them",
             )
-        if not keeper:
-            return [], None
-        parts = []
-        for place, size in enumerate(_BITS):
-            number = 0
-            for _right, _target, start, end in kept:
+        return kept
+
+    def _bits(self, network: "list[Any]", appends: "list[str]") -> "str | None":
+        """What the keeper is told to keep; None where it is told nothing."""
+        same = len(network) == len(self.network) and appends == self.appends
+        if same or not self.keeper:
+            return None
+        numbers = [0] * len(_BITS)
+        for _right, _target, start, end in network:
+            for place in range(len(start)):
                 for bit in range(start[place], end[place]):
-                    number |= 1 << bit
-            parts.append(number.to_bytes(size // 8, "little").hex())
-        return kept, "".join(parts)
+                    numbers[place] |= 1 << bit
+        for bit, one in enumerate(self.folders):
+            numbers[-1] |= (one in appends) << bit
+        return "".join(
+            [numbers[n].to_bytes(size // 8, "little").hex() for n, size in enumerate(_BITS)]
+        )
 
     def _limits(self, asked: "dict[str, Any]") -> "dict[str, Any]":
         limits = dict(self.limits)
@@ -219,7 +249,7 @@ class Narrowing:
 
     # --- what is made of it -------------------------------------------------------------
 
-    def _words(self, given: "Any", network: "Any", limits: "Any", rows: "Any") -> "list[str]":
+    def _words(self, given: "Any", network: "Any", appends: "Any", rows: "Any") -> "list[str]":
         words: "list[str]" = []
         for path, letters in self.base.items():
             words += ["soft", path, letters]
@@ -228,6 +258,10 @@ class Narrowing:
         for key in _FILES:
             if given_of(given, key) != given_of(self.given, key):
                 rows[key] = ("full", "Landlock", "")
+        if appends != self.appends:
+            gone = given_of(self.given, "append") - given_of(given, "append")
+            pipes = any(path not in self.folders for path, _letters in gone)
+            rows["append"] = ("full", "Landlock, keeper" if pipes else "keeper", "")
         if "write" in rows or "overlay" in rows or "append" in rows:
             words += ["refuse", "metadata"]
         if "read" in rows or "overlay" in rows:
@@ -239,8 +273,7 @@ class Narrowing:
         if len(network) != len(self.network):
             if not network:
                 words += ["refuse", "sockets"]
-            keeper = self.alone and self.whole
-            by = ("seccomp, keeper" if keeper else "seccomp") if not network else "keeper"
+            by = ("seccomp, keeper" if self.keeper else "seccomp") if not network else "keeper"
             for key in ("connect", "bind"):
                 if sum(one[0] == key for one in network) != sum(
                     one[0] == key for one in self.network
