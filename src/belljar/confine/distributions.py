@@ -37,6 +37,26 @@ def parts(grants: list[Grant], runtime: Runtime) -> list[str]:
     return list(found)
 
 
+def state(runtime: Runtime) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells that an environment is as it was: its directories, and what each distribution in
+    them says of itself."""
+    found = []
+    for site in runtime.site:
+        try:
+            names = sorted(os.listdir(site))
+        except OSError:
+            continue
+        places = [f"{site}/{name}" for name in names if name.endswith((".dist-info", ".egg-info"))]
+        files = (f"{place}/{file}" for place in places for file in ("METADATA", "RECORD"))
+        for path in (site, *places, *files):
+            try:
+                stat = os.stat(path)
+            except OSError:
+                continue
+            found.append((path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
 def _granted(grants: list[Grant], runtime: Runtime) -> list[metadata.Distribution]:
     known = {
         _normal(d.metadata["Name"]): d for d in metadata.distributions(path=list(runtime.site))

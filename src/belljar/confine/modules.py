@@ -25,6 +25,10 @@ class Named(Value):
     trusted: tuple[str, ...] = ()
 
 
+#: What was found last, and of which grants in which state of the environment.
+_named: list[tuple[object, Named]] = []
+
+
 def named_by(policy: Policy, runtime: Runtime) -> Named:
     """The places of the distributions that the policy names, with what they require.
 
@@ -33,9 +37,15 @@ def named_by(policy: Policy, runtime: Runtime) -> Named:
     grants = [g for g in policy.grants if g.right == "import"]
     if not grants:
         return Named()
-    from belljar.confine.distributions import native_parts, parts
+    from belljar.confine.distributions import native_parts, parts, state
 
-    return Named(tuple(native_parts(grants, runtime)), tuple(parts(grants, runtime)))
+    key = tuple(grant.target for grant in grants), state(runtime)
+    for known, found in _named:
+        if known == key:
+            return found
+    found = Named(tuple(native_parts(grants, runtime)), tuple(parts(grants, runtime)))
+    _named[:] = [(key, found), *_named[:7]]
+    return found
 
 
 def cover(

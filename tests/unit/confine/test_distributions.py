@@ -68,3 +68,30 @@ def test_the_environment_is_named_that_lacks_a_distribution(site: Path) -> None:
 def test_files_that_are_gone_are_left_out(site: Path) -> None:
     (site / "tiny.so").unlink()
     assert parts(site, "tiny-lib") == ["big", "big.libs"]
+
+
+def test_what_was_found_is_looked_for_again_when_the_environment_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from belljar.confine import modules
+    from belljar.model import Policy
+
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "belljar.confine.distributions.native_parts", lambda *_: asked.append(1) or []
+    )
+    monkeypatch.setattr("belljar.confine.distributions.parts", lambda *_: [])
+    folder = tmp_path / "one-1.dist-info"
+    folder.mkdir()
+    (folder / "RECORD").write_text("one.py,,\n")
+    runtime = Runtime("/python", "3.11", "/lib", "", (str(tmp_path),), (), ())
+    policy = Policy(grants=(Grant("import", "one", "x"),))
+    for _ in range(2):
+        modules.named_by(policy, runtime)
+    assert len(asked) == 1
+    (folder / "RECORD").write_text("one.py,,\none.so,,\n")
+    modules.named_by(policy, runtime)
+    assert len(asked) == 2
+    (tmp_path / "two-1.dist-info").mkdir()
+    modules.named_by(policy, runtime)
+    assert len(asked) == 3
