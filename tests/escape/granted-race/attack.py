@@ -24,5 +24,6 @@ def deed():
     waits = False
     while time.monotonic() < stop:
         with socket.socket() as s:
-            s.setblocking(waits := not waits)  # where the granted server's queue is full, none waits
+            waits = not waits
+            s.setblocking(waits)  # where the granted server's queue is full, half of them go on
             library.connect(s.fileno(), shared, 16)
