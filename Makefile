@@ -43,7 +43,7 @@ fix: $(VENV)/.linted ## let ruff mend what it can
 
 bench: $(VENV)/.demo ## ratios against plain CPython (and bubblewrap, sandlock where installed)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
-	@status=0; $(BIN)/python bench/run.py || status=1; $(BIN)/python bench/network.py || status=1; \
+	@status=0; $(BIN)/python bench/run.py || status=1; $(BIN)/python bench/sandbox.py || status=1; $(BIN)/python bench/network.py || status=1; \
 		$(BIN)/python bench/collector.py || status=1; \
 		$(BIN)/python bench/ledger.py || status=1; $(BIN)/python bench/ledger_query.py || status=1; \
 		$(BIN)/python bench/recorder || status=1; exit $$status

@@ -105,6 +105,7 @@ class Session:
             lambda denial, receipt: self._held.append((denial, receipt)), self._heard_wait,
         )  # fmt: skip
         walls.rise()
+        walls.collector.tidy()  # while the guest's interpreter starts
         self._follow(walls, streams)
         walls.lower()
         self._tell_held()
@@ -187,6 +188,7 @@ class Session:
             self._tell(denial, receipt)
 
     def _let_go(self, boot: bytes) -> None:
+        gc.freeze()  # else what the start made is searched at once, for nothing
         gc.enable()
         self._started = time.monotonic()
         self._deadline = self._started + self._policy.limits.wall

@@ -237,12 +237,17 @@ class Collector:
                 os.close(descriptor)
         self._fd = self._writer = self._beside = -1
 
+    def tidy(self) -> None:
+        """Remove what killed collectors left beside this one: for a moment in which nothing else
+        is to be done; `close` does it otherwise."""
+        sweep_sometimes(self._parent)
+
     def close(self) -> None:
         """Remove the FIFO, all beside it and the directory, and what killed collectors left behind.
         Processes that still run go on unrecorded. Closing again does nothing.
         """
         if self._fd >= 0:
-            sweep_sometimes(self._parent)
+            self.tidy()
             os.fchmod(self._fd, 0)  # without a name, too: the record ended in order
         _remove(os.unlink, self.path)
         for end in ("_beside", "_writer", "_fd"):
