@@ -117,9 +117,10 @@ class Peer(Turns):
             if self._waiters:
                 self._hand_over()
 
-    def inside(self) -> tuple[int, int] | None:
-        """The guest's request that this thread serves, for another one that goes on with it."""
-        stack = self._serving.get(get_ident())
+    def inside(self, thread: int = 0) -> tuple[int, int] | None:
+        """The guest's request that this (or that) thread serves, for another one that goes on with
+        it."""
+        stack = self._serving.get(thread or get_ident())
         return stack[-1] if stack else None
 
     def request_for(

@@ -106,6 +106,7 @@ class Streaming:
         if self._source is not None:
             work = partial(self._work, guest, self._source)
             self._thread = threading.Thread(target=work, name="belljar-input", daemon=True)
+            guest.feeder = self._thread
             self._thread.start()
 
     def _work(self, guest: Guest, source: Callable[[], bytes | str]) -> None:
