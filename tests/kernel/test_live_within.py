@@ -46,7 +46,7 @@ def test_a_clock_that_cannot_run_is_refused() -> None:
         for wrong in (0, -1, float("nan")):
             with pytest.raises(ValueError, match="a number of seconds above 0"):
                 box.within(wrong)
-            with pytest.raises(ValueError, match="timeout= takes a number of seconds above 0"):
+            with pytest.raises(ValueError, match="timeout= is a number of seconds above 0"):
                 box.run("1", timeout=wrong)
         for other in ("1", True):
             with pytest.raises(TypeError, match=f"of seconds, not {type(other).__name__}"):

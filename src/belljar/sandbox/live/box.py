@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from belljar.sandbox.live.warm import Template
     from belljar.sandbox.result import Denial, Result, Usage
 
-#: Whoever hears output as it comes wants it at the end of each line.
-_BY_LINES = "__import__('sys').stdout.reconfigure(line_buffering=True)"
+#: Whoever hears output as it comes wants it at the end of each line, and in its order.
+_BY_LINES = (
+    "(lambda out: (out.reconfigure(line_buffering=True), out.buffer.raw.hear()) and None)"
+    "(__import__('sys').stdout)"
+)
 
 
 class Sandbox(Questions):

@@ -97,12 +97,12 @@ class Questions:
         self._asking.value("reset", None, self._seconds)
 
 
-def checked_seconds(seconds: object, what: str = "within()") -> float:
+def checked_seconds(seconds: object, what: str = "the argument of within()") -> float:
     """`seconds` if a clock can run for so long. Raises `TypeError` or `ValueError`."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} takes a number of seconds, not {type(seconds).__name__}")
+        raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
     if not seconds > 0:
-        raise ValueError(f"{what} takes a number of seconds above 0, not {seconds}")
+        raise ValueError(f"{what} is a number of seconds above 0, not {seconds}")
     return seconds
 
 
