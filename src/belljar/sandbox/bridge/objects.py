@@ -236,7 +236,7 @@ class Objects:
             return tuple(self._names)
         shared = self._names.get(name)
         if shared is None:
-            raise Refusal("AttributeError", "the host shares nothing of this name")
+            raise Refusal("AttributeError", f"host.{name[:200]}: nothing is shared by this name")
         return Handle(self, shared)
 
     def _drop(self, body: object) -> None:

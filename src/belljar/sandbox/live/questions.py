@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from belljar.errors import GuestError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from belljar.sandbox.live.asking import Asking
     from belljar.sandbox.result import Result
+
+
+_OWN_CLOCK = "call() passes timeout= on to the function: a clock is box.within(seconds).call(...)"
 
 
 class Questions:
@@ -78,7 +83,12 @@ class Questions:
         >>> box.call("math:gcd", 12, 18)  # doctest: +SKIP
         6
         """
-        return self._asking.call(function, args, kwargs, self._seconds)
+        try:
+            return self._asking.call(function, args, kwargs, self._seconds)
+        except GuestError as error:
+            if "timeout" in kwargs and "unexpected keyword argument 'timeout'" in error.message:
+                error.add_note(_OWN_CLOCK)
+            raise
 
     def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
         """Set variables of the guest's `__main__`: `put("x", 1)` or `put(x=1, y=2)`."""
