@@ -120,7 +120,8 @@ class Grant(Value):
     """A right on a target. `target` is what the guest names, `source` what the host names.
 
     They differ only for mapped grants (`read = {"/in" = "data/"}`). `origin` is where the grant
-    was written: `policy.toml:7`, `--read`, `default`, `runtime`.
+    was written: `policy.toml:7`, `--read`, `default`, `runtime`. `directory` says that `append` was
+    written with a slash at its end.
     """
 
     right: str
@@ -128,6 +129,7 @@ class Grant(Value):
     origin: str
     source: str = ""
     optional: bool = False
+    directory: bool = False
 
 
 class Limits(Value):

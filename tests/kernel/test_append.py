@@ -205,3 +205,44 @@ def test_what_cannot_be_appended_to_is_said(
     assert said in err
     assert len(err.splitlines()) == 1
     assert log.read_text() == "old\n"
+
+
+def test_a_slash_says_that_it_is_a_directory(tier: Tier, log: Path) -> None:
+    typo = tier.home / "typo"
+    status, _, err = belljar(tier, "--append", "typo/", "-c", "pass")
+    assert (status, typo.exists()) == (125, False), err
+    said = "no such directory; make it, or drop the slash to add to a file of that name"
+    assert err == f"belljar: --append: append = {typo}/: {said}\n"
+    status, _, err = belljar(tier, "--append", "logs/log.txt/", "-c", "pass")
+    assert (status, err) == (
+        125,
+        f"belljar: --append: append = {log}/: is no directory; drop the slash\n",
+    )
+    assert belljar(tier, "--append", "-typo/", "--append", "logs/", "-c", "pass")[0] == 0
+    assert not typo.exists()
+
+
+ROTATES = """
+import logging.handlers
+for handler in (
+    logging.handlers.RotatingFileHandler("logs/size.txt", maxBytes=5),
+    logging.handlers.TimedRotatingFileHandler("logs/time.txt", when="S"),
+):
+    if hasattr(handler, "rolloverAt"):
+        handler.rolloverAt = 0
+    handler.handle(logging.makeLogRecord({"msg": "a record"}))
+    handler.close()
+"""
+
+
+def test_a_log_that_would_be_rotated_is_not_lost_in_silence(tier: Tier, log: Path) -> None:
+    status, _, err = belljar(tier, "--append", "logs/", "-c", ROTATES)
+    assert status == 0, err
+    kept = [(log.parent / name).read_text() for name in ("size.txt", "time.txt")]
+    assert "not seekable" in err
+    if tier.name in ("root", "user"):  # it does not see its file, and so renames nothing
+        assert kept == ["", "a record\n"]
+    else:
+        assert kept == ["", ""]
+        assert f'denied[write]: guest "-c" may not write {log.parent}/time.txt' in err
+    assert err.count("--- Logging error ---") == kept.count("")

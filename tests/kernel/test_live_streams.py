@@ -99,3 +99,35 @@ def test_output_into_a_file_is_counted(tmp_path: Path) -> None:
         result = box.run("while True: print('x' * 1000)", timeout=60)
     assert result.ended_by == "output"
     assert to.stat().st_size == 65536
+
+
+@pytest.mark.parametrize("engine", ["cold", None])
+def test_callbacks_hear_both_streams_in_the_order_in_which_they_were_written(
+    engine: str | None,
+) -> None:
+    heard: list[tuple[int, bytes]] = []
+    own: list[bytes] = []
+    code = """
+import sys
+for n in range(300):
+    print("out", n)
+    sys.stderr.write("err ")
+    print(n, file=sys.stderr)
+"""
+    with belljar.Sandbox(
+        ledger="none", engine=engine, on_output=lambda *piece: heard.append(piece),
+        stdout=own.append, stderr=own.append,
+    ) as box:  # fmt: skip
+        result = box.run(code)
+    written = b"".join(b"out %d\nerr %d\n" % (n, n) for n in range(300))
+    assert b"".join(data for _, data in heard) == b"".join(own) == written
+    assert result.text.encode() == written
+    assert b"".join(data for number, data in heard if number == 1).startswith(b"out 0\nout 1\n")
+
+
+def test_a_large_text_is_heard_whole() -> None:
+    heard: list[bytes] = []
+    with belljar.Sandbox(ledger="none", stdout=heard.append) as box:
+        assert box.run("import sys\nsys.stdout.write('x' * 3_000_000)").value == 3_000_000
+        box.run("print('end', file=sys.stderr); sys.stdout.close()")
+    assert b"".join(heard) == b"x" * 3_000_000

@@ -86,6 +86,8 @@ void bj_put_event(struct bj_buf *b, const struct bj_name *known, const char *nam
         base = bj_base_of(known->file, args, room);
         if (bj_settings.resolve)
             real = bj_resolved(known->file, args, base, seen);
+    } else if (known->flags & BJ_NAME_ADDRESS && alive) {
+        base = bj_base_of_address(args, room);
     }
     size_t fields = real != NULL ? 7 : stacks > 0 ? 6 : slot >= 0 ? 5 : 4;
     size_t kept = KEPT + (stacks > 0 ? KEPT_STACK : 0) + (real != NULL ? BJ_MAX_TEXT : 0);

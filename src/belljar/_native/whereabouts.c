@@ -78,6 +78,19 @@ const char *bj_base_of(const struct bj_file_event *event, PyObject *args, char *
     return NULL;
 }
 
+const char *bj_base_of_address(PyObject *args, char *room)
+{
+    PyObject *o = argument(args, 1), *keep;
+    const char *path;
+    Py_ssize_t len = 0;
+    if (o == NULL || (!bj_exactly(o, &PyUnicode_Type) && !bj_exactly(o, &PyBytes_Type)) ||
+        bj_path_bytes(o, &path, &len, &keep) < 0)
+        return NULL;
+    int relative = len > 0 && path[0] != '/' && path[0] != '\0'; /* that is an abstract one */
+    Py_DecRef(keep);
+    return relative ? getcwd(room, BJ_PATH) : NULL;
+}
+
 static const char *follow(const char *path, char *room)
 {
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);

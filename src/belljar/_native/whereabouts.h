@@ -8,6 +8,9 @@
  * needs one, or it cannot be told. */
 const char *bj_base_of(const struct bj_file_event *event, PyObject *args, char *room);
 
+/* The same for the path of a Unix socket: an event's second argument, a socket's address. */
+const char *bj_base_of_address(PyObject *args, char *room);
+
 /* What the event's path (of two, the last) leads to through symbolic links, where that is another
  * name than its letters say; NULL otherwise. */
 const char *bj_resolved(const struct bj_file_event *event, PyObject *args, const char *base, char *room);

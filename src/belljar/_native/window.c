@@ -3,6 +3,7 @@
 
 #include "paths.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -165,10 +166,11 @@ static long small_int(PyObject *args, int i, long otherwise)
 
 /* What opening needs: from the mode where it is text, from the flags as well. A is enough instead of
  * W where it appends or creates; whether there is something already, the wall sees. */
-static int open_needs(PyObject *args, int *adds)
+static int open_needs(PyObject *args, int *adds, int *makes)
 {
     long flags = small_int(args, 2, 0);
     *adds = (flags & (O_CREAT | O_APPEND)) != 0;
+    *makes = !(flags & O_APPEND);
     int write = (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC | O_APPEND);
     int read = (flags & O_ACCMODE) == O_RDWR;
     PyObject *mode = PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
@@ -178,6 +180,7 @@ static int open_needs(PyObject *args, int *adds)
         write |= text != NULL && strpbrk(text, "wax+") != NULL;
         read |= text != NULL && strchr(text, '+') != NULL;
         *adds |= text != NULL && strpbrk(text, "wax") != NULL;
+        *makes &= text == NULL || strchr(text, 'a') == NULL;
     }
     return write ? W | (read ? R : 0) : R;
 }
@@ -185,6 +188,22 @@ static int open_needs(PyObject *args, int *adds)
 static int is_default(PyObject *args, int dir_fd)
 {
     return dir_fd < 0 || small_int(args, dir_fd, dir_fd < PyTuple_Size(args) ? 0 : -1) == -1;
+}
+
+/* The private temporary directory hides the host's: what is not there may be on the host, and only
+ * the host can tell. `path` ends with a nul. */
+static int hides(const struct entry *e, char *path, size_t size, int rights)
+{
+    static const char own[] = "/tmp";
+    if (is_own || e->len != sizeof own - 1 || memcmp(e->path, own, e->len) != 0 || size == e->len)
+        return 0;
+    int before = errno;
+    char *end = rights & W ? memrchr(path, '/', size) : path + size, kept = *end;
+    *end = '\0'; /* what is made needs its directory */
+    int missing = rights != 0 && access(path, F_OK) < 0 && errno == ENOENT;
+    *end = kept;
+    errno = before;
+    return missing;
 }
 
 static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *args, int i)
@@ -208,16 +227,18 @@ static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *a
         return BJ_UNSURE; /* os.open does not tell its dir_fd */
     const struct entry *e = find(path, size);
     char need = event->need[i];
-    int adds = 0, rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
+    int adds = 0, makes = 0, rights = need == 'r' ? R : need == 'w' ? W : need == 'l' ? L : 0;
     if (need == 'o')
-        rights = open_needs(args, &adds);
+        rights = open_needs(args, &adds, &makes);
     if (e == NULL) { /* making something in a directory that is seen is forbidden, not impossible */
         const char *slash = memrchr(path, '/', size);
         size_t parent = slash == NULL || slash == path ? 0 : (size_t)(slash - path);
         return rights & W && parent > 0 && entry_of(path, parent, 0) != NULL ? BJ_FORBIDDEN : BJ_MISSING;
     }
-    if ((e->rights & rights) == rights || (adds && e->rights & A && rights == W))
-        return BJ_PASS;
+    if ((e->rights & rights) == rights)
+        return hides(e, path, size, rights) ? BJ_UNSURE : BJ_PASS;
+    if (adds && e->rights & A && rights == W) /* the host sees whether there was something to make */
+        return makes ? BJ_UNSURE : BJ_PASS;
     /* Opening a directory to list it looks like reading it: let the wall tell them apart. */
     return need == 'o' && rights == R && e->rights & L ? BJ_UNSURE : BJ_FORBIDDEN;
 }

@@ -147,7 +147,8 @@ static PyObject *serve(PyObject *module, PyObject *unused)
         return NULL;
     }
     if (!alone()) {
-        PyErr_SetString(PyExc_RuntimeError, "a module that was imported keeps a thread running");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "what was imported or set up keeps a thread running: start it in the sandboxes");
         return NULL;
     }
     settle_heaps();

@@ -93,6 +93,13 @@ class Appended:
         if os.path.isdir(path):
             self._add_folder(grant, path, "", tier)
             return
+        if grant.directory and (os.path.lexists(path) or not grant.optional):
+            wrong = "no such directory; make it, or drop the slash to add to a file of that name"
+            if os.path.lexists(path):
+                wrong = "is no directory; drop the slash"
+            raise PolicyError(grant.origin, f"append = {source}/: {wrong}")
+        if grant.directory:
+            return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             file = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o644)

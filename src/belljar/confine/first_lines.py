@@ -13,8 +13,8 @@ PARTS = ("imports.py", "bytecode.py", "facts.py", "names.py", "offer.py", "boot.
 LIVE_PARTS = (
     *PARTS[:-1],
     "keys.py", "records.py", "values.py", "kinds.py", "reading.py", "kinds_read.py",
-    "ops.py", "incoming.py", "peer.py", "forms.py", "pages.py", "tables.py", "buffers.py",
-    "lent.py", "host.py", "branch.py", "session.py", PARTS[-1],
+    "ops.py", "incoming.py", "placing.py", "peer.py", "forms.py", "pages.py", "tables.py",
+    "buffers.py", "lent.py", "host.py", "branch.py", "session.py", PARTS[-1],
 )  # fmt: skip
 #: Come with them as a constant, to be made to code by who asks for it.
 LATER = ("narrow_asked.py", "narrow.py")

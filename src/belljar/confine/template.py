@@ -207,10 +207,12 @@ class Template:
                     poll.unregister(requests)
         requests.settimeout(_ANSWER)
         if said.startswith(b"failed "):
-            text = said[7:].decode("utf-8", "replace").strip()
-            raise TemplateError(f"the template: {text.splitlines()[-1]}") from TemplateError(text)
+            raise failed(said[7:].decode("utf-8", "replace"))
         if said != b"ready":
-            raise found or TemplateError("the template ended before it was ready")
+            raise found or TemplateError(
+                "the template ended before it was ready: what it imports or sets up has ended the "
+                "process, or its python= does not start"
+            )
         if _shares_memory(keeper.pid):
             raise TemplateError(
                 "the template: what it imports or sets up has made shared memory (mmap, "
@@ -274,6 +276,28 @@ def _shares_memory(pid: int) -> bool:
             return any(line.split()[1][1:4:2] == b"ws" for line in file)
     except (OSError, IndexError):
         return False
+
+
+def failed(told: str) -> TemplateError:
+    """The error for what a template said: where it failed, and a traceback."""
+    where, _, text = told.partition("\n")
+    last = (text.strip().splitlines() or ["it failed"])[-1]
+    kind = last.partition(":")[0]
+    remedy = ""
+    if kind == "ModuleNotFoundError":
+        remedy = "; it has to be installed for the template's python="
+    elif kind in _NOTHING_THERE:
+        remedy = "; a template sees its interpreter and nothing else: do it in the sandboxes"
+    error = TemplateError(f"the template: {f'{where}: ' if where else ''}{last}{remedy}")
+    error.__cause__ = TemplateError(text)
+    return error
+
+
+#: What files and connections raise that are not there.
+_NOTHING_THERE = frozenset(
+    ("FileNotFoundError", "PermissionError", "OSError", "ConnectionRefusedError", "gaierror",
+     "socket.gaierror")
+)  # fmt: skip
 
 
 def _shown(index: int, path: str) -> str:

@@ -152,7 +152,8 @@ class Draft:
     ) -> None:
         try:
             target, source, optional = make(*map(_text, written))
-            grant = Grant(key.name, target, where, source, optional)
+            directory = key.name == "append" and str(written[-1]).endswith("/")
+            grant = Grant(key.name, target, where, source, optional, directory)
             for other in self.grants:
                 same = other.target == target and other.right in ("read", "write", "append")
                 stands_for = other.source or other.target

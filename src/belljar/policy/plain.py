@@ -30,12 +30,17 @@ def to_plain(policy: Policy) -> dict[str, object]:
         if grant.origin == _RUNTIME:  # many, and all alike
             given.setdefault(grant.target, []).append(grant.right)
     return {
-        "grants": [_out([getattr(g, n) for n in Grant.__fields__]) for g in own],
+        "grants": [_out(_row(g)) for g in own],
         "runtime": [_out([target, *rights]) for target, rights in given.items()],
         "rules": [_out(_fields(rule)) for rule in policy.rules],
         "limits": {name: getattr(policy.limits, name) for name in Limits.__fields__},
         "settings": {name: _out(getattr(policy, name)) for name in _SETTINGS},
     }
+
+
+def _row(grant: Grant) -> list[object]:
+    row: list[object] = [getattr(grant, name) for name in Grant.__fields__]
+    return row if grant.directory else row[:-1]  # older readers know no such field
 
 
 def _fields(rule: Rule) -> list[object]:
@@ -93,7 +98,7 @@ def _one(kind: Any, item: Any) -> Any:
         raise TypeError("not a list of fields")
     fields = dict(zip(names, map(_in, item), strict=False))
     for name, text in fields.items():
-        if type(text) is not (bool if name == "optional" else str):
+        if type(text) is not (bool if name in ("optional", "directory") else str):
             raise TypeError(name)
     return kind(**fields)
 

@@ -226,7 +226,8 @@ def _in_policy(row: dict[str, Any]) -> str:
     key = BY_NAME.get(flag.removeprefix("--"))
     if key is None or not argument or argument.startswith("'"):
         return ""
-    return printable(f'or in a policy file: [{key.section}] {key.name} = ["{argument}"]', 400)
+    value = argument if key.kind == "count" else f'["{argument}"]'
+    return printable(f"or in a policy file: [{key.section}] {key.name} = {value}", 400)
 
 
 def _facts(event: Event) -> list[str]:

@@ -10,7 +10,7 @@ import os
 
 from belljar.errors import GuestProtocolError
 from belljar.ledger.decisions import decision_row
-from belljar.model import Decision, Event, Policy
+from belljar.model import Decision, Event, Grant, Policy
 from belljar.sandbox.asking import must_log
 from belljar.sandbox.by_host import advised, by_host, host_path, of_the_image
 from belljar.sandbox.result import Denial
@@ -44,6 +44,13 @@ _OF_THE_DIRECTORY = frozenset(
     ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink")
 )
 _PATHS = frozenset(("read", "list", "write", "append", "execute"))
+_FORKS = frozenset(("os.fork", "os.forkpty"))
+_ONE_PROCESS = "limits.processes is 1: itself"
+_TEMPORARY = "/tmp"  # the guest has one of its own
+_BEHIND_ITS_OWN = "no grant covers it, and the guest has a temporary directory of its own"
+_EXCLUSIVE = 0o200  # O_EXCL
+#: Nanoseconds by which the kernel's time of a change may be behind the event that made it.
+_BEHIND = 100_000_000
 
 
 class Judge:
@@ -215,11 +222,29 @@ class Judge:
         if event.name == "belljar.denied" and decision.verdict != "deny":
             because = "its native code is not granted"
             return Decision("deny", because, None, f"--import {target}")
-        if event.refused and decision.verdict == "allow" and event.right in ("write", "append"):
+        if event.right == "process" and event.name in _FORKS and self._policy.limits.processes < 2:
+            return Decision("deny", _ONE_PROCESS, None, "--processes 2")
+        if decision.verdict == "deny" and target.startswith("unix:/box/"):
+            because = "no socket can be in the program's own directory: name one by its whole path"
+            return decision.replace(because=because, remedy="", grant=None)
+        may = decision.verdict in ("allow", "none")
+        if event.refused and may and event.right in ("write", "append"):
             because = "something outside may later obey or execute it, and no grant names it"
             return Decision("deny", because, decision.grant, f"--write {target}")
         if decision.verdict == "deny" and target.startswith("/box/") and event.right in _PATHS:
             return self._beside(event, decision)
+        if decision.verdict == "allow" and _hidden(decision, target) and not event.refused:
+            from belljar.policy import decide
+
+            policy = self._policy.replace(
+                grants=tuple(g for g in self._policy.grants if not _hidden(g, target))
+            )
+            # its own has none: it is not flagged otherwise
+            return decide(policy, event).replace(because=_BEHIND_ITS_OWN, grant=None)
+        if decision.verdict == "none" and _cuts(event, decision, self._mapped):
+            from belljar.policy import decide
+
+            return decide(self._policy, event.replace(name=""))  # no making: it is there
         return decision
 
     def _refuse(self, event: Event, decision: Decision, found: list[Found]) -> None:
@@ -262,6 +287,33 @@ class Judge:
         self._tell(denial)
 
 
+def _hidden(by: Decision | Grant, target: str) -> bool:
+    """Is `target` in the host's temporary directory, behind the guest's own?"""
+    grant = by.grant if isinstance(by, Decision) else by
+    if grant is None or grant.origin != "runtime" or grant.target != _TEMPORARY:
+        return False
+    return target.startswith(f"{_TEMPORARY}/")
+
+
+def _cuts(event: Event, decision: Decision, mapped: tuple[tuple[str, str], ...]) -> bool:
+    """Whether an open that makes a file, where only adding is granted, found one: the wall refuses
+    to cut it. One that was changed since may be what the open made, and is not told."""
+    grant = decision.grant
+    if grant is None or grant.right != "append" or event.right != "write":
+        return False
+    if event.target == grant.target:  # a file by itself: a pipe lies there, and nothing is cut
+        return False
+    mode, flags = (*event.args, None, None, None)[1:3]
+    if (type(flags) is int and flags & _EXCLUSIVE) or (type(mode) is str and "x" in mode):
+        return False
+    path = host_path(event.target or "", mapped)
+    try:
+        there = None if "\0" in path else os.lstat(path)
+    except OSError:
+        return False
+    return there is not None and there.st_ctime_ns < event.time - _BEHIND
+
+
 def _practical(name: str, decision: Decision, right: str, target: str) -> Decision:
     """`decision` without remedies that would not work as they stand."""
     flag = decision.remedy.partition(" ")[0]
@@ -285,7 +337,7 @@ def _refused(
     rows: list[Refused] = []
     needed = targets(event)
     for right, told in needed:
-        target = event.name if right == "code" else told
+        target = {"code": event.name, "process": "a process"}.get(right, told)
         if target is None:
             continue
         why = decision

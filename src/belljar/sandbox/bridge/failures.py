@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+EXITED: Final = "it called sys.exit()"
 HOST_ERROR: Final = "HostError"
 LONGEST: Final = 1000  # characters
 WITHHELD: Final = "the host keeps the text of this error to itself"
@@ -29,6 +30,10 @@ _NAMES: Final = frozenset(
 
 class Refusal(RaisedForGuest):
     """The host's answer to a call that it will not make, or that failed."""
+
+
+class Exited(Exception):
+    """A host's function called `sys.exit()`: that is not to end who serves the guest."""
 
 
 def told(error: Exception, *, messages: bool = False) -> Refusal:

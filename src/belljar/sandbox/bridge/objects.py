@@ -206,9 +206,9 @@ class Objects:
         if self._dropped and len(self._dropped) >= _MANY:
             self._give_back()
         if op == "call":
-            return self._serving.call(body)
+            return self._under_way(self._serving.call, body)
         if op == "get":
-            return self._serving.get(body)
+            return self._under_way(self._serving.get, body)
         if op == "drop":
             self._drop(body)
             return None
@@ -216,13 +216,27 @@ class Objects:
             return self.operations[op](body)
         raise GuestProtocolError("an operation that is not about objects")
 
+    def _under_way(self, serve: Callable[[object], object], body: object) -> object:
+        """`serve(body)`, in a context that says, in whatever thread or task it goes on, which of
+        the guest's requests it belongs to."""
+        inside = self.peer.inside() if self.peer is not None else None
+        if inside is None:
+            return serve(body)
+        self.under_way.add(inside)
+        token = self.inside.set(inside)
+        try:
+            return serve(body)
+        finally:
+            self.inside.reset(token)
+            self.under_way.discard(inside)
+
     def named(self, name: str) -> object:
         """`host.<name>` for the guest; with no name, all names."""
         if not name:
             return tuple(self._names)
         shared = self._names.get(name)
         if shared is None:
-            raise Refusal("AttributeError", "the host shares nothing of this name")
+            raise Refusal("AttributeError", f"host.{name[:200]}: nothing is shared by this name")
         return Handle(self, shared)
 
     def _drop(self, body: object) -> None:
@@ -329,6 +343,13 @@ class Objects:
         """The guest's request that this thread or task does a part of, while the guest waits for
         it: what is asked of the guest meanwhile has to be asked inside it (`Peer.request_for`)."""
         inside: tuple[int, int] | None = self.inside.get()
+        return inside if inside in self.under_way else None
+
+    def part_of_one(self, threads: list[int]) -> tuple[int, int] | None:
+        """The same for a thread that the last of `threads` which serves the guest waits for."""
+        peer = self.peer
+        served = [peer.inside(thread) for thread in threads] if peer is not None else []
+        inside = ([None, *filter(None, served)]).pop()
         return inside if inside in self.under_way else None
 
 

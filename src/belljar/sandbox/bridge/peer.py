@@ -27,6 +27,7 @@ from belljar.sandbox.guest.ops import (
     REQUEST,
     TEXT_OF_ERROR,
 )  # fmt: skip
+from belljar.sandbox.guest.placing import placed
 from belljar.sandbox.guest.values import Malformed, Unsendable, dumps, loads
 
 TYPE_CHECKING = False
@@ -84,7 +85,10 @@ class Peer(Turns):
         Raises GuestError for what the guest raised, GuestEnded, GuestProtocolError, TimeoutError
         (the bridge is closed), Unsendable, RecursionError from 32 requests in one another.
         """
-        data = dumps(body, self._refer)
+        try:
+            data = dumps(body, self._refer)
+        except Unsendable as error:
+            raise placed(error, op, body) from None
         thread = get_ident()
         stack = self._serving.get(thread)
         parent, depth = stack[-1] if stack else (0, 0)
@@ -117,9 +121,10 @@ class Peer(Turns):
             if self._waiters:
                 self._hand_over()
 
-    def inside(self) -> tuple[int, int] | None:
-        """The guest's request that this thread serves, for another one that goes on with it."""
-        stack = self._serving.get(get_ident())
+    def inside(self, thread: int = 0) -> tuple[int, int] | None:
+        """The guest's request that this (or that) thread serves, for another one that goes on with
+        it."""
+        stack = self._serving.get(thread or get_ident())
         return stack[-1] if stack else None
 
     def request_for(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from belljar.sandbox.bridge.failures import Exited
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -31,36 +33,22 @@ def perform(
         result = listed.call(*args, **kwargs)
         if not _is_awaitable(result):
             return result
-        return _carried(objects, lambda: _awaited(result, None, objects))
+        return _in_a_copy(lambda: _awaited(result, None, objects))
 
     def call() -> object:
         result = listed.call(*args, **kwargs)
         return _awaited(result, seconds, objects) if _is_awaitable(result) else result
 
     if listed.is_async or seconds is None:
-        return _carried(objects, call)
-    return _carried(objects, lambda: _within(seconds, call, listed.stuck, objects.gone))
+        return _in_a_copy(call)
+    return _in_a_copy(lambda: _within(seconds, call, listed.stuck, objects.gone))
 
 
-def _carried(objects: Objects, call: Callable[[], object]) -> object:
-    """`call()` in a context that says, in whatever thread or task it goes on, which of the guest's
-    requests it belongs to: a guest waits for its own calls alone."""
+def _in_a_copy(call: Callable[[], object]) -> object:
+    """`call()` in a context of its own: what it sets there is nobody else's."""
     import contextvars
 
-    peer = objects.peer
-    inside = peer.inside() if peer is not None else None
-    if inside is None:
-        return contextvars.copy_context().run(call)
-    objects.under_way.add(inside)
-    try:
-        return contextvars.copy_context().run(_with, objects, inside, call)
-    finally:
-        objects.under_way.discard(inside)
-
-
-def _with(objects: Objects, inside: object, call: Callable[[], object]) -> object:
-    objects.inside.set(inside)
-    return call()
+    return contextvars.copy_context().run(call)
 
 
 def _is_awaitable(result: object) -> bool:
@@ -97,7 +85,8 @@ def _within(
                 stuck[0] -= 1
             done.set()
 
-    threading.Thread(target=work, name="belljar-call", daemon=True).start()
+    thread = threading.Thread(target=work, name="belljar-call", daemon=True)
+    thread.start()
     end = monotonic() + seconds
     while not done.wait(min(_LOOK, max(0.0, end - monotonic()))):
         if monotonic() < end and not gone():
@@ -121,7 +110,10 @@ def _awaited(coroutine: Awaitable[object], seconds: float | None, objects: Objec
     end = None if seconds is None else monotonic() + seconds
 
     async def waiting() -> object:
-        return await coroutine
+        try:
+            return await coroutine
+        except SystemExit:  # of a task, it would end the loop
+            raise Exited from None
 
     async def timed() -> object:
         task = asyncio.ensure_future(waiting())

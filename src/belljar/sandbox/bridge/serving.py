@@ -6,7 +6,7 @@ from _thread import allocate_lock
 
 from belljar.errors import GuestProtocolError
 from belljar.model import Decision
-from belljar.sandbox.bridge.failures import Refusal, told
+from belljar.sandbox.bridge.failures import EXITED, Exited, Refusal, told
 from belljar.sandbox.bridge.peer import RaisedForGuest
 from belljar.sandbox.bridge.performing import perform
 from belljar.sandbox.bridge.results import NotData, outgoing
@@ -65,6 +65,8 @@ class Serving:
             shared.calls[name] = shared.calls.get(name, 0) + 1
         try:
             result = perform(listed, args, kwargs, self._objects)
+        except (SystemExit, Exited):
+            self._refuse(shared, name, "HostError", EXITED)
         except Exception as error:  # noqa: BLE001 - whatever a host's function raises
             if isinstance(error, RaisedForGuest) and error.type_name == "PermissionError":
                 self._record(shared.name, name, Decision("deny", error.message))
@@ -81,7 +83,7 @@ class Serving:
         except NotData as error:
             self._record(shared.name, name, Decision("deny", str(error)))
             kind, why = "TypeError", "the share does not say how its result is passed"
-            raise Refusal(kind, f"host.{shared.name}.{name}: {why}") from None
+            raise Refusal(kind, f"{_place(shared.name, name)}: {why}") from None
 
     def _permit(
         self,
@@ -98,7 +100,7 @@ class Serving:
         for check in listed.checks:
             try:
                 answer = check(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - a check that fails has not allowed
+            except (Exception, SystemExit):  # noqa: BLE001 - a check that fails has not allowed
                 self._refuse(shared, name, "PermissionError", "its check failed")
             if answer is not True:
                 why = "its check says no"
@@ -109,7 +111,7 @@ class Serving:
     def _refuse(self, shared: Shared | None, name: str, kind: str, why: str) -> NoReturn:
         what, name = shared.name if shared is not None else "", name[:_LONGEST]
         self._record(what, name, Decision("deny", why))
-        raise Refusal(kind, f"host.{what}.{name}: {why}" if what else why)
+        raise Refusal(kind, f"{_place(what, name)}: {why}" if what else why)
 
     def get(self, body: object) -> object:
         if type(body) is not tuple or len(body) != 2:
@@ -127,6 +129,13 @@ class Serving:
         self._record(shared.name, name, _ALLOWED)
         try:
             value = getattr(shared.obj, name)  # a name of the table, so one of the host's
+        except SystemExit:
+            self._refuse(shared, name, "HostError", EXITED)
         except Exception as error:  # noqa: BLE001 - a property is a host's function
             raise told(error, messages=shared.table.messages) from None
         return self._outgoing(shared, name, shared.table.attributes[name], value)
+
+
+def _place(shared: str, name: str) -> str:
+    """As the guest writes it."""
+    return f"host.{shared}" if name == "__call__" else f"host.{shared}.{name}"

@@ -39,6 +39,7 @@ if "FROM_HOST" not in globals():  # in the guest, all parts are one file
         REQUEST,
         TEXT_OF_ERROR,
     )  # fmt: skip
+    from belljar.sandbox.guest.placing import placed
     from belljar.sandbox.guest.reading import loads
     from belljar.sandbox.guest.values import ROOM, Unsendable, dumps
 
@@ -129,7 +130,7 @@ class Peer:
         """What the host answers. Raises what the host raised, Unsendable, ConnectionError when
         the bridge is gone, and RecursionError from 32 requests in one another."""
         number = GUEST_ASKS[op]
-        data = self._fitting(body)
+        data = self._fitting(body, "@" + op)
         thread = get_ident()
         stack = self._serving.get(thread)
         parent, depth = stack[-1] if stack else (0, 0)
@@ -191,8 +192,11 @@ class Peer:
             if not self._lost:
                 self._write(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data, [])
 
-    def _fitting(self, value: object) -> bytes:
-        data = dumps(value, self._refer, self.room)
+    def _fitting(self, value: object, op: str = "") -> bytes:
+        try:
+            data = dumps(value, self._refer, self.room)
+        except Unsendable as error:
+            raise placed(error, op, value) from None
         if len(data) >= self.longest:
             raise Unsendable("a value of %d bytes is longer than a frame" % len(data))
         return data
@@ -242,7 +246,7 @@ class Peer:
             try:
                 stack.append((frame.number, (depth if frame.parent else 0) + 1))
                 body = loads(frame.data, self._resolve, 1 << 62, frame.at + 1)
-                answer, how = self._fitting(self._serve(op, body, self.request)), REPLY
+                answer, how = self._fitting(self._serve(op, body, self.request), "=" + op), REPLY
             except BaseException as error:
                 if self._lost:
                     raise  # a forked child, or the host is gone

@@ -31,6 +31,7 @@ _OURS = "/belljar/boot.py"
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST, without the module
 _MOST_TURNS = 4096  # changes between the two streams that are told of one request
 _KEPT_SOURCES = 256
+_TAKEN_IN = 1000  # milliseconds; a host that is stuck does not hold up what is written
 
 #: How a request ended; the first item of its answer.
 VALUE, EXIT, ERROR = 0, 1, 2
@@ -41,6 +42,25 @@ class _Turns:
 
     def __init__(self) -> None:
         self.turns: "list[list[int]]" = []
+        self.last = 0
+        self.heard: "dict[int, Any]" = {}  # for each stream what tells that the host has taken it
+
+    def hear(self) -> None:
+        """The host hears output as it comes, and has made the pipes so small that there is room
+        in one when all of it is taken."""
+        try:
+            import select
+        except ImportError:  # blocked: then by arrival
+            return
+        for number in (1, 2):
+            self.heard[number] = select.poll()
+            self.heard[number].register(number, select.POLLOUT)
+
+    def begin(self, number: int) -> None:
+        """Before this stream writes, what the other one wrote has been taken."""
+        last, self.last = self.last, number
+        if self.heard and last not in (0, number):
+            self.heard[last].poll(_TAKEN_IN)
 
     def note(self, number: int, size: int) -> None:
         turns = self.turns
@@ -75,10 +95,14 @@ def _streams() -> "tuple[Any, Any]":
                     self.first.flush()
                 except ValueError:
                     self.first = None  # the program closed it
+            _turns.begin(self.fileno())
             written = io.FileIO.write(self, data)
             if written:
                 _turns.note(self.fileno(), written)
             return written
+
+        def hear(self) -> None:
+            _turns.hear()
 
     class AtOnce(io.BufferedWriter):
         def write(self, data: "Any") -> int:

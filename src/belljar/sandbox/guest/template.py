@@ -53,14 +53,33 @@ def _warm(boot: "dict[str, Any]") -> "dict[tuple[int, ...], dict[str, Any]]":
     tree: "Any" = compile("0", "<template>", "eval", 0x400, True)  # makes the types of `ast`
     compile(tree, "<template>", "eval", 0, True)
     for name in boot["modules"]:
+        _doing[0] = "modules=[%r]" % name
         __import__(name)
     if boot["setup"]:
+        _doing[0] = "setup="
         names = {"__name__": "__template__", "__builtins__": builtins}
         exec(compile(boot["setup"], "<setup>", "exec", dont_inherit=True), names)
+    _doing[0] = ""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
     return ready
+
+
+#: What of the creator's goes on, for the host when it fails.
+_doing = [""]
+
+
+def _where(error: "Any") -> str:
+    """That, with the line of `setup`."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<setup>":
+            line = line or trace.tb_lineno
+        trace = trace.tb_next
+    if not line and isinstance(error, SyntaxError) and error.filename == "<setup>":
+        line = error.lineno or 0
+    return "%s line %d" % (_doing[0], line) if line else _doing[0]
 
 
 def _prepare(path: bytes) -> "dict[str, Any]":
@@ -91,7 +110,8 @@ def _serve() -> "tuple[Any, dict[tuple[int, ...], dict[str, Any]]]":
 
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         try:
-            posix.write(REQUESTS, b"failed " + text.encode("utf-8", "replace")[-30000:])
+            told = (_where(error) + "\n").encode("utf-8", "replace")
+            posix.write(REQUESTS, b"failed " + told + text.encode("utf-8", "replace")[-30000:])
         finally:
             posix._exit(1)
 

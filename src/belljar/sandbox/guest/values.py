@@ -107,7 +107,10 @@ def _short(n: int) -> int:
 def _deeper(w: "_Writing", cost: int, depth: int) -> int:
     w.room -= cost
     if w.room < 0:
-        raise Unsendable("the value takes too much memory, or holds itself")
+        raise Unsendable(
+            "the value takes more memory than may cross at once, or holds itself: pass it in "
+            "parts, or as bytes or an array"
+        )
     if depth >= DEPTH:
         raise Unsendable("the value is deeper than %d containers, or holds itself" % DEPTH)
     return depth + 1
@@ -197,7 +200,11 @@ def _put_other(w: "_Writing", v: object, depth: int) -> None:
     """What is not in the table: see `kinds`; else a reference."""
     if not any(find(w, v, depth) for find in _FINDERS) and not _put_reference(w, v, depth):
         name = type.__dict__["__qualname__"].__get__(type(v))
-        raise Unsendable("%s is not data that crosses the bridge%s" % (name, _remedy(type(v))))
+        error: "Any" = Unsendable(
+            "%s is not data that crosses the bridge%s" % (name, _remedy(type(v)))
+        )
+        error.what = v  # see `placing`
+        raise error
 
 
 #: What is data of another kind, by the first part of its module and its name: how it becomes ours.

@@ -12,6 +12,7 @@ from belljar.sandbox.live.answers import Answer, Opaque, read_answer
 from belljar.sandbox.live.buffers import Buffers
 from belljar.sandbox.live.crossing import LargePeer
 from belljar.sandbox.live.supervisor import supervisor
+from belljar.sandbox.live.turn import Turn
 from belljar.sandbox.result import Result, Usage
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ class Asking:
         guest.serve = self.serve_waiting
         guest.unread = lambda: objects.peer is not None and objects.peer.pending
         guest.let_go = self.close
-        self._turn = threading.RLock()
+        self._turn = Turn()
         self._counting = threading.Lock()  # threads of one call may ask at once
         self._depth = 0
         self._calls = 0
@@ -59,9 +60,27 @@ class Asking:
         if self.objects.part_of() is not None:  # another thread of a call that has the turn
             self._check_alive()
             return self._asked(op, body, timeout, events)
-        with self._turn:
+        inside = self._turn.take(self._look, self.objects.part_of_one)
+        if inside is not None:  # who has the turn waits for this thread
+            token = self.objects.inside.set(inside)
+            try:
+                return self._asked(op, body, timeout, events)
+            finally:
+                self.objects.inside.reset(token)
+        try:
             self._check_alive()
             return self._asked(op, body, timeout, events)
+        finally:
+            self._turn.leave()
+
+    def _look(self) -> None:
+        """What a thread that waits for its turn looks at. Raises where waiting is of no use."""
+        guest = self.guest
+        self._check_alive()
+        if guest.teller is not None and guest.teller.is_this_thread():
+            raise BelljarError(_CALLBACK)
+        if threading.current_thread() is guest.feeder:
+            raise BelljarError(_CALLBACK)
 
     def value(self, op: str, body: Any, timeout: float | None) -> Any:
         """The value that it had. Raises what it raised, and `SandboxEnded` when the guest ended."""
@@ -156,8 +175,6 @@ class Asking:
             raise
 
     def _ask(self, op: str, body: Any, timeout: float | None, events: bool) -> tuple[Result, bool]:
-        if timeout is not None and not isinstance(timeout, int | float):
-            raise TypeError(f"timeout= is a number of seconds, not {type(timeout).__name__}")
         guest = self.guest
         started = time.monotonic()
         wall = guest.policy.limits.wall
@@ -272,6 +289,11 @@ class Asking:
         )  # fmt: skip
         return whole
 
+
+_CALLBACK = (
+    "a callback (on_output=, on_denial=, stdin=...) cannot ask its own sandbox during a call: the"
+    " call waits for it; ask when the call has returned"
+)
 
 #: Operations whose answers are `(how, value, turns)`.
 _ANSWERS = frozenset(("run", "call", "get"))

@@ -12,6 +12,7 @@ from functools import partial
 
 from belljar.errors import SandboxEnded
 from belljar.sandbox.live.box import Sandbox
+from belljar.sandbox.live.questions import checked_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from belljar.model import Policy, Status
+    from belljar.sandbox.live.questions import Questions
     from belljar.sandbox.result import Result, Usage
 
     T = TypeVar("T")
@@ -28,7 +30,47 @@ if TYPE_CHECKING:
 _GRACE = 0.5
 
 
-class AsyncSandbox:
+class AsyncQuestions:
+    """As `belljar.sandbox.live.questions.Questions`, awaited."""
+
+    def within(self, seconds: float) -> AsyncQuestions:
+        """As `Sandbox.within`: `await box.within(2).call(...)`."""
+        return _Within(self, checked_seconds(seconds))
+
+    async def run(self, source: str, **about: Any) -> Result:
+        """As `Sandbox.run`."""
+        return await self._ask(
+            lambda box: box.run(source, **about),
+            lambda result: result.check() if about.get("check") else result,
+        )
+
+    async def eval(self, expression: str, **about: Any) -> Any:
+        """As `Sandbox.eval`."""
+        return await self._ask(lambda box: box.eval(expression, **about))
+
+    async def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
+        """As `Sandbox.call`."""
+        return await self._ask(lambda box: box.call(function, *args, **kwargs))
+
+    async def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
+        """As `Sandbox.put`."""
+        await self._ask(lambda box: box.put(name, value, **names))
+
+    async def get(self, name: str) -> Any:
+        """As `Sandbox.get`."""
+        return await self._ask(lambda box: box.get(name))
+
+    async def reset(self) -> None:
+        """As `Sandbox.reset`."""
+        await self._ask(lambda box: box.reset())
+
+    async def _ask(
+        self, work: Callable[[Questions], T], late: Callable[[Result], T] | None = None
+    ) -> T:
+        raise NotImplementedError
+
+
+class AsyncSandbox(AsyncQuestions):
     """As `Sandbox`, for a program that runs an event loop: same arguments, same methods, awaited.
 
     The guest starts with `async with`, `await start()`, or the first call. Cancelling a call (also
@@ -68,36 +110,9 @@ class AsyncSandbox:
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
-    async def run(self, source: str, **about: Any) -> Result:
-        """As `Sandbox.run`."""
-        return await self._ask(
-            lambda box: box.run(source, **about),
-            lambda result: result.check() if about.get("check") else result,
-        )
-
-    async def eval(self, expression: str, **about: Any) -> Any:
-        """As `Sandbox.eval`."""
-        return await self._ask(lambda box: box.eval(expression, **about))
-
-    async def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
-        """As `Sandbox.call`."""
-        return await self._ask(lambda box: box.call(function, *args, **kwargs))
-
-    async def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
-        """As `Sandbox.put`."""
-        await self._ask(lambda box: box.put(name, value, **names))
-
-    async def get(self, name: str) -> Any:
-        """As `Sandbox.get`."""
-        return await self._ask(lambda box: box.get(name))
-
-    async def reset(self) -> None:
-        """As `Sandbox.reset`."""
-        await self._ask(lambda box: box.reset())
-
     async def share(self, name: str, obj: Any = None, **about: Any) -> Any:
         """As `Sandbox.share`; what is `async def` runs on this loop."""
-        return await self._ask(lambda box: box.share(name, obj, **about))
+        return await self._ask(lambda _box: self._started.share(name, obj, **about))
 
     async def fork(self, **about: Any) -> AsyncSandbox:
         """As `Sandbox.fork`: a branch that has started."""
@@ -152,7 +167,7 @@ class AsyncSandbox:
         return self._box
 
     async def _ask(
-        self, work: Callable[[Sandbox], T], late: Callable[[Result], T] | None = None
+        self, work: Callable[[Questions], T], late: Callable[[Result], T] | None = None
     ) -> T:
         """`late` makes of its end what is returned where a host function outlasts the guest."""
         if self._box is None or self._closed:
@@ -190,6 +205,19 @@ class AsyncSandbox:
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._box)[1:]}" if self._box else "<AsyncSandbox not started>"
+
+
+class _Within(AsyncQuestions):
+    """With a wall clock for each call."""
+
+    def __init__(self, asked: AsyncQuestions, seconds: float) -> None:
+        self._asked = asked
+        self._seconds = seconds
+
+    async def _ask(
+        self, work: Callable[[Questions], T], late: Callable[[Result], T] | None = None
+    ) -> T:
+        return await self._asked._ask(lambda box: work(box.within(self._seconds)), late)
 
 
 def _close_late(box: Sandbox) -> None:

@@ -16,6 +16,7 @@ from belljar.sandbox.live.collecting import check as patterns
 from belljar.sandbox.live.collecting import collect as collect_files
 from belljar.sandbox.live.engine import start
 from belljar.sandbox.live.narrowed import Narrowed, sandboxes_of
+from belljar.sandbox.live.questions import Questions
 from belljar.sandbox.live.streaming import Streaming, check_plain
 from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.live.telling import Teller
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from belljar.sandbox.live.warm import Template
     from belljar.sandbox.result import Denial, Result, Usage
 
-#: Whoever hears output as it comes wants it at the end of each line.
-_BY_LINES = "__import__('sys').stdout.reconfigure(line_buffering=True)"
+#: Whoever hears output as it comes wants it at the end of each line, and in its order.
+_BY_LINES = (
+    "(lambda out: (out.reconfigure(line_buffering=True), out.buffer.raw.hear()) and None)"
+    "(__import__('sys').stdout)"
+)
 
 
-class Sandbox:
+class Sandbox(Questions):
     """A guest of its own, under a policy, until it is closed, lost or ended by a limit.
 
     `policy` is a `belljar.Policy` or the path of a policy file; further keywords are keys of such a
@@ -161,63 +165,6 @@ class Sandbox:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
-
-    # --- asking ---------------------------------------------------------------------------
-
-    def run(
-        self,
-        source: str,
-        *,
-        filename: str = "",
-        timeout: float | None = None,
-        check: bool = False,
-    ) -> Result:
-        """Run `source` in the guest's `__main__`; the result's `value` is that of a last
-        expression, `belljar.Opaque` where it is no data. `timeout` (seconds) is a wall clock for
-        this run where it is less than the policy's; it ends the guest, as every limit does.
-
-        An exception is in the result (`error`), `sys.exit()` its `status`; with `check`, or by
-        `result.check()`, they are raised. Raises `SandboxEnded` where the guest has ended before.
-
-        >>> box.run("import math; math.pi").value  # doctest: +SKIP
-        3.141592653589793
-        """
-        result = self._asking.result("run", (_source(source), filename, "exec"), timeout)
-        return result.check() if check else result
-
-    def eval(self, expression: str, *, timeout: float | None = None) -> Any:
-        """The value of an expression. Raises `GuestError` for what it raises, and where the value
-        is no data; `SandboxEnded` where the guest ends.
-
-        >>> box.eval("6 * 7")  # doctest: +SKIP
-        42
-        """
-        return self._asking.value("run", (_source(expression), "", "eval"), timeout)
-
-    def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call `module:function` of the guest, or a name of its `__main__` (`function`,
-        `obj.method`) with data and functions. Raises as `eval`.
-
-        >>> box.call("math:gcd", 12, 18)  # doctest: +SKIP
-        6
-        """
-        return self._asking.call(function, args, kwargs, None)
-
-    def put(self, name: str | None = None, value: Any = None, /, **names: Any) -> None:
-        """Set variables of the guest's `__main__`: `put("x", 1)` or `put(x=1, y=2)`."""
-        if name is not None:
-            names[_name(name)] = value
-        names = self._asking.objects.arguments((), names)[1]
-        self._asking.value("put", names, None)
-
-    def get(self, name: str) -> Any:
-        """The value of a variable, or of an attribute (`a.b`). Raises as `eval`."""
-        return self._asking.value("get", _source(name), None)
-
-    def reset(self) -> None:
-        """Forget the variables of `__main__`. Imported modules stay imported and changed: what is
-        to be as new is a new sandbox."""
-        self._asking.value("reset", None, None)
 
     # --- what is shared -------------------------------------------------------------------
 
@@ -375,18 +322,6 @@ def run(
     with Sandbox(policy, **grants) as box:
         result = box.run(source, timeout=timeout)
     return result.check() if check else result
-
-
-def _source(source: object) -> str:
-    if type(source) is not str:
-        raise TypeError(f"source is text, not {type(source).__name__}")
-    return source
-
-
-def _name(name: object) -> str:
-    if type(name) is not str or not name.isidentifier():
-        raise ValueError(f"{name!a} is not the name of a variable")
-    return name
 
 
 def _let_go(guest: Guest, owner: int) -> None:

@@ -102,7 +102,9 @@ def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Memb
     asking._check_owner()
     if asking.objects.part_of() is not None:
         raise BelljarError("a branch is made between calls, not within one")
-    with asking._turn:
+    if asking._turn.take(asking._look, asking.objects.part_of_one) is not None:
+        raise BelljarError("a branch is made between calls, not within one")
+    try:
         if asking._depth:
             raise BelljarError("a branch is made between calls, not within one")
         asking._check_alive()
@@ -114,6 +116,8 @@ def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Memb
         finally:
             guest.clocks.end()
             guest.family.unreserve()
+    finally:
+        asking._turn.leave()
 
 
 def _make(

@@ -82,6 +82,7 @@ class Guest:
         self.failure: BaseException | None = None
         self.result: Result | None = None
         self.teller: Teller | None = None
+        self.feeder: threading.Thread | None = None  # asks `stdin()`
         #: called once, when its first answer has come or a while has passed
         self.first: Callable[[], None] | None = None
         #: what asked it that it works, while nobody owned it

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from belljar.errors import BelljarError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from belljar.sandbox.live.guest import Guest
     from belljar.sandbox.live.telling import Teller
 
+_F_SETPIPE_SZ = 1031
+#: So small that a pipe is full or empty: the guest sees that what one stream wrote is taken, and
+#: only then writes to the other.
+_ONE_PIECE = 1
 _NAMES = ("stdin", "stdout", "stderr")
 
 
@@ -100,12 +105,16 @@ class Streaming:
                 teller.tell(self._heard[number], data)
 
         guest.output.listen = heard
+        for pipe in guest.output.pipes:
+            with suppress(OSError):  # it holds something: then by arrival, at first
+                fcntl.fcntl(pipe, _F_SETPIPE_SZ, _ONE_PIECE)
 
     def feed(self, guest: Guest) -> None:
         """From here on `stdin()` is asked, by a thread of this sandbox's."""
         if self._source is not None:
             work = partial(self._work, guest, self._source)
             self._thread = threading.Thread(target=work, name="belljar-input", daemon=True)
+            guest.feeder = self._thread
             self._thread.start()
 
     def _work(self, guest: Guest, source: Callable[[], bytes | str]) -> None:

@@ -42,9 +42,13 @@ class Teller:
             else:
                 self._changed.notify_all()
 
+    def is_this_thread(self) -> bool:
+        """Is it a callback that asks?"""
+        return self._thread is threading.current_thread()
+
     def wait(self, seconds: float) -> bool:
         """Wait until all is told; False where that takes longer. A callback does not wait."""
-        if self._thread is None or self._thread is threading.current_thread():
+        if self._thread is None or self.is_this_thread():
             return True
         with self._changed:
             return self._changed.wait_for(self._idle, seconds)

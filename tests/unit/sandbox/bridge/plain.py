@@ -16,7 +16,7 @@ PARTS = Path(belljar.__file__).parent / "sandbox" / "guest"
 #: In this order, behind one another in one file, as in a live guest.
 BRIDGE = (
     "keys.py", "records.py", "values.py", "reading.py", "kinds.py", "kinds_read.py", "ops.py",
-    "incoming.py", "peer.py",
+    "incoming.py", "placing.py", "peer.py",
 )  # fmt: skip
 
 #: What answers where no other main is given: `run` executes source with `peer` in its names, and

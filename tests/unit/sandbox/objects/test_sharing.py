@@ -62,7 +62,7 @@ def test_host_and_its_objects_tell_what_they_have() -> None:
     assert dir(pair.host) == ["db"]
     assert dir(pair.host.db) == ["__len__", "get", "limit"]
     assert repr(pair.host.db) == "<host object db>"
-    with pytest.raises(AttributeError, match="the host shares nothing of this name"):
+    with pytest.raises(AttributeError, match="nothing is shared by this name"):
         pair.host.other  # noqa: B018
 
 
