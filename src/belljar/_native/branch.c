@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handover.h"
 #include "recorder.h"
 
 enum { CREATE_RULESET = 444, RESTRICT_SELF = 446, HUGE = 4 << 20 };
@@ -26,6 +27,7 @@ void PyOS_AfterFork_Parent(void) BJ_WEAK;
 void PyOS_AfterFork_Child(void) BJ_WEAK;
 
 static int granted, quiet;
+static struct bj_handed handed = {{-1, -1, -1}}; /* what the next branch speaks through */
 static volatile int error; /* written by the process in between */
 
 void bj_branch_begin(void) { granted = getenv("BELLJAR_BRANCHES") != NULL; }
@@ -92,10 +94,40 @@ __attribute__((noinline)) static int split(void)
     return error ? -1 : 0;
 }
 
-static int make(void)
+/* In the copy, before it says a word: what it has of its parent's channel is not its own. */
+void bj_branch_begins(void)
+{
+    if (handed.fds[0] >= 0)
+        bj_handed_use(&handed);
+}
+
+static int take(PyObject *args, struct bj_handed *out)
+{
+    PyObject *number = args != NULL && PyTuple_Size(args) == 1 ? PyTuple_GetItem(args, 0) : NULL;
+    long fd = number == NULL ? -1 : PyLong_AsLong(number);
+    if (PyErr_Occurred())
+        return -1;
+    int why = bj_handed_take((int)fd, out);
+    return why ? refuse(why, "no channel of its own came from the host") : 0;
+}
+
+/* This process itself, which had the one that stands in the environment. */
+static int own_channel(PyObject *args)
+{
+    struct bj_handed own;
+    if (take(args, &own) < 0)
+        return -1;
+    bj_handed_use(&own);
+    return 0;
+}
+
+static int make(PyObject *args)
 {
     if (PyOS_BeforeFork == NULL || PyOS_AfterFork_Parent == NULL || PyOS_AfterFork_Child == NULL)
         return refuse(ENOSYS, "this interpreter cannot be branched");
+    struct bj_handed own;
+    if (take(args, &own) < 0)
+        return -1;
     sigset_t all, before;
     PyOS_BeforeFork();
     bj_channel_flush(); /* the process in between is not this one, and would leave it */
@@ -104,6 +136,7 @@ static int make(void)
     int single = alone(), number = EBUSY;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before); /* a handler would run in the one in between, too */
+    handed = own;
     int branch = single ? split() : -1;
     number = single ? errno : EBUSY;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -112,6 +145,7 @@ static int make(void)
         reseed_openssl();
         return 0;
     }
+    bj_handed_close(&handed);
     PyOS_AfterFork_Parent();
     return branch < 0 ? refuse(number, single ? "no branch could be made" : "threads run") : 0;
 }
@@ -157,7 +191,9 @@ int bj_branch(const char *name, PyObject *args)
 {
     const char *what = name + 14;
     if (*what == 0)
-        return make();
+        return make(args);
+    if (strcmp(what, ".channel") == 0)
+        return own_channel(args);
     if (strcmp(what, ".own") == 0)
         return own(args);
     return strcmp(what, ".apart") == 0 ? apart() : 0;

@@ -232,6 +232,7 @@ static void in_child(void)
 {
     if (bj_branch_is_quiet())
         return;
+    bj_branch_begins();
     if (bj_copies_are_known())
         bj_copies_adopt();
     else

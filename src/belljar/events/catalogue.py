@@ -220,10 +220,12 @@ ROWS: Final[tuple[Row, ...]] = (
     # Ours
     ("belljar.begin", "", "", -1, "interpreter", "",
      "raised in a sandbox before the first line of the program: what came before is the start"),
-    ("belljar.branch", "", "", -1, "process", "",
+    ("belljar.branch", "channel", "", -1, "process", "",
      "raised in a live sandbox that makes a branch of itself"),
     ("belljar.branch.apart", "", "", -1, "process", "",
      "raised in a branch that enters a Landlock domain of its own"),
+    ("belljar.branch.channel", "channel", "", -1, "process", "",
+     "raised in a live sandbox before its first branch: its events go a way of their own"),
     ("belljar.branch.own", "place size", "", -1, "process", "",
      "raised in a branch that copies memory which was mapped to be shared"),
     ("belljar.counted", "event count", "", -1, "other", "",

@@ -27,12 +27,15 @@ from belljar.errors import (
 )
 from belljar.model import Policy
 from belljar.policy.keywords import from_keywords
+from belljar.sandbox.asking import settings
 from belljar.sandbox.live.asking import ended
 from belljar.sandbox.live.clocks import parent_of
 from belljar.sandbox.live.cold import greeting
 from belljar.sandbox.live.family import Member
 from belljar.sandbox.live.processes import Process, number_inside
+from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.streams import Streams
+from belljar.watch.own import Own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,10 +113,30 @@ def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Memb
         deadline = time.monotonic() + guest.policy.limits.wall
         guest.clocks.begin(deadline)
         try:
+            if guest.channel is None:
+                _own_channel(asking, guest, deadline)
             return _make(asking, guest, policy, tell, deadline)
         finally:
             guest.clocks.end()
             guest.family.unreserve()
+
+
+def _own_channel(asking: Asking, guest: Member, deadline: float) -> None:
+    """Before others are there: the first guest speaks where only it can."""
+    collector = guest.walls.collector
+    channel = Own(collector, page=True, answers=bool(settings(guest.policy)))
+    offered = -1
+    try:
+        offered = channel.offer()
+        _ask(asking, "channel", [offered], deadline)
+        guest.family.apart(channel)
+    except BaseException:
+        channel.close()
+        raise
+    finally:
+        if offered >= 0:
+            os.close(offered)
+    supervisor().follow(guest, channel.fd)
 
 
 def _make(
@@ -121,11 +144,18 @@ def _make(
 ) -> Member:
     ours, theirs = _socket.socketpair()
     streams = None
+    channel = None
+    offered = -1
+    collector = guest.walls.collector
     try:
+        channel = Own(collector, answers=bool(settings(guest.policy)))
+        offered = channel.offer()
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
         streams = _streams(policy, guest)
-        _ask(asking, [*streams.given, theirs.fileno()], deadline)
+        _ask(asking, "branch", [*streams.given, theirs.fileno(), offered], deadline)
         theirs.close()
+        os.close(offered)
+        offered = -1
         streams.handed_over()
         process, number = _who(guest.family, ours, asking, deadline)
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
@@ -138,13 +168,19 @@ def _make(
         for fd in streams.pipes:
             os.set_blocking(fd, False)
         family = guest.family
-        made = Member(family, ours, streams, process, number, policy, family.walls.new_judge(tell))
+        judge = family.walls.new_judge(tell, channel.answer)
+        made = Member(family, ours, streams, process, number, policy, judge, channel)
         with family.lock:
-            family.collect(idle=True)  # how it began is no part of a result
             family.join(made)
+            made.collect(idle=True)
+            made.since()  # how it began is no part of a result
     except BaseException as error:
         theirs.close()
         ours.close()  # a branch that there is ends of it, or as one that nobody knows
+        if offered >= 0:
+            os.close(offered)
+        if channel is not None:
+            channel.close()
         if streams is not None:
             streams.close()
         if isinstance(error, OSError):
@@ -172,8 +208,8 @@ def _streams(policy: Policy, guest: Member) -> Streams:
     return streams
 
 
-def _ask(asking: Asking, fds: list[int], deadline: float) -> None:
-    """Let the guest branch. Raises what it raises, or `SandboxEnded`."""
+def _ask(asking: Asking, operation: str, fds: list[int], deadline: float) -> None:
+    """Let the guest do it, with copies of these. Raises what it raises, or `SandboxEnded`."""
     guest = asking.guest
     answer = None
     if guest.alive:
@@ -185,7 +221,7 @@ def _ask(asking: Asking, fds: list[int], deadline: float) -> None:
             guest.end("protocol")
         except GuestEnded:
             pass
-        answer = asking._request("branch", places, deadline) if places else None
+        answer = asking._request(operation, places, deadline) if places else None
     if answer is None:
         guest.end("lost")
         guest.over.wait(10)
