@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,6 +174,24 @@ static int own(PyObject *args)
     return refuse(number, "what is shared cannot be replaced");
 }
 
+/* A limit of its own, never above what it has: which, soft, hard. */
+static int limit(PyObject *args)
+{
+    uint64_t given[3];
+    struct rlimit have;
+    if (args == NULL || PyTuple_Size(args) != 3)
+        return refuse(EINVAL, "three numbers");
+    for (int i = 0; i < 3; i++)
+        given[i] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(args, i));
+    if (PyErr_Occurred())
+        return -1;
+    if (given[0] > RLIM_NLIMITS || getrlimit((__rlimit_resource_t)given[0], &have) < 0)
+        return refuse(EINVAL, "no such limit");
+    have.rlim_max = given[2] < have.rlim_max ? given[2] : have.rlim_max;
+    have.rlim_cur = given[1] < have.rlim_max ? given[1] : have.rlim_max;
+    return setrlimit((__rlimit_resource_t)given[0], &have) < 0 ? refuse(errno, "a limit cannot be set") : 0;
+}
+
 /* A Landlock domain of its own, that allows what the one around it does, and reaches no process and
  * no abstract socket outside of itself (scopes: ABI 6). */
 static int apart(void)
@@ -196,5 +215,7 @@ int bj_branch(const char *name, PyObject *args)
         return own_channel(args);
     if (strcmp(what, ".own") == 0)
         return own(args);
+    if (strcmp(what, ".limit") == 0)
+        return limit(args);
     return strcmp(what, ".apart") == 0 ? apart() : 0;
 }

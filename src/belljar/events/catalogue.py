@@ -226,6 +226,8 @@ ROWS: Final[tuple[Row, ...]] = (
      "raised in a branch that enters a Landlock domain of its own"),
     ("belljar.branch.channel", "channel", "", -1, "process", "",
      "raised in a live sandbox before its first branch: its events go a way of their own"),
+    ("belljar.branch.limit", "limit soft hard", "", -1, "process", "",
+     "raised in a branch that lowers a limit of its own"),
     ("belljar.branch.own", "place size", "", -1, "process", "",
      "raised in a branch that copies memory which was mapped to be shared"),
     ("belljar.counted", "event count", "", -1, "other", "",

@@ -81,6 +81,8 @@ def _branch_begins(peer: "Any", fds: "list[int]") -> None:
             posix.close(fd)
     posix.write(_BRIDGE, b"\x01")  # the host takes from the kernel who wrote it
     told = marshal.loads(_read(int.from_bytes(_read(4), "little")))
+    for limit in told["limits"]:
+        sys.audit("belljar.branch.limit", *limit)
     for place, size in told["shared"]:
         sys.audit("belljar.branch.own", place, size)
     _draw_other()

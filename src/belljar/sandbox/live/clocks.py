@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from belljar.confine.cgroup import Group
     from belljar.model import Limits
+    from belljar.sandbox.live.processes import Process
 
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3)
 _SIZE = 1 << 12
@@ -69,6 +70,8 @@ class Clocks:
         self._deadline = 0.0  # 0: no call
         self._used = 0.0  # at the end, when the process is gone
         self._over = False
+        #: what the process is held by since its birth, where somebody holds it
+        self.process: Process | None = None
         self._own: tuple[Clocks, ...] = ()  # of its own sandboxes
         self._former = 0.0  # what those used that have ended
         self._charging = threading.Lock()
@@ -148,12 +151,19 @@ class Clocks:
         import resource
 
         self._fence = 2 * used + cpu_fence(self._limits.cpu)
+        pid, kind = self._pid, resource.RLIMIT_CPU
+        process = self.process or _held(pid)
+        ended = process is None or process.ended
+        if process is None or ended:
+            return  # the number may be another's by now, and there is no prlimit(2) by descriptor
         try:
-            _, hard = resource.prlimit(self._pid, resource.RLIMIT_CPU)
+            before, hard = resource.prlimit(pid, kind)
             soft = int(self._fence)
             if hard != resource.RLIM_INFINITY:
                 soft = min(soft, hard)
-            resource.prlimit(self._pid, resource.RLIMIT_CPU, (soft, hard))
+            resource.prlimit(pid, kind, (soft, hard))
+            if process.ended and resource.prlimit(pid, kind)[0] == soft:
+                resource.prlimit(pid, kind, (before, hard))  # whose it has become meanwhile
         except (OSError, ValueError):
             return  # it has ended, or we may not: the fence signals it then, and that is told
 
@@ -168,6 +178,17 @@ class Clocks:
             return 0
         number = text.partition(b"VmHWM:")[2].split()[:1]
         return int(number[0]) * 1024 if number and number[0].isdigit() else 0
+
+
+def _held(pid: int) -> Process | None:
+    """The process of that number, if it is one that this host process led to."""
+    from belljar.sandbox.live.processes import Process, is_beneath
+
+    try:
+        process = Process(pid)
+    except OSError:
+        return None
+    return process if is_beneath(pid, os.getpid()) else None
 
 
 def parent_of(pid: int) -> int:

@@ -59,6 +59,7 @@ class Member(Guest):
         super().__init__(family.walls, bridge, streams, process.pid, policy)
         self.family = family
         self.process: Process | None = process
+        self.clocks.process = process
         self.number = number
         self.lock = family.lock
         self.judge = judge
