@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3)
 _SIZE = 1 << 12
-_MOST_PROCESSES = 1 << 12
+#: Of processes that are followed, beyond what a sandbox may have: they come and go meanwhile.
+_MOST_MORE = 1 << 12
+_PROC = "/proc"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ALL, _WAITED_FOR = slice(11, 15), slice(13, 15)  # utime, stime, cutime, cstime of proc(5)
 
@@ -79,7 +81,8 @@ class Clocks:
         # where it may start processes and no group counts them, all beneath its init are counted
         init = parent_of(pid) if group is None and limits.processes > 1 else 0
         if init:
-            self._meters.append(_Meter(lambda: seconds_beneath(init) + self._charged()))
+            tasks = limits.processes + limits.threads
+            self._meters.append(_Meter(lambda: seconds_beneath(init, tasks) + self._charged()))
         self._since = time.monotonic()  # when what is forgiven was last counted
         self._fence = float(cpu_fence(limits.cpu))
 
@@ -200,11 +203,11 @@ def parent_of(pid: int) -> int:
         return 0
 
 
-def seconds_beneath(pid: int) -> float:
+def seconds_beneath(pid: int, tasks: int = 0) -> float:
     """Processor time of all processes that descend from `pid`, and of those that they waited for.
     0 for what ends meanwhile; children that nobody waits for are lost with their end (proc(5))."""
     orphans = process_seconds(pid, _WAITED_FOR)  # of init itself what it waited for
-    return orphans + sum(map(process_seconds, processes_beneath(pid)))
+    return orphans + sum(map(process_seconds, processes_beneath(pid, tasks)))
 
 
 def process_seconds(pid: int, fields_of: slice = _ALL) -> float:
@@ -217,15 +220,18 @@ def process_seconds(pid: int, fields_of: slice = _ALL) -> float:
     return sum(map(int, fields[fields_of])) / _TICKS
 
 
-def processes_beneath(pid: int) -> set[int]:
-    """All processes that descend from `pid`, at the moment (proc(5), children)."""
+def processes_beneath(pid: int, tasks: int = 0) -> set[int]:
+    """All processes that descend from `pid`, at the moment (proc(5), children); `tasks` is how many
+    there may be, which the kernel sees to: who makes and ends them all the time is not followed
+    for ever."""
     seen = {pid}
     rest = [pid]
-    while rest and len(seen) < _MOST_PROCESSES:
+    most = tasks + _MOST_MORE
+    while rest and len(seen) < most:
         parent = rest.pop()
         try:
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+            for thread in os.listdir(f"{_PROC}/{parent}/task"):
+                with open(f"{_PROC}/{parent}/task/{thread}/children", "rb") as file:
                     children = {int(child) for child in file.read().split()} - seen
                 seen |= children
                 rest += children

@@ -13,9 +13,9 @@ import time
 
 from belljar.errors import BelljarError, GuestProtocolError, InternalError
 from belljar.sandbox.live.calls import Calls
-from belljar.sandbox.live.clocks import parent_of, process_seconds, processes_beneath
+from belljar.sandbox.live.clocks import parent_of
 from belljar.sandbox.live.guest import Guest
-from belljar.sandbox.live.processes import Process, is_beneath, number_inside
+from belljar.sandbox.live.processes import Process, end_strays, number_inside
 from belljar.watch.own import NOBODY
 
 TYPE_CHECKING = False
@@ -329,21 +329,15 @@ class Family:
             self._sweep()
 
     def _sweep(self) -> None:
-        known = {member.pid for member in list(self.members.values())}
-        for pid in processes_beneath(self.init) - known:
-            try:
-                stray = Process(pid)
-            except OSError:
-                continue
-            with self.lock:
-                if self.pending or any(pid == one.pid for one in self.members.values()):
-                    return
-                if stray.ended or not is_beneath(pid, self.init):
-                    continue  # what nobody waited for is no harm
-            self._stray += process_seconds(pid)
-            stray.send(signal.SIGKILL)
-        if self._stray > self.walls.policy.limits.cpu:
+        limits = self.walls.policy.limits
+        tasks = limits.processes + limits.threads + self.most + 1
+        self._stray += end_strays(self.init, tasks, self._members_now, self.lock)
+        if self._stray > limits.cpu:
             self.end("cpu")
+
+    def _members_now(self) -> set[int] | None:
+        """Their processes; None where one is being made."""
+        return None if self.pending else {one.pid for one in list(self.members.values())}
 
     def serve_idle(self) -> None:
         """Each member serves itself."""

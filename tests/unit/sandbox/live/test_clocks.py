@@ -91,7 +91,7 @@ def test_what_processes_use_counts_whenever_it_is_used(monkeypatch: pytest.Monke
     monkeypatch.setattr("time.monotonic", lambda: now)
     monkeypatch.setattr("time.clock_gettime", lambda _clock: 0.0)
     monkeypatch.setattr(module, "parent_of", lambda _pid: 1)
-    monkeypatch.setattr(module, "seconds_beneath", lambda _pid: beneath)
+    monkeypatch.setattr(module, "seconds_beneath", lambda _pid, _tasks: beneath)
     clocks = Clocks(os.getpid(), Limits(cpu=0.5, processes=4), None)
     found = []
     for _ in range(100):
@@ -189,3 +189,18 @@ def test_limits_that_another_process_was_given_are_taken_back(
     clocks = Clocks(spinning.pid, Limits(cpu=0.2), None)
     clocks._raise_fence(40.0)
     assert limits == {resource.RLIMIT_CPU: (77, 100)}
+
+
+def test_no_process_is_overlooked_however_many_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 6000
+    children = {1: range(2, many), 2: [many], many: [many + 1]}
+    for pid in (*range(1, many + 2),):
+        task = tmp_path / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+        (task / "children").write_text(" ".join(map(str, children.get(pid, ()))))
+    monkeypatch.setattr(module, "_PROC", str(tmp_path))
+    assert module.processes_beneath(1, many) == set(range(2, many + 2))
+    # nobody has more than there may be, but for those that come and go: they are not followed on
+    assert len(module.processes_beneath(1, 0)) < many
