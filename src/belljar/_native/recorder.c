@@ -336,6 +336,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     surroundings = envp;
     if (PySys_AddAuditHook == NULL || Py_IsInitialized())
         return; /* loaded later: belljar.watching() */
+    bj_exec_env_told();
+    surroundings = environ;
     if (getenv("BELLJAR_TEMPLATE") == NULL)
         bj_begin(getenv("BELLJAR_CHANNEL"));
     else if (attach() < 0) /* silent until a guest is forked: belljar_reborn() */

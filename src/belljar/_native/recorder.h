@@ -74,6 +74,7 @@ _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 
 /* exec_env.c: keeps the recorder in the environment of what this process executes. */
 void bj_exec_env_init(char **envp);
+void bj_exec_env_told(void); /* what a sandbox says of it comes before what the environment says */
 void bj_exec_env_restore(void); /* puts it back into `environ` */
 const char *bj_exec_env_file(size_t i); /* what recording a program needs; NULL: no more */
 #endif
