@@ -24,6 +24,7 @@
 #include "narrow.h"
 #include "often.h"
 #include "opens.h"
+#include "pieces.h"
 #include "settings.h"
 #include "silence.h"
 #include "stack.h"
@@ -306,6 +307,8 @@ int bj_begin(const char *channel)
         return -1;
     if (table != NULL && bj_window_load(table) < 0)
         bj_refuse("the window's table cannot be read");
+    if (table != NULL)
+        pieces_begin();
     int known = settings == NULL ? 0 : bj_settings_load(settings);
     if (known == -2)
         bj_refuse("the recorder's settings are malformed");
@@ -340,7 +343,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     surroundings = environ;
     if (getenv("BELLJAR_TEMPLATE") == NULL)
         bj_begin(getenv("BELLJAR_CHANNEL"));
-    else if (attach() < 0) /* silent until a guest is forked: belljar_reborn() */
+    else if (pieces_begin(), attach() < 0) /* silent until a guest is forked: belljar_reborn() */
         bj_refuse("the recorder cannot be attached to the template");
 }
 

@@ -369,7 +369,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
-    further_calls(&f);
+    further_calls(&f, plan);
     ranges(&f, REFUSED, sizeof REFUSED / sizeof *REFUSED, ERRNO(EPERM), true);
     answer(&f, ERRNO(ENOSYS));
 
