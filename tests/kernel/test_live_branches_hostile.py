@@ -109,6 +109,36 @@ told
         assert box.eval("before") == pids[0]
 
 
+def test_a_branch_that_does_not_take_its_limits_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And nobody sets them by a number from outside, which could be another's in a moment."""
+    import resource
+
+    asked: list[int] = []
+    real = resource.prlimit
+    monkeypatch.setattr(
+        resource, "prlimit", lambda pid, *rest: asked.append(pid) or real(pid, *rest)
+    )
+    with belljar.Sandbox(ledger="none", branches=2, **CTYPES) as box:
+        with box.fork(memory="64M", open_files=50) as one:
+            told = one.eval("[__import__('resource').getrlimit(n) for n in (2, 7, 0)]")
+            assert told[:2] == [(64 << 20, 64 << 20), (50, 50)]
+            assert told[2][0] < 1000
+        box.run(
+            LIE
+            + """
+import sys
+real = sys.audit
+sys.audit = lambda name, *args: name == "belljar.branch.limit" or real(name, *args)
+"""
+        )
+        with pytest.raises(BelljarError, match="has not set its limit of data size"):
+            box.fork(memory="64M")
+        assert box.eval("1") == 1
+    assert not asked
+
+
 def test_a_branch_cannot_leave_its_limits_behind() -> None:
     with belljar.Sandbox(ledger="none", branches=2) as box, box.fork(memory="64M") as one:
         raised = one.run(
@@ -293,6 +323,7 @@ sys.audit = audit
 
 def test_a_greeting_brings_no_descriptor_into_the_host() -> None:
     with belljar.Sandbox(ledger="none", branches=8, import_=["array"]) as box:
+        box.fork().close()  # what a sandbox with branches has, it has from here on
         box.run(GREETS_WITH_DESCRIPTORS, check=True)
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(4):

@@ -163,6 +163,61 @@ def test_a_server_for_all_addresses_hears_both_kinds(tier: Tier, host: str) -> N
     ]
 
 
+SEVERAL = r"""
+import select, socket, sys
+port, servers = int(sys.argv[1]), []
+for family, host in HOSTS:
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, V6ONLY)
+    s.bind((host, port))
+    servers.append(s)
+open(sys.argv[2], "a").write("x")
+left = COUNT
+while left:
+    for s in select.select(servers, [], [], 20)[0]:
+        data, peer = s.recvfrom(100)
+        s.sendto(data + b" by %d" % servers.index(s), peer)
+        left -= 1
+for s in servers: s.close()
+"""
+
+
+def answers(port: int, words: list[tuple[str, bytes]]) -> list[tuple[bytes, str]]:
+    """All asked by one and the same peer, one after the other: what is said, and from where."""
+    heard = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind((HERE, 0))
+        one.settimeout(20)
+        for host, word in words:
+            one.sendto(word, (host, port))
+            data, peer = one.recvfrom(100)
+            heard.append((data, peer[0]))
+    return heard
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "127.0.0.2"), ("0.0.0.0",), ("::",)])
+def test_answers_leave_from_the_address_that_was_asked(tier: Tier, hosts: tuple[str, ...]) -> None:
+    if tier.kind == "landlock" or ("::" in hosts and not v6()):
+        pytest.skip("no UDP there")
+    port = free("0.0.0.0")
+    asked = [("127.0.0.1", b"one"), ("127.0.0.2", b"two"), ("127.0.0.1", b"three")]
+    heard: list[tuple[bytes, str]] = []
+
+    def others(mark: Path) -> None:
+        wait_for(mark, 1)
+        heard.extend(answers(port, asked))
+
+    flags = []
+    for host in hosts:
+        flags += ["--bind", f"udp:[{host}]:{port}" if ":" in host else f"udp:{host}:{port}"]
+    named = ", ".join(f"(socket.AF_INET{6 if ':' in one else ''}, {one!r})" for one in hosts)
+    code = SEVERAL.replace("HOSTS", f"[{named}]").replace("V6ONLY)", "0)").replace("COUNT", "3")
+    serve(tier, flags, code, port, others)
+    by = [0, 1, 0] if len(hosts) > 1 else [0, 0, 0]
+    said = zip(asked, by, strict=True)
+    assert heard == [(b"%s by %d" % (word, which), host) for (host, word), which in said]
+
+
 def test_only_named_peers_are_heard(tier: Tier) -> None:
     if tier.kind == "landlock":
         pytest.skip("no UDP there")

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 def answer(file: int, slot: int, seq: int, verdict: int) -> bool:
     """Answer the event `seq` that asked for it through `slot`, and wake the process: 1 allow,
@@ -63,15 +64,16 @@ def reader_take(reader: int, released: int) -> tuple[bytes, int]:
 def record_value(value: object, room: int = ...) -> tuple[bytes, bool]:
     """What the recorder would write of `value` into `room` (1 to 4096) bytes; whether it cut."""
 
-def scan_frames(
-    data: bytes, last: dict[int, int]
-) -> tuple[int, int, list[tuple[int, int]], list[tuple[int, int, int]]]:
+def scan_frames(data: bytes, last: dict[int, int], only: int = 0) -> Any:
     """Check whole frames at the head of `data`; see `docs/protocol.md`.
 
     Returns the bytes consumed, the frames counted, the places (offset, length) of frames that
     the host must decode (all but events without CHECK), and the gaps (pid, expected seq, seq
     found). `last` maps a pid to its last seq and is updated. Stops before what is no frame, and
     raises `ValueError` when that stands at the very beginning; `last` is then as it was.
+
+    With `only`, frames of any other process are passed over, and two more values come: how many,
+    and the bytes without them, in which the places are.
     """
 
 def unchanged(top: bytes, text: bytes) -> bool:

@@ -41,17 +41,30 @@ static uint64_t now(void)
     return (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec;
 }
 
-int bj_answers_open(const char *path)
+static void map(int fd)
 {
     struct stat st;
     void *at = MAP_FAILED;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= BJ_ANSWERS)
+    if (fd >= 0 && syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= BJ_ANSWERS)
         at = mmap(NULL, BJ_ANSWERS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    slots = at == MAP_FAILED ? NULL : at;
+}
+
+int bj_answers_open(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    map(fd);
     if (fd >= 0)
         close(fd);
-    slots = at == MAP_FAILED ? NULL : at;
     return slots == NULL ? -1 : 0;
+}
+
+void bj_answers_use(int fd)
+{
+    if (slots != NULL)
+        munmap(slots, BJ_ANSWERS);
+    map(fd);
+    mine = -1;
 }
 
 /* Only of processes in our own PID namespace can we tell. */

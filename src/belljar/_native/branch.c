@@ -13,10 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handover.h"
 #include "recorder.h"
 
 enum { CREATE_RULESET = 444, RESTRICT_SELF = 446, HUGE = 4 << 20 };
@@ -26,6 +28,7 @@ void PyOS_AfterFork_Parent(void) BJ_WEAK;
 void PyOS_AfterFork_Child(void) BJ_WEAK;
 
 static int granted, quiet;
+static struct bj_handed handed = {{-1, -1, -1}}; /* what the next branch speaks through */
 static volatile int error; /* written by the process in between */
 
 void bj_branch_begin(void) { granted = getenv("BELLJAR_BRANCHES") != NULL; }
@@ -92,10 +95,40 @@ __attribute__((noinline)) static int split(void)
     return error ? -1 : 0;
 }
 
-static int make(void)
+/* In the copy, before it says a word: what it has of its parent's channel is not its own. */
+void bj_branch_begins(void)
+{
+    if (handed.fds[0] >= 0)
+        bj_handed_use(&handed);
+}
+
+static int take(PyObject *args, struct bj_handed *out)
+{
+    PyObject *number = args != NULL && PyTuple_Size(args) == 1 ? PyTuple_GetItem(args, 0) : NULL;
+    long fd = number == NULL ? -1 : PyLong_AsLong(number);
+    if (PyErr_Occurred())
+        return -1;
+    int why = bj_handed_take((int)fd, out);
+    return why ? refuse(why, "no channel of its own came from the host") : 0;
+}
+
+/* This process itself, which had the one that stands in the environment. */
+static int own_channel(PyObject *args)
+{
+    struct bj_handed own;
+    if (take(args, &own) < 0)
+        return -1;
+    bj_handed_use(&own);
+    return 0;
+}
+
+static int make(PyObject *args)
 {
     if (PyOS_BeforeFork == NULL || PyOS_AfterFork_Parent == NULL || PyOS_AfterFork_Child == NULL)
         return refuse(ENOSYS, "this interpreter cannot be branched");
+    struct bj_handed own;
+    if (take(args, &own) < 0)
+        return -1;
     sigset_t all, before;
     PyOS_BeforeFork();
     bj_channel_flush(); /* the process in between is not this one, and would leave it */
@@ -104,6 +137,7 @@ static int make(void)
     int single = alone(), number = EBUSY;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before); /* a handler would run in the one in between, too */
+    handed = own;
     int branch = single ? split() : -1;
     number = single ? errno : EBUSY;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -112,6 +146,7 @@ static int make(void)
         reseed_openssl();
         return 0;
     }
+    bj_handed_close(&handed);
     PyOS_AfterFork_Parent();
     return branch < 0 ? refuse(number, single ? "no branch could be made" : "threads run") : 0;
 }
@@ -139,6 +174,24 @@ static int own(PyObject *args)
     return refuse(number, "what is shared cannot be replaced");
 }
 
+/* A limit of its own, never above what it has: which, soft, hard. */
+static int limit(PyObject *args)
+{
+    uint64_t given[3];
+    struct rlimit have;
+    if (args == NULL || PyTuple_Size(args) != 3)
+        return refuse(EINVAL, "three numbers");
+    for (int i = 0; i < 3; i++)
+        given[i] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(args, i));
+    if (PyErr_Occurred())
+        return -1;
+    if (given[0] > RLIM_NLIMITS || getrlimit((__rlimit_resource_t)given[0], &have) < 0)
+        return refuse(EINVAL, "no such limit");
+    have.rlim_max = given[2] < have.rlim_max ? given[2] : have.rlim_max;
+    have.rlim_cur = given[1] < have.rlim_max ? given[1] : have.rlim_max;
+    return setrlimit((__rlimit_resource_t)given[0], &have) < 0 ? refuse(errno, "a limit cannot be set") : 0;
+}
+
 /* A Landlock domain of its own, that allows what the one around it does, and reaches no process and
  * no abstract socket outside of itself (scopes: ABI 6). */
 static int apart(void)
@@ -157,8 +210,12 @@ int bj_branch(const char *name, PyObject *args)
 {
     const char *what = name + 14;
     if (*what == 0)
-        return make();
+        return make(args);
+    if (strcmp(what, ".channel") == 0)
+        return own_channel(args);
     if (strcmp(what, ".own") == 0)
         return own(args);
+    if (strcmp(what, ".limit") == 0)
+        return limit(args);
     return strcmp(what, ".apart") == 0 ? apart() : 0;
 }

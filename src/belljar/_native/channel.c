@@ -330,6 +330,21 @@ uint64_t bj_channel_send(unsigned char *frame, size_t body, int kind, int flags)
 
 int bj_channel_fd(void) { return channel; }
 
+void bj_channel_use(int fd, int page)
+{
+    pthread_mutex_lock(&lock);
+    inside = 1;
+    (void)write_through(NULL, 0);
+    int before = channel;
+    where[0] = 0; /* others know that path */
+    channel = move_high(fd);
+    if (before >= 0)
+        syscall(SYS_close, before);
+    bj_page_use(page);
+    inside = 0;
+    pthread_mutex_unlock(&lock);
+}
+
 int bj_channel_move(void)
 {
     pthread_mutex_lock(&lock);

@@ -68,6 +68,6 @@ void send_calls(struct filter *f, const struct plan *plan);
 void network_calls(struct filter *f, const struct plan *plan);
 
 /* seccomp_further.c: what takes more away */
-void further_calls(struct filter *f);
+void further_calls(struct filter *f, const struct plan *plan);
 
 #endif

@@ -106,8 +106,11 @@ static int follow(PyObject *last, const struct bj_header *head, uint64_t first, 
     return failed < 0 ? -1 : 0;
 }
 
+/* Where only one process may speak: what it said, without what came in another's name. */
+struct only { uint32_t pid; unsigned char *kept; size_t size, others; };
+
 static int walk(const unsigned char *data, size_t size, PyObject *last, PyObject *flagged,
-                PyObject *findings, size_t *consumed, size_t *count)
+                PyObject *findings, size_t *consumed, size_t *count, struct only *only)
 {
     for (;;) {
         struct bj_header head;
@@ -120,6 +123,17 @@ static int walk(const unsigned char *data, size_t size, PyObject *last, PyObject
             PyErr_Format(PyExc_ValueError, "%s in the frame at offset %zu", verdict, *consumed);
             return -1;
         }
+        size_t place_of = *consumed;
+        if (only->kept != NULL) {
+            if (head.pid != only->pid) {
+                only->others++;
+                *consumed += head.length;
+                continue;
+            }
+            place_of = only->size;
+            memcpy(only->kept + place_of, data + *consumed, head.length);
+            only->size += head.length;
+        }
         const unsigned char *body = data + *consumed + BJ_HEADER;
         uint64_t first = head.seq;
         if (head.kind == BJ_LOSS)
@@ -127,7 +141,7 @@ static int walk(const unsigned char *data, size_t size, PyObject *last, PyObject
         if (head.kind != BJ_SYSCALL && follow(last, &head, first, findings) < 0)
             return -1;
         if (head.kind != BJ_EVENT || head.flags & BJ_CHECK) {
-            PyObject *place = Py_BuildValue("(ni)", (Py_ssize_t)*consumed, (int)head.length);
+            PyObject *place = Py_BuildValue("(ni)", (Py_ssize_t)place_of, (int)head.length);
             if (append(flagged, place) < 0)
                 return -1;
         }
@@ -142,15 +156,22 @@ PyObject *bj_scan_frames(PyObject *self, PyObject *args)
     PyObject *data = NULL, *last = NULL;
     char *bytes = NULL;
     Py_ssize_t size = 0;
-    if (!PyArg_ParseTuple(args, "SO!:scan_frames", &data, &PyDict_Type, &last) ||
+    unsigned pid = 0;
+    if (!PyArg_ParseTuple(args, "SO!|I:scan_frames", &data, &PyDict_Type, &last, &pid) ||
         PyBytes_AsStringAndSize(data, &bytes, &size) < 0)
         return NULL;
+    struct only only = {.pid = pid, .kept = pid ? PyMem_Malloc((size_t)size + 1) : NULL};
+    if (pid && only.kept == NULL)
+        return PyErr_NoMemory();
     size_t consumed = 0, count = 0;
     PyObject *flagged = PyList_New(0), *findings = PyList_New(0), *result = NULL;
     if (flagged != NULL && findings != NULL &&
         walk((const unsigned char *)bytes, (size_t)size, last, flagged, findings, &consumed,
-             &count) == 0)
-        result = Py_BuildValue("(nnOO)", (Py_ssize_t)consumed, (Py_ssize_t)count, flagged, findings);
+             &count, &only) == 0)
+        result = !pid ? Py_BuildValue("(nnOO)", (Py_ssize_t)consumed, (Py_ssize_t)count, flagged, findings)
+                      : Py_BuildValue("(nnOOny#)", (Py_ssize_t)consumed, (Py_ssize_t)count, flagged, findings,
+                                      (Py_ssize_t)only.others, (char *)only.kept, (Py_ssize_t)only.size);
+    PyMem_Free(only.kept);
     Py_XDECREF(flagged);
     Py_XDECREF(findings);
     return result;

@@ -12,7 +12,6 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +25,12 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "pieces.h"
 #include "pyapi.h"
 #include "recorder.h"
 #include "stack.h"
 #include "window.h"
 
-#if defined __x86_64__
-#define ARCH AUDIT_ARCH_X86_64
-#else
-#define ARCH AUDIT_ARCH_AARCH64
-#endif
 enum { FILES_ALONE = 0x1 | 0x2 | 0x4 | 1 << 14 | 1 << 15, LIMITS = 8, TSYNC = 1 << 3, ALL_THREADS_ABI = 8 };
 
 /* What it is told to do; texts point into the words. */
@@ -43,7 +38,7 @@ struct order {
     const char *words, *end;
     struct limit limits[LIMITS];
     size_t n_limits;
-    bool sockets, forks, exec, metadata, watching, keeps;
+    bool pieces[PIECES], keeps;
     struct keeps net;
 };
 
@@ -103,11 +98,10 @@ static bool lower(struct order *o, const char *name, const char *number)
 
 static bool refuse(struct order *o, const char *which)
 {
-    bool *known[] = {&o->sockets, &o->forks, &o->exec, &o->metadata, &o->watching};
-    static const char *const NAMES[] = {"sockets", "forks", "exec", "metadata", "watching"};
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+    static const char *const NAMES[PIECES] = {"sockets", "forks", "exec", "metadata", "watching"};
+    for (size_t i = 0; i < PIECES; i++)
         if (!strcmp(which, NAMES[i]))
-            return *known[i] = true;
+            return o->pieces[i] = true;
     return false;
 }
 
@@ -184,66 +178,6 @@ static int make_layer(const struct order *o, int abi)
     return ruleset;
 }
 
-static void no_call(struct filter *f, const int *calls, size_t n, int error)
-{
-    for (size_t i = 0; i < n; i++)
-        on_call(f, calls[i], ERRNO((unsigned)error));
-}
-#define NONE_OF(error, ...) no_call(f, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int), error)
-
-/* On top of the filter that stands: the stricter answer of the two counts (seccomp(2)). */
-static void write_filter(struct filter *f, const struct order *o)
-{
-    f->n = 0;
-    load(f, offsetof(struct seccomp_data, arch));
-    emit(f, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
-    answer(f, SECCOMP_RET_KILL_PROCESS);
-    load_nr(f);
-    if (o->sockets) {
-        NONE_OF(EACCES, __NR_socket, __NR_bind, __NR_listen, __NR_accept, __NR_accept4);
-        unsigned b = begin(f, __NR_connect);
-        low(f, 0);
-        allow_value(f, (uint32_t)-1); /* no socket: it may have the keeper forget more */
-        answer(f, ERRNO(EACCES));
-        done(f, b);
-        b = begin(f, __NR_sendto);
-        low(f, 4);
-        emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-        answer(f, ERRNO(EACCES));
-        answer(f, SECCOMP_RET_ALLOW);
-        done(f, b);
-    }
-    if (o->forks) {
-        unsigned b = begin(f, __NR_clone);
-        low(f, 0);
-        emit(f, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
-        answer(f, ERRNO(EPERM));
-        answer(f, SECCOMP_RET_ALLOW);
-        done(f, b);
-#ifdef __NR_fork
-        NONE_OF(EPERM, __NR_fork, __NR_vfork);
-#endif
-    }
-    if (o->exec)
-        NONE_OF(EACCES, __NR_execve, __NR_execveat);
-    if (o->metadata) { /* for which Landlock has no right */
-        NONE_OF(EPERM, __NR_fchmod, __NR_fchmodat, 452 /* fchmodat2 */, __NR_fchown, __NR_fchownat, __NR_utimensat);
-#ifdef __NR_chmod
-        NONE_OF(EPERM, __NR_chmod, __NR_chown, __NR_lchown, __NR_utime, __NR_utimes, __NR_futimesat);
-#endif
-        if (landlock_abi_version() < 3)
-            NONE_OF(EPERM, __NR_truncate);
-    }
-    if (o->watching) {
-        NONE_OF(EPERM, __NR_inotify_init1, __NR_inotify_add_watch, __NR_getxattr, __NR_lgetxattr, __NR_fgetxattr,
-                __NR_listxattr, __NR_llistxattr, __NR_flistxattr, __NR_statfs);
-#ifdef __NR_inotify_init
-        NONE_OF(EPERM, __NR_inotify_init);
-#endif
-    }
-    answer(f, SECCOMP_RET_ALLOW);
-}
-
 /* Whether a limit leaves what is in use; it stands as before afterwards. */
 static bool leaves_enough(const struct limit *l)
 {
@@ -318,7 +252,6 @@ static int others(int abi)
 /* 0, or the error for which nothing has changed. */
 static int narrow(struct order *o)
 {
-    static struct filter filter;
     what = "words";
     if (!understand(o))
         return EINVAL;
@@ -330,7 +263,6 @@ static int narrow(struct order *o)
             what = "limit";
             return ENOMEM;
         }
-    write_filter(&filter, o);
     int ruleset = make_layer(o, abi);
     if (ruleset < 0)
         return abi < 1 ? ENOSYS : errno;
@@ -344,9 +276,9 @@ static int narrow(struct order *o)
     close(ruleset);
     if (o->keeps && connect(-1, (const void *)&o->net, sizeof o->net) < 0)
         half_way();
-    struct sock_fprog program = {.len = filter.n, .filter = filter.code};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
-        half_way();
+    for (int i = 0; i < PIECES; i++)
+        if (o->pieces[i] && !pieces_put(i))
+            half_way();
     for (size_t i = 0; i < o->n_limits; i++)
         set_limit(&o->limits[i]);
     return 0;

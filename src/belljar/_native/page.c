@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { STATE_LENGTH = 16 };
@@ -35,22 +36,19 @@ uint64_t bj_page_who(void)
     return names << 32 | (uint32_t)getpid();
 }
 
-static struct page *map(const char *path)
+static struct page *map(int fd)
 {
     struct stat st;
     void *at = MAP_FAILED;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= BJ_PAGE)
+    if (fd >= 0 && syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= BJ_PAGE)
         at = mmap(NULL, BJ_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (fd >= 0)
-        close(fd);
     return at == MAP_FAILED ? NULL : at;
 }
 
-void bj_page_open(const char *path)
+static void begin(int fd)
 {
     unsigned char *mark = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct page *found = mark == MAP_FAILED ? NULL : map(path);
+    struct page *found = mark == MAP_FAILED ? NULL : map(fd);
     if (found == NULL)
         return;
     uint64_t nobody = 0, us = bj_page_who();
@@ -67,6 +65,24 @@ void bj_page_open(const char *path)
     page = found;
     if (length > sizeof page->data)
         bj_page_emptied();
+}
+
+void bj_page_open(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    begin(fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+void bj_page_use(int fd)
+{
+    if (page != NULL && *same_process)
+        munmap(page, BJ_PAGE); /* a copy has no mapping of it */
+    page = NULL;
+    generation = length = 0;
+    if (fd >= 0)
+        begin(fd);
 }
 
 static int usable(void) { return page != NULL && *same_process; }

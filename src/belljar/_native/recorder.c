@@ -24,6 +24,7 @@
 #include "narrow.h"
 #include "often.h"
 #include "opens.h"
+#include "pieces.h"
 #include "settings.h"
 #include "silence.h"
 #include "stack.h"
@@ -232,6 +233,7 @@ static void in_child(void)
 {
     if (bj_branch_is_quiet())
         return;
+    bj_branch_begins();
     if (bj_copies_are_known())
         bj_copies_adopt();
     else
@@ -305,6 +307,8 @@ int bj_begin(const char *channel)
         return -1;
     if (table != NULL && bj_window_load(table) < 0)
         bj_refuse("the window's table cannot be read");
+    if (table != NULL)
+        pieces_begin();
     int known = settings == NULL ? 0 : bj_settings_load(settings);
     if (known == -2)
         bj_refuse("the recorder's settings are malformed");
@@ -335,9 +339,11 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     surroundings = envp;
     if (PySys_AddAuditHook == NULL || Py_IsInitialized())
         return; /* loaded later: belljar.watching() */
+    bj_exec_env_told();
+    surroundings = environ;
     if (getenv("BELLJAR_TEMPLATE") == NULL)
         bj_begin(getenv("BELLJAR_CHANNEL"));
-    else if (attach() < 0) /* silent until a guest is forked: belljar_reborn() */
+    else if (pieces_begin(), attach() < 0) /* silent until a guest is forked: belljar_reborn() */
         bj_refuse("the recorder cannot be attached to the template");
 }
 

@@ -40,12 +40,14 @@ enum { BJ_LATE = 0, BJ_ALLOW = 1, BJ_DENY = 2, BJ_KILL = 3 }; /* LATE: nobody an
 int bj_channel_ask(unsigned char *frame, size_t body, int flags);
 int bj_channel_is_heard(void); /* does anyone read it? */
 int bj_channel_fd(void);
+void bj_channel_use(int fd, int page); /* what pends goes out first; there is no way back to the path */
 int bj_channel_move(void); /* someone wants our descriptor's number; 0: none is free */
 
 /* page.c: where bulk events pend. All but open and forget under the channel's lock. */
 enum { BJ_PAGE = 8192 };
 uint64_t bj_page_who(void); /* this process: pid, and its PID namespace's inode above it */
 void bj_page_open(const char *path);                       /* without it, nothing pends */
+void bj_page_use(int fd);                                  /* this one instead; -1: none */
 unsigned char *bj_page_room(size_t size);                  /* behind what pends; NULL: no room */
 void bj_page_keep(size_t size);                            /* what was put there pends now */
 size_t bj_page_pending(const unsigned char **data);
@@ -55,6 +57,7 @@ void bj_page_forget(void);                                 /* in a child: it is 
 
 /* answers.c: where the collector's answers arrive. */
 int bj_answers_open(const char *path); /* -1: no usable file; every ask is LATE then */
+void bj_answers_use(int fd);           /* these instead; -1: none */
 int bj_answers_slot(void);             /* this process's, claimed if it has none; -1: none */
 void bj_answers_leave(void);           /* before the end, and before an exec */
 void bj_answers_forget(void);          /* in a child: the slot is the parent's */
@@ -71,6 +74,7 @@ _Noreturn void bj_refuse(const char *why); /* one line, exit status 125 */
 
 /* exec_env.c: keeps the recorder in the environment of what this process executes. */
 void bj_exec_env_init(char **envp);
+void bj_exec_env_told(void); /* what a sandbox says of it comes before what the environment says */
 void bj_exec_env_restore(void); /* puts it back into `environ` */
 const char *bj_exec_env_file(size_t i); /* what recording a program needs; NULL: no more */
 #endif

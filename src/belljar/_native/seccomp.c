@@ -168,6 +168,13 @@ static void process_calls(struct filter *f, const struct plan *plan, uint64_t se
         for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
             on_call(f, OTHERS[i], ERRNO(EPERM));
     } else {
+        if (plan->allow_branch) { /* branches are each other's prey: only of the caller itself */
+            b = begin(f, __NR_sched_setaffinity);
+            low(f, 0);
+            allow_value(f, 0);
+            answer(f, ERRNO(EPERM));
+            done(f, b);
+        }
         static const int KILLS[] = {__NR_kill, __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo,
                                     __NR_sched_setaffinity, __NR_getpgid, __NR_getsid};
         for (size_t i = 0; i < sizeof KILLS / sizeof *KILLS; i++)
@@ -362,7 +369,7 @@ int apply_seccomp(const struct plan *plan, const void *secret)
     file_calls(&f, plan);
     process_calls(&f, plan, (uint64_t)(uintptr_t)secret);
     network_calls(&f, plan);
-    further_calls(&f);
+    further_calls(&f, plan);
     ranges(&f, REFUSED, sizeof REFUSED / sizeof *REFUSED, ERRNO(EPERM), true);
     answer(&f, ERRNO(ENOSYS));
 

@@ -21,8 +21,10 @@ union place { struct sockaddr any; struct sockaddr_storage room; struct sockaddr
 /* `fd`: the host's; `at`: where the guest's socket is bound. */
 static struct served { int fd; union place at; } served[MAX_SERVED];
 /* `fd` is in the guest's network and bound to `inside`, which is `peer` with mapped addresses as what
- * they mean; `spoke_to`: the servers that have heard from it, and may answer. */
-static struct peer { int fd; uint64_t used; uint32_t spoke_to; union place peer, inside; } peers[MAX_PEERS];
+ * they mean; `spoke_to`: the servers that have heard from it, and may answer; `asked`: the host's
+ * address to which it spoke last (IPv4: in front), zeros where the server has one address alone. */
+static struct peer { int fd; uint64_t used; uint32_t spoke_to; union place peer, inside;
+                     struct in6_addr asked[MAX_SERVED]; } peers[MAX_PEERS];
 static int n_served, network = -1, living = -1;
 static unsigned n_peers;
 static uint64_t uses;
@@ -95,13 +97,75 @@ static union place heard_at(const struct served *s, int family)
     return at;
 }
 
-/* Which server of the guest's sent this? Its port tells, and that the peer has spoken to it. */
-static struct served *speaker(const struct peer *p, const union place *from)
+static bool anywhere(const struct served *s)
 {
-    for (int i = 0; i < n_served; i++)
-        if (served[i].fd >= 0 && (p->spoke_to & 1u << i) && port_of(&served[i].at) == port_of(from))
-            return &served[i];
-    return NULL;
+    return s->at.any.sa_family == AF_INET ? !s->at.in.sin_addr.s_addr : IN6_IS_ADDR_UNSPECIFIED(&s->at.in6.sin6_addr);
+}
+
+/* Which server of the guest's sent this? The one at the address that it comes from, else the one for
+ * all addresses; and the peer has spoken to it. */
+static int speaker(const struct peer *p, const union place *from)
+{
+    union place there = plain(from);
+    int found = -1;
+    for (int i = 0; i < n_served; i++) {
+        union place at = plain(&served[i].at);
+        if (served[i].fd < 0 || port_of(&at) != port_of(&there))
+            continue;
+        if (same(&at, &there)) {
+            found = i;
+            break;
+        }
+        if (anywhere(&served[i]) && (found < 0 || !(p->spoke_to & 1u << found)))
+            found = i;
+    }
+    return found >= 0 && p->spoke_to & 1u << found ? found : -1;
+}
+
+/* To the peer, from the address that it asked. */
+static void answer_peer(const struct peer *p, int which, size_t size)
+{
+    bool four = served[which].at.any.sa_family == AF_INET;
+    union place to = p->peer;
+    char space[CMSG_SPACE(sizeof(struct in6_pktinfo))] __attribute__((aligned(8))) = {0};
+    struct iovec iov = {data, size};
+    struct msghdr msg = {.msg_name = &to, .msg_namelen = size_of(&to), .msg_iov = &iov, .msg_iovlen = 1};
+    if (!IN6_IS_ADDR_UNSPECIFIED(&p->asked[which])) {
+        struct in_pktinfo info = {0};
+        struct in6_pktinfo info6 = {.ipi6_addr = p->asked[which]};
+        memcpy(&info.ipi_spec_dst, &p->asked[which], sizeof info.ipi_spec_dst);
+        msg.msg_control = space;
+        msg.msg_controllen = four ? CMSG_SPACE(sizeof info) : CMSG_SPACE(sizeof info6);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        *c = (struct cmsghdr){.cmsg_level = four ? IPPROTO_IP : IPPROTO_IPV6, .cmsg_type = four ? IP_PKTINFO : IPV6_PKTINFO,
+                              .cmsg_len = four ? CMSG_LEN(sizeof info) : CMSG_LEN(sizeof info6)};
+        memcpy(CMSG_DATA(c), four ? (void *)&info : (void *)&info6, four ? sizeof info : sizeof info6);
+    }
+    (void)!sendmsg(served[which].fd, &msg, MSG_NOSIGNAL);
+}
+
+/* What a peer sent, and which address of the host's it asked. */
+static ssize_t hear(int fd, union place *from, struct in6_addr *asked)
+{
+    char space[256] __attribute__((aligned(8)));
+    struct iovec iov = {data, sizeof data};
+    struct msghdr msg = {.msg_name = from, .msg_namelen = sizeof *from, .msg_iov = &iov, .msg_iovlen = 1,
+                         .msg_control = space, .msg_controllen = sizeof space};
+    ssize_t n = recvmsg(fd, &msg, 0);
+    for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            memcpy(asked, &info.ipi_spec_dst, sizeof info.ipi_spec_dst);
+        }
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
+                *asked = info.ipi6_addr;
+        }
+    }
+    return n;
 }
 
 static void from_guest(struct peer *p)
@@ -118,11 +182,11 @@ static void from_guest(struct peer *p)
             continue;
         if (n < 0)
             return;
-        struct served *s = speaker(p, &from);
-        if (!s)
+        int which = speaker(p, &from);
+        if (which < 0)
             continue;
         p->used = ++uses;
-        (void)!sendto(s->fd, data, (size_t)n, MSG_NOSIGNAL, &p->peer.any, size_of(&p->peer));
+        answer_peer(p, which, (size_t)n);
     }
 }
 
@@ -184,6 +248,9 @@ int serve(const struct theirs *s, const struct sockaddr_storage *to, socklen_t s
             return error;
         }
         served[which] = (struct served){fd, at};
+        bool four = to->ss_family == AF_INET;
+        if (anywhere(&served[which])) /* which of the addresses is asked comes with each datagram */
+            setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
         n_served += which == n_served;
     }
     struct epoll_event none = {.data.u64 = (uint64_t)which};
@@ -229,8 +296,8 @@ static void from_peers(const struct plan *plan, int which)
 {
     for (int i = 0; i < AT_ONCE && served[which].fd >= 0; i++) {
         union place from = {0};
-        socklen_t size = sizeof from;
-        ssize_t n = recvfrom(served[which].fd, data, sizeof data, 0, &from.any, &size);
+        struct in6_addr asked = {0};
+        ssize_t n = hear(served[which].fd, &from, &asked);
         if (n < 0)
             return;
         if (!port_of(&from) || !welcome(plan, -1, &from.room))
@@ -240,6 +307,7 @@ static void from_peers(const struct plan *plan, int which)
             continue;
         p->used = ++uses;
         p->spoke_to |= 1u << which;
+        p->asked[which] = asked;
         union place to = heard_at(&served[which], p->inside.any.sa_family);
         (void)!sendto(p->fd, data, (size_t)n, MSG_NOSIGNAL, &to.any, size_of(&to)); /* no room, or an earlier error */
         if (option(p->fd, SOL_SOCKET, SO_ERROR) > 0)

@@ -281,6 +281,7 @@
 #ifdef __NR_mlock2
     __NR_mlock2,
 #endif
+    462, /* mseal, which has this number on all machines: what is sealed stays as it is */
 #ifdef __NR_munlock
     __NR_munlock,
 #endif

@@ -112,7 +112,7 @@ def make(
     base = dict(view.land)  # what stays with a guest that narrows itself
     programs: list[str] = []
     if any(grant.right == "run" for grant in policy.grants):
-        from belljar.confine.programs import add_programs
+        from belljar.confine.programs import add_preload, add_programs
 
         programs = add_programs(view, policy, shown)
     processes = ""
@@ -155,6 +155,15 @@ def make(
         shield(view, place)
     view.allow(table, "r")
     base |= {path: "r" for path in (table, processes) if path}
+    recording = (
+        ("BELLJAR_CHANNEL", events),
+        ("BELLJAR_PAGE", pending),
+        ("BELLJAR_WINDOW", table),
+        ("BELLJAR_STRICT", "1"),
+        *waiting,
+    )
+    if programs:
+        base |= add_preload(view, recorder, recording)
     text = view.window_text()
     if view.isolated:
         view.add("file", table, text)
@@ -188,11 +197,7 @@ def make(
     for name, value in (
         ("LD_PRELOAD", recorder),
         ("LD_ORIGIN_PATH", os.path.dirname(inner.program)),  # for $ORIGIN: there is no procfs
-        ("BELLJAR_CHANNEL", events),
-        ("BELLJAR_PAGE", pending),
-        ("BELLJAR_WINDOW", table),
-        ("BELLJAR_STRICT", "1"),
-        *waiting,
+        *recording,
         *(
             ()
             if view.isolated or not net.words

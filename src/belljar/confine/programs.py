@@ -9,6 +9,8 @@ from belljar.model import Grant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from belljar.confine.runtime import Shown
     from belljar.confine.view import View
     from belljar.model import Policy
@@ -64,3 +66,19 @@ def add_programs(view: View, policy: Policy, shown: Shown) -> list[str]:
             "run: programs need a PID namespace to be ended with the guest; not on this machine",
         )
     return programs
+
+
+#: Read by the C library's loader in every program (ld.so(8)), and by the recorder.
+PRELOAD: Final = "/etc/ld.so.preload"
+ENVIRONMENT: Final = "/belljar/environ"
+
+
+def add_preload(
+    view: View, recorder: str, variables: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """Have the recorder in whatever is executed, and let it know what it needs, whoever executes it
+    with whatever environment; the rights that go with it. Where `/etc` itself is granted it is the
+    host's that is seen, and what passes its own environment on starts unrecorded."""
+    view.file(PRELOAD, recorder + "\n")
+    view.file(ENVIRONMENT, "".join(f"{name}={value}\n" for name, value in variables))
+    return {PRELOAD: "r", ENVIRONMENT: "r"}

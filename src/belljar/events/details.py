@@ -117,6 +117,9 @@ TYPES: Final[dict[str, str]] = {
     # Imports
     "import": "str|object str|None|object list|None|object list|None|object list|None|object",
     "ensurepip.bootstrap": "str|None|object",
+    "belljar.branch": "int",
+    "belljar.branch.channel": "int",
+    "belljar.branch.limit": "int int int",
     "belljar.branch.own": "int int",
     "belljar.counted": "str int",
     "belljar.denied": "str str object",
@@ -200,7 +203,7 @@ PLATFORMS: Final[dict[str, str]] = {
     **dict.fromkeys((
         "belljar.begin", "belljar.counted", "belljar.denied", "belljar.edit", "belljar.exec",
         "belljar.branch", "belljar.branch.apart", "belljar.branch.own", "belljar.narrow",
-        "belljar.open", "belljar.silenced",
+        "belljar.branch.channel", "belljar.branch.limit", "belljar.open", "belljar.silenced",
     ), _LINUX),
 }
 

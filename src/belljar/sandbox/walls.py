@@ -101,6 +101,8 @@ class Walls:
         self._early: list[Chunk] | None = None
         self._built = 0
         self._answering = True
+        #: answers the first guest, where it has a channel of its own
+        self.answer_first: Callable[[int, int, int], object] | None = None
         self._around: tuple[object, ...] | None = None
         self._owners: tuple[tuple[int, int], ...] = ()
         self._machine = ""
@@ -204,7 +206,7 @@ class Walls:
 
     def _answer(self, slot: int, seq: int, verdict: int) -> None:
         if self._answering:
-            self.collector.answer(slot, seq, verdict)
+            (self.answer_first or self.collector.answer)(slot, seq, verdict)
 
     def discard(self) -> None:
         """It will be nobody's: what lies in its places is not its doing."""
@@ -259,13 +261,18 @@ class Walls:
         self._full = full
         self.judge = self.new_judge(lambda denial: tell(denial, receipt))
 
-    def new_judge(self, tell: Callable[[Denial], None]) -> Judge:
-        """One more that decides by the same policy, for another process of the sandbox."""
+    def new_judge(
+        self,
+        tell: Callable[[Denial], None],
+        answer: Callable[[int, int, int], object] | None = None,
+    ) -> Judge:
+        """One more that decides by the same policy, for another process of the sandbox, which
+        `answer` answers."""
         from belljar.sandbox.judge import Judge
         from belljar.sandbox.record import Held
 
         record = self.record if self._early is None else Held()
-        return Judge(self._full, record, tell, self.plan.mapped, self._answer)
+        return Judge(self._full, record, tell, self.plan.mapped, answer or self._answer)
 
     @property
     def ready(self) -> bool:

@@ -77,6 +77,10 @@ class Collector:
         self.drops = 0
         self.answered = 0
         self.findings: list[Finding] = []
+        #: the one process that may speak on the FIFO (0: any), and how many frames came over a
+        #: process's channel in another's name
+        self.only = 0
+        self.forged: dict[int, int] = {}
         self._last: dict[int, int] = {}
         self._ended: dict[int, int] = {}
         self._open: set[int] = set()
@@ -177,13 +181,14 @@ class Collector:
                 if len(data) == _PIPE_SIZE:  # it may end amid a write
                     data += self._more()
                 data = self._page.cut(data)
-            self._rest = self._take(self._rest + data if self._rest else data, chunks)
+            rest = self._rest + data if self._rest else data
+            self._rest = self.take(rest, chunks, self.only)
         if idle and not taken:
             pending = self._page.peek(self._fd)
-            if pending and not self._known(pending):
-                self._skipped += len(self._take(pending, chunks))
+            if pending and not self.knows(pending):
+                self._skipped += len(self.take(pending, chunks, self.only))
             elif self._beside >= 0:
-                self._skipped += len(self._take(os.read(self._beside, _PIPE_SIZE), chunks))
+                self._skipped += len(self.take(os.read(self._beside, _PIPE_SIZE), chunks))
         return chunks
 
     def _more(self) -> bytes:
@@ -192,7 +197,7 @@ class Collector:
         except BlockingIOError:
             return b""
 
-    def _known(self, pending: bytes) -> bool:
+    def knows(self, pending: bytes) -> bool:
         """Was this written into the FIFO by a process that died before it could empty its page?
         One write is whole or not at all: the first frame tells.
         """
@@ -211,6 +216,7 @@ class Collector:
         found = list(self.findings)
         if self._skipped:
             found.append(Finding("malformed", 0, self._skipped))
+        found += [Finding("forged", pid, count) for pid, count in self.forged.items()]
         found += [Finding("drops", pid, count) for pid, count in self._lost.items()]
         for pid, seq in self._last.items():
             if self._ended.get(pid) != seq:
@@ -262,20 +268,25 @@ class Collector:
             _remove(os.unlink, f"{self.directory}/{name}")
         _remove(os.rmdir, self.directory)
 
-    def _take(self, data: bytes, chunks: list[Chunk]) -> bytes:
-        """Note the whole frames; what is left may begin one."""
+    def take(self, data: bytes, chunks: list[Chunk], only: int = 0) -> bytes:
+        """Note the whole frames, of process `only` where given; what is left may begin one."""
         while data:
             try:
-                size, count, flagged, gaps = scan_frames(data, self._last)
+                size, count, flagged, gaps, *own = scan_frames(data, self._last, only)
             except ValueError:
                 data = self._resume(data)
                 continue
-            if not count:
+            if not size:
                 break
             if size < len(data):
                 whole, data = data[:size], data[size:]
             else:
                 whole, data = data, b""
+            if own and own[0]:
+                self.forged[only] = self.forged.get(only, 0) + own[0]
+                whole = own[1]
+                if not count:
+                    continue
             self.frames += count
             self.events += count
             for gap in gaps:

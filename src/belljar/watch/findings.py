@@ -18,7 +18,9 @@ class Finding(Value):
     `silenced` (`pid` is no longer heard: its hook was found gone, and event `first` says
     so), `running` (`pid` was not
     seen to end),
-    `malformed` (`first` bytes that are no frames), `silent` (nothing came from `pid` at all),
+    `forged` (`first` frames in the name of others came over the channel of `pid`, or over one
+    that is nobody's any more), `malformed` (`first` bytes that are no frames), `silent` (nothing
+    came from `pid` at all),
     `unheard` (`pid` started an interpreter that did not speak),
     `flood` (more processes or findings than are counted), `unseen` (looking
     at events failed `first` times) and `ledger` (see `detail`).
@@ -52,6 +54,9 @@ class Finding(Value):
             return f"{who} is not heard any more: its audit hook was gone by event {self.first}"
         if self.kind == "running":
             return f"{who} was still running when the record was closed"
+        if self.kind == "forged":
+            whose = who if self.pid < (1 << 32) - 1 else "a channel that is nobody's any more"
+            return f"{self.first} frames in the name of other processes came from {whose}"
         if self.kind == "malformed":
             return f"{self.first} bytes in the channel were no frames"
         if self.kind == "silent":

@@ -81,7 +81,7 @@ _EVENTS: Final[dict[tuple[int, int], str]] = {
         sys.set_asyncgen_hook_finalizer sys.set_asyncgen_hook_firstiter sys.setprofile
         sys.settrace sys.monitoring.register_callback setopencodehook cpython.PyConfig_Set
         cpython.PyInterpreterState_New cpython.PyInterpreterState_Clear belljar.edit
-        belljar.branch.apart belljar.branch.own
+        belljar.branch.apart belljar.branch.channel belljar.branch.limit belljar.branch.own
         winreg.ExpandEnvironmentStrings""",
     (EVENT_LOG, 6): "belljar.begin belljar.narrow",
     (EVENT_LOG, 7): "cpython._PySys_ClearAuditHooks",

@@ -24,13 +24,16 @@ class Branched(BaseException):
 
 
 def branch(peer: "Any", places: "tuple[int, ...]") -> None:
-    """Make a branch whose standard streams and bridge are the descriptors at `places`. Returns in
-    the guest; raises `Branched` in the branch, once the host lets it go on."""
+    """Make a branch whose standard streams and bridge are the descriptors at `places`; the last one
+    leads to its channel. Returns in the guest; raises `Branched` in the branch, once the host lets
+    it go on."""
     fds = [peer._claim_descriptor([place]) for place in places]
+    channel = fds.pop()
     me = posix.getpid()
     try:
-        _branch_here()
+        _branch_here(channel)
     finally:
+        posix.close(channel)
         if posix.getpid() == me:
             for fd in fds:
                 posix.close(fd)
@@ -44,9 +47,18 @@ def branch(peer: "Any", places: "tuple[int, ...]") -> None:
     raise Branched
 
 
-def _branch_here() -> None:
+def own_channel(peer: "Any", places: "tuple[int, ...]") -> None:
+    """From here on what is recorded of this process goes where no other can write."""
+    channel = peer._claim_descriptor([places[0]])
     try:
-        sys.audit("belljar.branch")
+        sys.audit("belljar.branch.channel", channel)
+    finally:
+        posix.close(channel)
+
+
+def _branch_here(channel: int) -> None:
+    try:
+        sys.audit("belljar.branch", channel)
     except OSError as error:
         if error.errno != 16:  # EBUSY
             raise
@@ -69,6 +81,8 @@ def _branch_begins(peer: "Any", fds: "list[int]") -> None:
             posix.close(fd)
     posix.write(_BRIDGE, b"\x01")  # the host takes from the kernel who wrote it
     told = marshal.loads(_read(int.from_bytes(_read(4), "little")))
+    for limit in told["limits"]:
+        sys.audit("belljar.branch.limit", *limit)
     for place, size in told["shared"]:
         sys.audit("belljar.branch.own", place, size)
     _draw_other()

@@ -25,6 +25,7 @@ OPERATIONS = (
     (10, "drop", NOTED_BY_HOST, OUTSIDE),
     (11, "buffer", ASKED_BY_HOST, ANY),
     (12, "branch", ASKED_BY_HOST, OUTSIDE),
+    (13, "channel", ASKED_BY_HOST, OUTSIDE),
     (64, "call", ASKED_BY_GUEST, ANY),
     (65, "get", ASKED_BY_GUEST, ANY),
     (66, "drop", NOTED_BY_GUEST, OUTSIDE),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from belljar.sandbox.guest.branch import _LEFT_BEHIND, Branched, branch
+    from belljar.sandbox.guest.branch import _LEFT_BEHIND, Branched, branch, own_channel
     from belljar.sandbox.guest.buffers import LargePeer
     from belljar.sandbox.guest.host import HostSide, make_host, reinstall_host
     from belljar.sandbox.guest.offer import narrow, narrow_apart, tell_narrowed
@@ -380,6 +380,7 @@ def _bridge(session: Session) -> "tuple[Any, HostSide]":
         branch(peer, places)
 
     session.more["branch"] = make
+    session.more["channel"] = lambda places: own_channel(peer, places)
     return peer, side
 
 

@@ -2,8 +2,8 @@
 
 Who came of it, the kernel tells: the first message on the new bridge names its sender, who has to
 be a process of this sandbox that init has adopted and nobody knew. It is then held by a descriptor,
-and only that is ever signalled. What it shares with its parent is read from outside, its limits are
-set from outside.
+and only that is ever signalled. What it shares with its parent is read from outside; its limits it
+is told, and they are looked at from outside before anybody has it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from belljar.errors import (
 )
 from belljar.model import Policy
 from belljar.policy.keywords import from_keywords
+from belljar.sandbox.asking import settings
 from belljar.sandbox.live.asking import ended
 from belljar.sandbox.live.clocks import parent_of
 from belljar.sandbox.live.cold import greeting
 from belljar.sandbox.live.family import Member
 from belljar.sandbox.live.processes import Process, number_inside
+from belljar.sandbox.live.supervisor import supervisor
 from belljar.sandbox.streams import Streams
+from belljar.watch.own import Own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +115,8 @@ def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Memb
         deadline = time.monotonic() + guest.policy.limits.wall
         guest.clocks.begin(deadline)
         try:
+            if guest.channel is None:
+                _own_channel(asking, guest, deadline)
             return _make(asking, guest, policy, tell, deadline)
         finally:
             guest.clocks.end()
@@ -120,35 +125,67 @@ def make(asking: Asking, policy: Policy, tell: Callable[[Denial], None]) -> Memb
         asking._turn.leave()
 
 
+def _own_channel(asking: Asking, guest: Member, deadline: float) -> None:
+    """Before others are there: the first guest speaks where only it can."""
+    collector = guest.walls.collector
+    channel = Own(collector, page=True, answers=bool(settings(guest.policy)))
+    offered = -1
+    try:
+        offered = channel.offer()
+        _ask(asking, "channel", [offered], deadline)
+        guest.family.apart(channel)
+    except BaseException:
+        channel.close()
+        raise
+    finally:
+        if offered >= 0:
+            os.close(offered)
+    supervisor().follow(guest, channel.fd)
+
+
 def _make(
     asking: Asking, guest: Member, policy: Policy, tell: Callable[[Denial], None], deadline: float
 ) -> Member:
     ours, theirs = _socket.socketpair()
     streams = None
+    channel = None
+    offered = -1
+    collector = guest.walls.collector
     try:
+        channel = Own(collector, answers=bool(settings(guest.policy)))
+        offered = channel.offer()
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 1)
         streams = _streams(policy, guest)
-        _ask(asking, [*streams.given, theirs.fileno()], deadline)
+        _ask(asking, "branch", [*streams.given, theirs.fileno(), offered], deadline)
         theirs.close()
+        os.close(offered)
+        offered = -1
         streams.handed_over()
         process, number = _who(guest.family, ours, asking, deadline)
         ours.setsockopt(_socket.SOL_SOCKET, _SO_PASSCRED, 0)
-        _bound(process.pid, policy, guest.policy)
-        told = marshal.dumps({"shared": shared_memory(process.pid)}, 2)
+        limits = _limits(policy, guest.policy)
+        told = marshal.dumps({"shared": shared_memory(process.pid), "limits": limits}, 2)
         if process.ended:
             raise BelljarError("the branch has ended before it began")
         if not _ready(ours, len(told).to_bytes(4, "little") + told, deadline):
             raise BelljarError(f"the branch has not begun: {_last_words(streams)}")
+        _check_limits(process, limits)
         for fd in streams.pipes:
             os.set_blocking(fd, False)
         family = guest.family
-        made = Member(family, ours, streams, process, number, policy, family.walls.new_judge(tell))
+        judge = family.walls.new_judge(tell, channel.answer)
+        made = Member(family, ours, streams, process, number, policy, judge, channel)
         with family.lock:
-            family.collect(idle=True)  # how it began is no part of a result
             family.join(made)
+            made.collect(idle=True)
+            made.since()  # how it began is no part of a result
     except BaseException as error:
         theirs.close()
         ours.close()  # a branch that there is ends of it, or as one that nobody knows
+        if offered >= 0:
+            os.close(offered)
+        if channel is not None:
+            channel.close()
         if streams is not None:
             streams.close()
         if isinstance(error, OSError):
@@ -176,8 +213,8 @@ def _streams(policy: Policy, guest: Member) -> Streams:
     return streams
 
 
-def _ask(asking: Asking, fds: list[int], deadline: float) -> None:
-    """Let the guest branch. Raises what it raises, or `SandboxEnded`."""
+def _ask(asking: Asking, operation: str, fds: list[int], deadline: float) -> None:
+    """Let the guest do it, with copies of these. Raises what it raises, or `SandboxEnded`."""
     guest = asking.guest
     answer = None
     if guest.alive:
@@ -189,7 +226,7 @@ def _ask(asking: Asking, fds: list[int], deadline: float) -> None:
             guest.end("protocol")
         except GuestEnded:
             pass
-        answer = asking._request("branch", places, deadline) if places else None
+        answer = asking._request(operation, places, deadline) if places else None
     if answer is None:
         guest.end("lost")
         guest.over.wait(10)
@@ -268,24 +305,43 @@ def _last_words(streams: Streams) -> str:
     return "it says nothing"
 
 
-def _bound(pid: int, policy: Policy, parent: Policy) -> None:
-    """Its own limits, which it cannot raise; those of its life in the kernel begin anew."""
-    import resource
+#: The limits that differ: their numbers (setrlimit(2), the same on all machines), and what proc(5)
+#: calls them.
+_NUMBERS: Final = {"cpu": 0, "fsize": 1, "data": 2, "nofile": 7, "as": 9}
+_NAMES: Final = {0: "cpu time", 1: "file size", 2: "data size", 7: "open files", 9: "address space"}
 
+
+def _limits(policy: Policy, parent: Policy) -> list[tuple[int, int, int]]:
+    """Its own limits, soft and hard, where they are others than it has by its birth; those of its
+    life in the kernel begin anew."""
     words = limit_words(policy, "", live=True)
     before = limit_words(parent, "", live=True)
-    for at in range(0, len(words), 4):
-        _, name, soft, hard = words[at : at + 4]
-        if name != "cpu" and words[at : at + 4] == before[at : at + 4]:
-            continue
-        kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
-        if kind is None:
-            continue
-        _, most = resource.prlimit(pid, kind)
-        wanted = [resource.RLIM_INFINITY if int(n) >= 1 << 63 else int(n) for n in (soft, hard)]
-        if most != resource.RLIM_INFINITY:
-            wanted = [most if n == resource.RLIM_INFINITY else min(n, most) for n in wanted]
-        resource.prlimit(pid, kind, (wanted[0], wanted[1]))
+    return [
+        (_NUMBERS[words[at + 1]], int(words[at + 2]), int(words[at + 3]))
+        for at in range(0, len(words), 4)
+        if words[at + 1] == "cpu" or words[at : at + 4] != before[at : at + 4]
+    ]
+
+
+def _check_limits(process: Process, limits: list[tuple[int, int, int]]) -> None:
+    """That it has them: they can only be lowered from here on. It sets them itself, because the
+    kernel takes limits from outside by a number alone, which may be another's in a moment."""
+    try:
+        with open(f"/proc/{process.pid}/limits", "rb") as file:
+            text = file.read(1 << 13).decode("ascii", "replace")
+    except OSError:
+        text = ""
+    if process.ended:  # so what was read may have been another's
+        raise BelljarError("the branch has ended before it began")
+    for number, soft, hard in limits:
+        name = _NAMES[number]
+        words = text.partition(f"Max {name} ")[2].split()[:2]
+        is_known = len(words) == 2
+        for word, most in zip(words, (soft, hard), strict=False):
+            if most < 1 << 63 and not (word.isdigit() and int(word) <= most):
+                is_known = False
+        if not is_known:
+            raise BelljarError(f"no branch could be made: it has not set its limit of {name}")
 
 
 def shared_memory(pid: int) -> list[tuple[int, int]]:

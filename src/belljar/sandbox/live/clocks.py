@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from belljar.confine.cgroup import Group
     from belljar.model import Limits
+    from belljar.sandbox.live.processes import Process
 
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3)
 _SIZE = 1 << 12
-_MOST_PROCESSES = 1 << 12
+#: Of processes that are followed, beyond what a sandbox may have: they come and go meanwhile.
+_MOST_MORE = 1 << 12
+_PROC = "/proc"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ALL, _WAITED_FOR = slice(11, 15), slice(13, 15)  # utime, stime, cutime, cstime of proc(5)
 
@@ -69,6 +72,8 @@ class Clocks:
         self._deadline = 0.0  # 0: no call
         self._used = 0.0  # at the end, when the process is gone
         self._over = False
+        #: what the process is held by since its birth, where somebody holds it
+        self.process: Process | None = None
         self._own: tuple[Clocks, ...] = ()  # of its own sandboxes
         self._former = 0.0  # what those used that have ended
         self._charging = threading.Lock()
@@ -76,7 +81,8 @@ class Clocks:
         # where it may start processes and no group counts them, all beneath its init are counted
         init = parent_of(pid) if group is None and limits.processes > 1 else 0
         if init:
-            self._meters.append(_Meter(lambda: seconds_beneath(init) + self._charged()))
+            tasks = limits.processes + limits.threads
+            self._meters.append(_Meter(lambda: seconds_beneath(init, tasks) + self._charged()))
         self._since = time.monotonic()  # when what is forgiven was last counted
         self._fence = float(cpu_fence(limits.cpu))
 
@@ -148,12 +154,19 @@ class Clocks:
         import resource
 
         self._fence = 2 * used + cpu_fence(self._limits.cpu)
+        pid, kind = self._pid, resource.RLIMIT_CPU
+        process = self.process or _held(pid)
+        ended = process is None or process.ended
+        if process is None or ended:
+            return  # the number may be another's by now, and there is no prlimit(2) by descriptor
         try:
-            _, hard = resource.prlimit(self._pid, resource.RLIMIT_CPU)
+            before, hard = resource.prlimit(pid, kind)
             soft = int(self._fence)
             if hard != resource.RLIM_INFINITY:
                 soft = min(soft, hard)
-            resource.prlimit(self._pid, resource.RLIMIT_CPU, (soft, hard))
+            resource.prlimit(pid, kind, (soft, hard))
+            if process.ended and resource.prlimit(pid, kind)[0] == soft:
+                resource.prlimit(pid, kind, (before, hard))  # whose it has become meanwhile
         except (OSError, ValueError):
             return  # it has ended, or we may not: the fence signals it then, and that is told
 
@@ -170,6 +183,17 @@ class Clocks:
         return int(number[0]) * 1024 if number and number[0].isdigit() else 0
 
 
+def _held(pid: int) -> Process | None:
+    """The process of that number, if it is one that this host process led to."""
+    from belljar.sandbox.live.processes import Process, is_beneath
+
+    try:
+        process = Process(pid)
+    except OSError:
+        return None
+    return process if is_beneath(pid, os.getpid()) else None
+
+
 def parent_of(pid: int) -> int:
     """The process that `pid` is a child of; 0 where it has ended."""
     try:
@@ -179,11 +203,11 @@ def parent_of(pid: int) -> int:
         return 0
 
 
-def seconds_beneath(pid: int) -> float:
+def seconds_beneath(pid: int, tasks: int = 0) -> float:
     """Processor time of all processes that descend from `pid`, and of those that they waited for.
     0 for what ends meanwhile; children that nobody waits for are lost with their end (proc(5))."""
     orphans = process_seconds(pid, _WAITED_FOR)  # of init itself what it waited for
-    return orphans + sum(map(process_seconds, processes_beneath(pid)))
+    return orphans + sum(map(process_seconds, processes_beneath(pid, tasks)))
 
 
 def process_seconds(pid: int, fields_of: slice = _ALL) -> float:
@@ -196,15 +220,18 @@ def process_seconds(pid: int, fields_of: slice = _ALL) -> float:
     return sum(map(int, fields[fields_of])) / _TICKS
 
 
-def processes_beneath(pid: int) -> set[int]:
-    """All processes that descend from `pid`, at the moment (proc(5), children)."""
+def processes_beneath(pid: int, tasks: int = 0) -> set[int]:
+    """All processes that descend from `pid`, at the moment (proc(5), children); `tasks` is how many
+    there may be, which the kernel sees to: who makes and ends them all the time is not followed
+    for ever."""
     seen = {pid}
     rest = [pid]
-    while rest and len(seen) < _MOST_PROCESSES:
+    most = tasks + _MOST_MORE
+    while rest and len(seen) < most:
         parent = rest.pop()
         try:
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+            for thread in os.listdir(f"{_PROC}/{parent}/task"):
+                with open(f"{_PROC}/{parent}/task/{thread}/children", "rb") as file:
                     children = {int(child) for child in file.read().split()} - seen
                 seen |= children
                 rest += children

@@ -6,20 +6,22 @@ those of single processes. Processes in the sandbox that are no members are ende
 
 from __future__ import annotations
 
+import select
 import signal
 import threading
 import time
 
 from belljar.errors import BelljarError, GuestProtocolError, InternalError
 from belljar.sandbox.live.calls import Calls
-from belljar.sandbox.live.clocks import parent_of, process_seconds, processes_beneath
+from belljar.sandbox.live.clocks import parent_of
 from belljar.sandbox.live.guest import Guest
-from belljar.sandbox.live.processes import Process, is_beneath, number_inside
+from belljar.sandbox.live.processes import Process, end_strays, number_inside
+from belljar.watch.own import NOBODY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
     from typing import Any, Final
 
     from belljar.confine.cgroup import Group
@@ -28,15 +30,13 @@ if TYPE_CHECKING:
     from belljar.sandbox.result import Result
     from belljar.sandbox.streams import Streams
     from belljar.sandbox.walls import Walls
-    from belljar.watch.collect import Chunk
+    from belljar.watch.own import Own
 
 #: Seconds between two looks for processes that nobody asked for, and members that add one more.
 _SWEEP: Final = 0.5
 _MANY: Final = 32
 #: Seconds in which init tells how a process ended that is seen to have.
 _GRACE: Final = 1.0
-#: How often processes may alternate in what came at once, to be recorded in that order.
-_MOST_RUNS: Final = 64
 #: Seconds that a new branch waits for an old one to be put away, where there may be no more.
 _PATIENCE: Final = 10.0
 
@@ -54,14 +54,20 @@ class Member(Guest):
         number: int,
         policy: Policy,
         judge: Judge,
+        channel: Own | None = None,
     ) -> None:
         super().__init__(family.walls, bridge, streams, process.pid, policy)
         self.family = family
         self.process: Process | None = process
+        self.clocks.process = process
         self.number = number
         self.lock = family.lock
         self.judge = judge
         self._calls = Calls(number, judge, family.walls.record)
+        #: the first one has none as long as nobody else is there
+        self.channel: Own | None = None
+        if channel is not None:
+            self.speaks(channel)
         #: as of `Walls`: what init told of its end
         self.exit: tuple[int, float, float, int] | None = None
         self._gone = 0.0
@@ -74,18 +80,43 @@ class Member(Guest):
         assert self.process is not None
         yield self.process.fd
         yield from self.output.pipes
+        if self.channel is not None:
+            yield self.channel.fd
+
+    def speaks(self, channel: Own) -> None:
+        """It has a channel of its own from here on."""
+        self._look.unregister(self.walls.collector.fileno())
+        self._look.register(channel.fd, select.POLLIN)
+        self.channel = channel
+
+    def is_channel(self, fd: int) -> bool:
+        return self.channel is not None and fd == self.channel.fd
 
     def attend(self, fd: int) -> bool:
         process = self.process
         if process is not None and fd == process.fd:
             self._gone = time.monotonic()
             return False
+        channel = self.channel
+        if channel is not None and fd == channel.fd:
+            with self.lock:
+                self.collect(idle=False)
+            return not channel.ended
         return super().attend(fd)
 
     def collect(self, *, idle: bool) -> bool:
-        return self.family.collect(idle=idle)
+        """Judge and record what came from this one. The caller holds the lock."""
+        if self.channel is None:
+            return self.family.collect(idle=idle)
+        chunks = self.channel.drain(self.number, idle=idle)
+        for chunk in chunks:
+            self.keep(chunk)
+        return bool(chunks)
 
     def check(self, now: float) -> None:
+        if self._alive and self.channel is not None:
+            with self.lock:
+                self.collect(idle=True)
         why = self.clocks.over(now) if not self._gone else ""
         if why:
             self.end(why)
@@ -120,16 +151,21 @@ class Member(Guest):
         self.judge.finish()
         self.output.read_all()
         status, number, usage = self._conclude(self.exit)
-        self.result = self._whole(status, number, usage)
+        missed = self.judge.malformed + (self.number in self.walls.collector.forged)
+        self.result = self._whole(status, number, usage).replace(missed=missed)
 
     def _close(self) -> None:
         self.process = None
+        if self.channel is not None:
+            self.channel.close()
         self.family.left(self)
         if not self.family.watched:  # its owner was interrupted before there was a supervisor
             self.family.put_away()
 
     def abandon(self) -> None:
         self.process = None
+        if self.channel is not None:
+            self.channel.close()
         super().abandon()
 
 
@@ -152,7 +188,6 @@ class Family:
         self.init = 0
         self._first: Member | None = None
         self._result: Result | None = None
-        self._judge: Judge | None = None
         self._others = [0, 0, 0]  # denials, alerts, repeated attempts of branches
         self._stray = 0.0  # processor time of processes that nobody asked for
         self._swept = 0.0
@@ -166,7 +201,19 @@ class Family:
         policy, judge = self.walls.policy, self.walls.judge
         first = Member(self, bridge, streams, process, number_inside(pid), policy, judge)
         self._first = self.members[first.number] = first
+        self.walls.collector.only = first.number
         return first
+
+    def apart(self, channel: Own) -> None:
+        """The first guest has a channel of its own: the one whose path all know is nobody's."""
+        first = self._first
+        assert first is not None
+        with self.lock:
+            while self.collect(idle=True):
+                pass
+            self.walls.collector.only = NOBODY
+            self.walls.answer_first = channel.answer
+            first.speaks(channel)
 
     def reserve(self) -> None:
         """One more is to be made. Raises `BelljarError` where there are as many as may be."""
@@ -209,6 +256,7 @@ class Family:
             self.members.pop(member.number, None)
             if member is self._first:
                 self._result = member.result
+                self.walls.collector.only = NOBODY
             else:
                 self._count(member.judge)
                 self.walls.collector.forget(member.number)
@@ -244,7 +292,11 @@ class Family:
                     self.end("disk")
                 return True
             self.collect(idle=False)
-            return True
+            return walls.collector.only != NOBODY  # who writes there still, waits there
+
+    def is_channel(self, fd: int) -> bool:
+        """As of a guest."""
+        return fd == self.walls.collector.fileno()
 
     def _heard(self) -> None:
         walls = self.walls
@@ -257,26 +309,19 @@ class Family:
             walls.left.clear()
 
     def collect(self, *, idle: bool) -> bool:
-        """Judge and record what came, each by the one that did it. The caller holds the lock."""
+        """Judge and record what came from the first guest, as long as it is alone. The caller holds
+        the lock."""
         chunks = self.walls.collector.drain(idle=idle)
+        first = self._first
         for chunk in chunks:
-            for number, part in apart(chunk, self.members):
-                member = self.members.get(number)
-                if member is not None:
-                    member.keep(part)
-                else:  # of one that begins, has ended, or nobody asked for
-                    self._other().take(part.data, part.count, part.flagged)
+            if first is not None:
+                first.keep(chunk)
         return bool(chunks)
-
-    def _other(self) -> Judge:
-        if self._judge is None:
-            self._judge = self.walls.new_judge(lambda _denial: None)
-        return self._judge
 
     def check(self, now: float) -> None:
         """Look for the last events, and for processes that nobody asked for."""
         with self.lock:
-            if not self.walls.keeper.ended:
+            if not self.walls.keeper.ended and self.walls.collector.only != NOBODY:
                 self.collect(idle=True)
         period = _SWEEP * (1 + len(self.members) // _MANY)
         if now - self._swept > period and not self.pending:
@@ -284,21 +329,15 @@ class Family:
             self._sweep()
 
     def _sweep(self) -> None:
-        known = {member.pid for member in list(self.members.values())}
-        for pid in processes_beneath(self.init) - known:
-            try:
-                stray = Process(pid)
-            except OSError:
-                continue
-            with self.lock:
-                if self.pending or any(pid == one.pid for one in self.members.values()):
-                    return
-                if stray.ended or not is_beneath(pid, self.init):
-                    continue  # what nobody waited for is no harm
-            self._stray += process_seconds(pid)
-            stray.send(signal.SIGKILL)
-        if self._stray > self.walls.policy.limits.cpu:
+        limits = self.walls.policy.limits
+        tasks = limits.processes + limits.threads + self.most + 1
+        self._stray += end_strays(self.init, tasks, self._members_now, self.lock)
+        if self._stray > limits.cpu:
             self.end("cpu")
+
+    def _members_now(self) -> set[int] | None:
+        """Their processes; None where one is being made."""
+        return None if self.pending else {one.pid for one in list(self.members.values())}
 
     def serve_idle(self) -> None:
         """Each member serves itself."""
@@ -328,9 +367,6 @@ class Family:
                 while self.collect(idle=True):
                     pass
                 walls.appended.finish()
-                if self._judge is not None:
-                    self._judge.finish()
-                    self._count(self._judge)
                 walls.lower()
                 whole = self._result
                 if whole is not None:
@@ -348,43 +384,3 @@ class Family:
         self.lock, self.over = threading.RLock(), threading.Event()
         self.walls.abandon()
         self.over.set()
-
-
-def apart(chunk: Chunk, known: Container[int]) -> Iterator[tuple[int, Chunk]]:
-    """The frames of each process by themselves: its number (0: none that is known), whole frames.
-
-    In order as long as they alternate seldom; else all of one process together, since each part is
-    an entry of the record, and a guest could make one of each frame.
-    """
-    data, flagged = chunk.data, chunk.flagged
-    runs: list[tuple[int, int, int, int, int, int]] = []  # number, frames, places, flagged
-    begin = at = count = first = seen = 0
-    number = -1
-    while at < len(data) or count:
-        now = int.from_bytes(data[at + 8 : at + 12], "little") if at < len(data) else -1
-        now = now if now in known or now < 0 else 0
-        if count and now != number:
-            while seen < len(flagged) and flagged[seen][0] < at:
-                seen += 1
-            runs.append((number, count, begin, at, first, seen))
-            begin, count, first = at, 0, seen
-        if at < len(data):
-            number = now
-            count += 1
-            at += int.from_bytes(data[at + 2 : at + 4], "little")
-    if len(runs) > _MOST_RUNS:
-        runs.sort(key=lambda run: run[0])  # stable: each one's own order stays
-    at = 0
-    while at < len(runs):
-        end = at + 1
-        while len(runs) > _MOST_RUNS and end < len(runs) and runs[end][0] == runs[at][0]:
-            end += 1
-        pieces, own, size = [], [], 0
-        for _, _, start, stop, low, high in runs[at:end]:
-            pieces.append(data[start:stop])
-            own += [(place - start + size, length) for place, length in flagged[low:high]]
-            size += stop - start
-        frames = sum(run[1] for run in runs[at:end])
-        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        yield runs[at][0], chunk.replace(data=whole, count=frames, flagged=tuple(own))
-        at = end

@@ -135,6 +135,10 @@ class Guest:
         yield from self.output.pipes
         yield from walls.appended.fds
 
+    def is_channel(self, fd: int) -> bool:
+        """Whether events come there, and nothing else."""
+        return fd == self.walls.collector.fileno()
+
     @property
     def alive(self) -> bool:
         """Has nobody ended it so far?"""

@@ -6,7 +6,16 @@ import os
 import select
 import signal
 
-from belljar.sandbox.live.clocks import parent_of
+from belljar.sandbox.live.clocks import parent_of, process_seconds, processes_beneath
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from typing import Final
+
+#: How often a look is taken at once where the last one found some: what it ends may make others.
+_ROUNDS: Final = 8
 
 
 class Process:
@@ -60,3 +69,31 @@ def is_beneath(pid: int, init: int) -> bool:
         if pid <= 1:
             return False
     return False
+
+
+def end_strays(
+    init: int, tasks: int, known: Callable[[], set[int] | None], lock: threading.RLock
+) -> float:
+    """End all processes beneath `init`, at most `tasks`, but those that are known; the processor
+    time that they had used. Nothing is ended any more once `known` says None, under the lock."""
+    seconds = 0.0
+    seen: set[int] = set()
+    for _ in range(_ROUNDS):
+        found = processes_beneath(init, tasks) - (known() or set()) - seen
+        for pid in found:
+            try:
+                stray = Process(pid)
+            except OSError:
+                continue
+            with lock:
+                now = known()
+                if now is None:
+                    return seconds
+                if pid in now or stray.ended or not is_beneath(pid, init):
+                    continue  # what nobody waited for is no harm
+            seen.add(pid)
+            seconds += process_seconds(pid)
+            stray.send(signal.SIGKILL)
+        if not found & seen:
+            break
+    return seconds

@@ -51,6 +51,13 @@ class Supervisor:
                 )
                 self._thread.start()
 
+    def follow(self, guest: Guest, fd: int) -> None:
+        """One more descriptor of a guest that is watched; else it will be, with the others."""
+        with self._lock:
+            if id(guest) in self._alive:
+                self._guests[fd] = guest
+                self._epoll.register(fd, select.EPOLLIN)
+
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those that have not ended."""
@@ -80,7 +87,7 @@ class Supervisor:
                 before = guest.walls.collector.answered
                 self._attend(guest, fd)
                 answers = answers or guest.walls.collector.answered > before
-                only_events = only_events and fd == guest.walls.collector.fileno()
+                only_events = only_events and guest.is_channel(fd)
             now = time.monotonic()
             if now - looked >= _DOZE / 2:
                 looked = now

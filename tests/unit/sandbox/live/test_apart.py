@@ -1,7 +1,9 @@
-"""Frames of several processes are told apart, whole and in order."""
+"""Processes of one sandbox are told apart: by their channels, and by their parents."""
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 
 import pytest
@@ -10,54 +12,64 @@ from belljar.errors import Unenforceable
 from belljar.model import Policy
 from belljar.sandbox.live import branching
 from belljar.sandbox.live.branching import narrowed, shared_memory
-from belljar.sandbox.live.family import apart
 from belljar.sandbox.live.processes import Process, is_beneath, number_inside
-from belljar.watch.collect import Chunk
+from belljar.watch.collect import Chunk, Collector
+from belljar.watch.own import NOBODY, Own
 
 
-def frames(*pids: int) -> Chunk:
+def frames(*pids: int) -> bytes:
     pieces: list[bytes] = []
-    flagged = []
-    at = 0
-    for seq, pid in enumerate(pids, 1):
-        body = bytes([seq % 200]) * (seq % 5)
-        head = struct.pack("<HHBBHIIQQ", 0x4A42, 32 + len(body), 2, 1, 2, pid, pid, seq, 0)
-        flagged.append((at, 32 + len(body)))
+    counts: dict[int, int] = {}
+    for number, pid in enumerate(pids):
+        counts[pid] = counts.get(pid, 0) + 1
+        body = bytes([number % 200]) * (number % 5 + 1)
+        size = 32 + len(body)
+        head = struct.pack("<HHBBHIIQQ", 0x4A42, size, 2, 1, 2, pid, pid, counts[pid], 0)
         pieces.append(head + body)
-        at += 32 + len(body)
-    return Chunk(b"".join(pieces), len(pids), tuple(flagged))
+    return b"".join(pieces)
 
 
-def test_each_process_gets_its_own_frames_in_order() -> None:
-    whole = frames(2, 2, 5, 2, 7, 7, 7)
-    parts = list(apart(whole, {2, 5, 7}))
-    assert [(number, part.count) for number, part in parts] == [(2, 2), (5, 1), (2, 1), (7, 3)]
-    assert b"".join(part.data for _, part in parts) == whole.data
-    check(parts)
-    parts = list(apart(whole, {2}))
-    assert [(number, part.count) for number, part in parts] == [(2, 2), (0, 1), (2, 1), (0, 3)]
-    assert list(apart(Chunk(b"", 0, ()), {2})) == []
+def speak(own: Own, *pids: int) -> None:
+    """As the process does that it was offered to."""
+    given = socket.socket(fileno=own.offer())
+    with given:
+        text, fds, _, _ = socket.recv_fds(given, 100, 3)
+    assert text == b"belljar channel\x00100"
+    try:
+        assert os.write(fds[0], data := frames(*pids)) == len(data)
+    finally:
+        os.close(fds[0])
 
 
-def check(parts: list[tuple[int, Chunk]]) -> None:
-    for number, part in parts:
-        assert len(part.flagged) == part.count
-        for offset, length in part.flagged:
-            frame = part.data[offset : offset + length]
+def test_what_comes_over_a_processes_channel_is_its_own_or_nobodys() -> None:
+    with Collector() as collector:
+        own = Own(collector)
+        speak(own, 2, 2, 5, 2, 7, 7, 7, 2)
+        chunks = own.drain(2)
+        assert [(one.count, collector.events) for one in chunks] == [(4, 4)]
+        for offset, length in chunks[0].flagged:
+            frame = chunks[0].data[offset : offset + length]
             assert struct.unpack_from("<HH", frame) == (0x4A42, length)
-            assert int.from_bytes(frame[8:12], "little") == number
+            assert int.from_bytes(frame[8:12], "little") == 2
+        assert len(chunks[0].flagged) == 4
+        assert collector.forged == {2: 4}
+        own.drain(2)
+        assert own.ended
+        own.close()
+        told = [str(one) for one in collector.finish() if one.kind == "forged"]
+    assert told == ["4 frames in the name of other processes came from process 2"]
 
 
-def test_processes_that_alternate_all_the_time_are_a_part_each() -> None:
-    whole = frames(*(2, 3, 9) * 7000)
-    parts = list(apart(whole, {2, 3}))
-    assert [(number, part.count) for number, part in parts] == [(0, 7000), (2, 7000), (3, 7000)]
-    check(parts[1:])
-    numbers = [
-        int.from_bytes(parts[1][1].data[at + 16 : at + 24], "little")
-        for at, _ in parts[1][1].flagged
-    ]
-    assert numbers == sorted(numbers)
+def test_frames_in_many_names_cost_the_host_no_more_than_their_bytes() -> None:
+    with Collector() as collector:
+        data = frames(*(2, 3, 9) * 7000)
+        chunks: list[Chunk] = []
+        assert collector.take(data, chunks, 3) == b""
+        assert [one.count for one in chunks] == [7000]
+        assert collector.take(data, chunks, NOBODY) == b""
+        assert len(chunks) == 1
+        assert collector.forged == {3: 14000, NOBODY: 21000}
+        assert {one.pid for one in collector.finish() if one.kind == "gap"} == {3}  # no hello
 
 
 def test_a_process_is_known_by_its_parents_and_its_number() -> None:

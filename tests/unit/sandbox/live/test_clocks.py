@@ -15,6 +15,7 @@ import pytest
 from belljar.model import Limits
 from belljar.sandbox.live import clocks as module
 from belljar.sandbox.live.clocks import Clocks, seconds_beneath
+from belljar.sandbox.live.processes import Process
 
 SPIN = "import os\nif {fork}:\n    if os.fork(): os.wait()\nwhile True: pass"
 
@@ -90,7 +91,7 @@ def test_what_processes_use_counts_whenever_it_is_used(monkeypatch: pytest.Monke
     monkeypatch.setattr("time.monotonic", lambda: now)
     monkeypatch.setattr("time.clock_gettime", lambda _clock: 0.0)
     monkeypatch.setattr(module, "parent_of", lambda _pid: 1)
-    monkeypatch.setattr(module, "seconds_beneath", lambda _pid: beneath)
+    monkeypatch.setattr(module, "seconds_beneath", lambda _pid, _tasks: beneath)
     clocks = Clocks(os.getpid(), Limits(cpu=0.5, processes=4), None)
     found = []
     for _ in range(100):
@@ -148,3 +149,58 @@ def test_processes_that_it_starts_count() -> None:
         keeper.wait()
     assert seconds >= 0.3
     assert seconds_beneath(keeper.pid) == 0
+
+
+def test_limits_of_a_process_that_has_only_the_number_are_left_alone(
+    spinning: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest has ended, its number is a foreign process's."""
+    asked: list[tuple[int, ...]] = []
+    unlimited = resource.RLIM_INFINITY, resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "prlimit", lambda *args: asked.append(args) or unlimited)
+    Clocks(1, Limits(cpu=0.2), None)._raise_fence(5.0)  # no child of ours
+    assert asked == []
+    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None)
+    clocks.process = Process(spinning.pid)
+    clocks._raise_fence(5.0)
+    assert [args[0] for args in asked] == [spinning.pid] * 2
+    spinning.kill()
+    spinning.wait()
+    clocks._pid = os.getpid()  # as if it had become ours
+    clocks._raise_fence(500.0)
+    assert len(asked) == 2
+
+
+def test_limits_that_another_process_was_given_are_taken_back(
+    spinning: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number becomes another's between the look at it and the call."""
+    limits = {resource.RLIMIT_CPU: (77, 100)}
+
+    def prlimit(_pid: int, kind: int, new: tuple[int, int] | None = None) -> tuple[int, int]:
+        before = limits[kind]
+        if new is not None and spinning.poll() is None:
+            spinning.kill()
+            spinning.wait()
+        limits[kind] = new or before
+        return before
+
+    monkeypatch.setattr(resource, "prlimit", prlimit)
+    clocks = Clocks(spinning.pid, Limits(cpu=0.2), None)
+    clocks._raise_fence(40.0)
+    assert limits == {resource.RLIMIT_CPU: (77, 100)}
+
+
+def test_no_process_is_overlooked_however_many_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 6000
+    children = {1: range(2, many), 2: [many], many: [many + 1]}
+    for pid in (*range(1, many + 2),):
+        task = tmp_path / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+        (task / "children").write_text(" ".join(map(str, children.get(pid, ()))))
+    monkeypatch.setattr(module, "_PROC", str(tmp_path))
+    assert module.processes_beneath(1, many) == set(range(2, many + 2))
+    # nobody has more than there may be, but for those that come and go: they are not followed on
+    assert len(module.processes_beneath(1, 0)) < many
