@@ -33,6 +33,25 @@ def inside(env: dict[str, str], place: Path, code: str, *flags: str) -> list[str
     return run.stdout.splitlines()
 
 
+def test_what_the_library_tries_and_does_without_is_no_denial(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """CPython 3.14's concurrent.futures asks for other interpreters, and so does asyncio."""
+    tries = "try: import _interpreters\\nexcept ImportError: print('none')"
+    code = f"""
+import asyncio, concurrent.futures
+exec(compile("{tries}", concurrent.futures.__file__, "exec"))
+"""
+    own = f'import concurrent\nexec("{tries}")'
+    argv = [*COMMAND, "run", "--ledger", "none", "-c"]
+    for one, denials in (code, 0), (own, 1):
+        run = subprocess.run(
+            [*argv, one], env=clean_env, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert run.stdout == "none\n"
+        assert run.stderr.count("denied[import]") == denials, run.stderr
+
+
 def test_what_a_named_distribution_has_loaded_is_not_for_the_program(
     clean_env: dict[str, str], tmp_path: Path
 ) -> None:
