@@ -215,6 +215,8 @@ class Summary:
     def _process(self, depth: int, process: Process, width: int) -> str:
         count = process.chosen if self.chosen else process.events
         end = {"": "", "bye": "", "exec": ", ended by exec"}.get(process.how, f", {process.how}")
+        if process.end:
+            end = f", {'' if process.end.startswith('exit') else 'ended by '}{process.end}"
         tail = f"  {printable(process.python, 12)}, {_plural(count, 'event')}{end}"
         start = "  " * (depth + 1) + f"{process.pid} "
         command = " ".join(process.argv) or "?"
