@@ -12,7 +12,6 @@ import os
 import struct
 
 from belljar.errors import GuestProtocolError
-from belljar.events.decode import HELLO, decode, decode_hello
 from belljar.model import Value
 
 TYPE_CHECKING = False
@@ -28,7 +27,7 @@ _INFO_EXIT: Final = 1 << 3
 _MOST_HELD: Final = 256
 _MOST: Final = 4096
 _EVERY: Final = 64
-_EVENT: Final = 1
+_HELLO: Final = 1
 #: How the bodies of the two events go on behind their first byte, and where that stands.
 _SENT: Final = (b"\xa7os.kill\x92", b"\xa9os.killpg\x92")
 _BEFORE: Final = 33
@@ -87,7 +86,7 @@ class Ends:
         for chunk in chunks:
             data = chunk.data
             for offset, length in chunk.flagged:
-                if data[offset + 4] == HELLO:
+                if data[offset + 4] == _HELLO:
                     self._hello(data[offset : offset + length])
             for sent in _SENT:
                 at = data.find(sent)
@@ -102,6 +101,8 @@ class Ends:
     def _send(self, data: bytes, at: int) -> None:
         if at < 0 or data[at : at + 2] != b"\x42\x4a" or len(self._sent) >= _MOST:
             return
+        from belljar.events.decode import decode
+
         try:
             event = decode(data[at : at + int.from_bytes(data[at + 2 : at + 4], "little")])
         except GuestProtocolError:
@@ -114,6 +115,8 @@ class Ends:
             self._sent[-to if group else to] = (signal, event.pid)
 
     def _hello(self, frame: bytes) -> None:
+        from belljar.events.decode import decode_hello  # when the program starts already
+
         try:
             hello = decode_hello(frame)
         except GuestProtocolError:
