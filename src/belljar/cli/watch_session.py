@@ -246,7 +246,7 @@ class Session:
             findings.append(Finding("malformed", 0, broken, 0, text))
         findings += self._unseen()
         if self._view is not None:
-            findings += self._view.unheard.findings()
+            findings += [*self._view.unheard.findings(), *self._view.mismatches.findings()]
             self._view.summary.processes.settle(findings, result.ends)
             if self._options.json:
                 for end in result.ends:
