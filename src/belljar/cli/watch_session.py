@@ -300,7 +300,7 @@ class Session:
         if coverage is not None:
             from belljar.report.coverage import lines as covered
 
-            lines += covered(coverage, colour=colour)
+            lines += covered(coverage, colour=colour, stacks=self._options.stacks)
         self._write("".join(f"{line}\n" for line in lines))
 
     def _write_json(self, value: dict[str, Any]) -> None:
