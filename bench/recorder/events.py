@@ -32,7 +32,8 @@ print(min(found))
 """
 #: One event at a time, after a pause in which the collector goes to sleep. The program spends it
 #: computing: after a sleep of its own all caches are cold, and even an event that nobody hears
-#: takes ten microseconds.
+#: takes ten microseconds. Nobody is woken then (the collector naps): what it costs more than a busy
+#: one is what is cold by then, which `PIPE` shows of a bare system call.
 WOKEN = """
 import sys, time
 name, rounds = sys.argv[1], int(sys.argv[2])
@@ -43,6 +44,29 @@ for _ in range(rounds):
     start = clock()
     audit(name, 1, "a text of some length", None)
     found.append(clock() - start)
+print(sorted(found)[len(found) // 2])
+"""
+#: For scale: what one `write` of 200 bytes costs after such a pause, where nobody waits for it and
+#: where a reader is woken by it.
+PIPE = """
+import os, select, sys, time
+wakes, rounds = sys.argv[1] == "wakes", int(sys.argv[2])
+read, write = os.pipe()
+if wakes and os.fork() == 0:
+    os.close(write)
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
+    while poll.poll() and os.read(read, 65536):
+        pass
+    os._exit(0)
+clock, found, data = time.perf_counter_ns, [], bytes(200)
+for _ in range(rounds):
+    until = clock() + 30_000_000
+    while clock() < until: pass
+    start = clock()
+    os.write(write, data)
+    found.append(clock() - start)
+    if not wakes: os.read(read, 65536)
 print(sorted(found)[len(found) // 2])
 """
 OPENS = """
@@ -107,6 +131,8 @@ def table(rounds: int) -> dict[str, float]:
         "written, collector busy": lambda: _recorded(LOOP, written),
         "no hook, after a pause": lambda: _outside(WOKEN, woken, {}),
         "written, collector asleep": lambda: _recorded(WOKEN, woken),
+        "os.write, after a pause": lambda: _outside(PIPE, ["alone", "40"], {}),
+        "os.write that wakes a reader": lambda: _outside(PIPE, ["wakes", "40"], {}),
         "open+close, no hook": lambda: _outside(OPENS, opened, {}),
         "open+close, recorder": lambda: _recorded(OPENS, opened),
         "open+close, python hook": lambda: _hook(OPENS, opened, flush=False),

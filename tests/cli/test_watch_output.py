@@ -89,19 +89,21 @@ def test_the_summary_says_who_did_what(belljar: Callable, here: Path) -> None:
 
 def test_processes_are_a_tree(belljar: Callable, here: Path) -> None:
     (here / "two.py").write_text(
-        "import os, subprocess, sys\n"
-        "subprocess.run([sys.executable, '-S', '-c', 'import os; os.kill(os.getpid(), 9)'])\n"
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-S', 'die.py'])\n"
     )
+    (here / "die.py").write_text("import os; os.kill(os.getpid(), 9)\n")
     ran = belljar("watch", "--rules", "none", "two.py", cwd=here)
     text = plain(ran.stderr, here)
     assert text.startswith("belljar: N events announced by 2 processes in TIME\n")
     assert (
         "processes\n"
         "  PID python two.py  VERSION, N events\n"
-        "    PID python -S -c import os; os.kill(os.getpid(), 9)  VERSION, N events, vanished\n"
+        "    PID python -S die.py  VERSION, N events, ended by SIGKILL from itself\n"
     ) in re.sub(r"PID python[\d.]* ", "PID python ", text)
     assert re.search(
-        r"^finding: process PID ended without a farewell, after event \d+$", text, re.M
+        r"^finding: process PID ended without a farewell, after event \d+ \(SIGKILL from itself\)$",
+        text,
+        re.M,
     )
 
 
@@ -175,7 +177,11 @@ def test_json_tells_processes_events_alerts_and_findings(belljar: Callable, here
 @pytest.mark.parametrize(
     ("code", "status", "ended"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 139, "ended by SIGSEGV"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            139,
+            "ended by SIGSEGV from itself",
+        ),
         ("raise SystemExit(139)", 139, "exit status 139"),
     ],
 )

@@ -120,6 +120,24 @@ def test_the_guest_s_own_interpreter_is_granted_by_its_host_s_name(
     assert (done.returncode, done.stdout) == (0, "/python\n/python\n"), done.stderr
 
 
+def test_an_interpreter_may_look_for_its_library_where_there_is_nothing(
+    tier: Tier, environment: Environment
+) -> None:
+    """It expects no exception of a hook there: that would be a fatal error of its own."""
+    if not isolated(tier):
+        return
+    code = (
+        "import subprocess, sys\n"
+        "print(subprocess.run(['/no/such/python', '-I', '-c', 'print(1)'],"
+        " executable=sys.argv[1],"
+        " capture_output=True, text=True).stderr)"
+    )
+    flags = ("--names", "hidden", "--run", str(environment.python), "--processes", "4")
+    done = environment.run(*flags, "-c", code, str(environment.python))
+    assert done.returncode == 0, done.stderr
+    assert "SystemError" not in done.stdout, done.stdout
+
+
 def test_processes_start_and_find_the_library(tier: Tier, environment: Environment) -> None:
     if not isolated(tier):
         return

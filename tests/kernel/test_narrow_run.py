@@ -12,8 +12,13 @@ from test_narrow import CONNECT, HELP
 from tiers import Tier
 
 FILES = """
-import json, sys
+import json, os, stat, sys
 A, B, OUT = sys.argv[1:4]
+for fd in range(3, 20):  # newer libffi, which `native` is made with, keeps its own file open
+    try:
+        stat.S_ISREG(os.fstat(fd).st_mode) and os.close(fd)
+    except OSError:
+        pass
 def tries(n):
     return [native("open", A, 0), native("open", B, 0),
             native("open", OUT + "/g%d" % n, 0o101, 0o600),

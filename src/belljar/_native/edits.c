@@ -29,7 +29,6 @@ void Py_IncRef(PyObject *) BJ_WEAK;
 PyObject *PyType_GetDict(PyObject *) BJ_WEAK;
 unsigned long PyType_GetFlags(PyObject *) BJ_WEAK;
 PyObject *PyModule_GetDict(PyObject *) BJ_WEAK;
-PyObject *PySys_GetObject(const char *) BJ_WEAK;
 int PyUnicode_Compare(PyObject *, PyObject *) BJ_WEAK;
 int PyUnicode_CompareWithASCIIString(PyObject *, const char *) BJ_WEAK;
 PyObject *Py_BuildValue(const char *, ...) BJ_WEAK;

@@ -54,6 +54,7 @@ PyObject *PyEval_GetFrame(void) BJ_WEAK;             /* borrowed */
 PyObject *PyFrame_GetBack(PyObject *) BJ_WEAK;       /* 3.9 */
 PyObject *PyFrame_GetCode(PyObject *) BJ_WEAK;       /* 3.9 */
 int PyFrame_GetLineNumber(PyObject *) BJ_WEAK;
+PyObject *PySys_GetObject(const char *) BJ_WEAK;     /* borrowed */
 
 Py_ssize_t PyTuple_Size(PyObject *) BJ_WEAK;
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t) BJ_WEAK;  /* borrowed */

@@ -243,9 +243,22 @@ static enum bj_verdict judge_path(const struct bj_file_event *event, PyObject *a
     return need == 'o' && rights == R && e->rights & L ? BJ_UNSURE : BJ_FORBIDDEN;
 }
 
+/* An interpreter that looks for its library (`pyvenv.cfg`, beside whatever it is called) does not
+ * expect an exception of a hook, and ends with a fatal error. None of the program's code runs before
+ * it knows its path, and the walls answer. */
+static int knows_its_path(void)
+{
+    static int knows;
+    if (!knows)
+        knows = Py_IsInitialized() || PySys_GetObject("path") != NULL;
+    return knows;
+}
+
 enum bj_verdict bj_window_judge(const struct bj_file_event *event, PyObject *args)
 {
     enum bj_verdict worst = BJ_PASS;
+    if (!knows_its_path())
+        return BJ_PASS;
     for (int i = 0; i < 2 && event->need[i] != 0; i++) {
         if (event->path[i] >= PyTuple_Size(args))
             return BJ_UNSURE;

@@ -246,9 +246,12 @@ class Session:
             findings.append(Finding("malformed", 0, broken, 0, text))
         findings += self._unseen()
         if self._view is not None:
-            findings += self._view.unheard.findings()
-            self._view.summary.processes.settle(findings)
+            findings += [*self._view.unheard.findings(), *self._view.mismatches.findings()]
+            self._view.summary.processes.settle(findings, result.ends)
             if self._options.json:
+                for end in result.ends:
+                    if end.signal or end.status:
+                        self._write_json({"kind": "end", **end.plain()})
                 self._finish_json(findings, coverage)
             else:
                 self._write_summary(self._view, result, findings, coverage)
@@ -297,7 +300,7 @@ class Session:
         if coverage is not None:
             from belljar.report.coverage import lines as covered
 
-            lines += covered(coverage, colour=colour)
+            lines += covered(coverage, colour=colour, stacks=self._options.stacks)
         self._write("".join(f"{line}\n" for line in lines))
 
     def _write_json(self, value: dict[str, Any]) -> None:
@@ -319,9 +322,6 @@ class Session:
 def _ended(result: Watched) -> str:
     if not result.signal:
         return f"exit status {result.status}" if result.status else ""
-    import signal
+    from belljar.watch.ends import name
 
-    try:
-        return f"ended by {signal.Signals(result.signal).name}"
-    except ValueError:
-        return f"ended by signal {result.signal}"
+    return f"ended by {result.end or name(result.signal)}"

@@ -13,7 +13,12 @@ import sys
 from belljar.confine.runtime import Runtime, Shown
 from belljar.confine.view import View
 from belljar.model import Policy, Value
-from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
+from belljar.policy.modules import (
+    INTERNAL_MODULES,
+    OPTIONAL_MODULES,
+    SAFE_EXTENSIONS,
+    UNSAFE_MODULES,
+)
 
 _EMPTY_FOLDER = "size=4k,nr_inodes=1,mode=0755"
 
@@ -133,6 +138,7 @@ def allowed(policy: Policy, runtime: Runtime, named: Named) -> dict[str, object]
         "all": policy.extensions == "all",
         "unsafe": {**UNSAFE_MODULES, **{name: name for name in INTERNAL_MODULES}},
         "internal": INTERNAL_MODULES,
+        "optional": OPTIONAL_MODULES,
         "safe": sorted(SAFE_EXTENSIONS) if policy.extensions == "stdlib" else [],
         "library": library,
         "beneath": list(named.native),

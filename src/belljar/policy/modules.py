@@ -40,6 +40,17 @@ INTERNAL_MODULES: Final[dict[str, tuple[str, ...]]] = {
     "_posixsubprocess": ("/subprocess.py", "/multiprocessing/util.py"),
 }
 
+#: Unsafe modules that the standard library tries to import and does without: who tries. That is
+#: refused like everybody else's import, and told as no denial, since nobody lacks anything.
+OPTIONAL_MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "_interpreters": ("/concurrent/futures/__init__.py",),  # asyncio imports it: CPython 3.14
+    "_remote_debugging": (  # CPython 3.15
+        "/profiling/sampling/collector.py",
+        "/profiling/sampling/constants.py",
+        "/profiling/sampling/gecko_collector.py",
+    ),
+}
+
 #: C modules of the standard library, CPython 3.8 to 3.14, that may be loaded without a grant.
 #: What is not named here is outside the safe set: what tests CPython, shows how to write C
 #: modules, makes interpreters, or talks to services that a guest lacks (nis, spwd, ossaudiodev).

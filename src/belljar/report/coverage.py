@@ -18,8 +18,9 @@ _MOST_LINES: Final = 25
 _WIDTH: Final = 100
 
 
-def lines(coverage: Coverage, *, colour: bool = False) -> list[str]:
-    """The screen: a row for each kind of call, what is not explained, what is not Python.
+def lines(coverage: Coverage, *, colour: bool = False, stacks: int = 0) -> list[str]:
+    """The screen: a row for each kind of call, what is not explained, with so many frames of where
+    Python was as `stacks` says, what is not Python.
 
     A percentage is of the calls that an event could have announced. Ends with nothing where no
     call was seen.
@@ -32,7 +33,7 @@ def lines(coverage: Coverage, *, colour: bool = False) -> list[str]:
     recorded = "  in the record" if any(row.recorded for row in coverage.rows) else ""
     out.append(f"    {'':<18}{titles}{recorded}")
     out += [_row(row, colour) for row in coverage.rows]
-    out += _unexplained(coverage, colour)
+    out += _unexplained(coverage, colour, stacks)
     out += _attributed(coverage, colour)
     return out
 
@@ -99,7 +100,7 @@ def _row(row: Row, colour: bool) -> str:
     return paint(text, "red", colour and row.unexplained > 0)
 
 
-def _unexplained(coverage: Coverage, colour: bool) -> list[str]:
+def _unexplained(coverage: Coverage, colour: bool, stacks: int) -> list[str]:
     if not coverage.unexplained and not coverage.more:
         return []
     out = [paint("  announced by no event of Python:", "bold", colour)]
@@ -110,6 +111,9 @@ def _unexplained(coverage: Coverage, colour: bool) -> list[str]:
         known = f", in the record as {printable(group.recorded)}" if group.recorded else ""
         out.append(f"    {group.call} {target}{times}{known}")
         out.append(f"      {printable(_where(group), 2 * _WIDTH)}")
+        for frame in group.frames[:stacks]:
+            place = printable(f"{_place(frame)} in {frame.function}", 2 * _WIDTH)
+            out.append(f"        {place}")
     rest = sum(group.count for group in coverage.unexplained[_MOST_LINES:]) + coverage.more
     if rest:
         out.append(f"    and {rest} more")

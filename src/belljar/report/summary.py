@@ -9,7 +9,7 @@ from collections import Counter
 from textwrap import wrap
 
 from belljar.events.paths import absolute
-from belljar.report.fold import Paths, fit, flow
+from belljar.report.fold import MORE, Paths, fit, flow
 from belljar.report.packages import KINDS, Packages
 from belljar.report.text import paint, printable
 from belljar.watch.attribute import INTERPRETER, PROGRAM, STANDARD
@@ -33,6 +33,7 @@ _PATHS: Final = frozenset(("read", "list", "write", "deleted"))
 _OWN: Final = (INTERPRETER, STANDARD)
 _MOST_FINDINGS: Final = 8
 _MOST_UNTOLD: Final = 4
+_LINKS: Final = 2  # lines of links
 
 
 class Summary:
@@ -51,6 +52,7 @@ class Summary:
         self.chosen = False  # only some events were asked for, and are counted
         self.notes: list[str] = []
         self._paths = Paths(cwd, home)
+        self._links: dict[str, str] = {}
         self._program = script.rpartition("/")[2]
 
     def lines(
@@ -70,6 +72,7 @@ class Summary:
         """
         tail = self._tail(findings, alerts, colour, width)
         shown, own = self._order()
+        self._follow(shown)
         out: list[str] = []
         for lines, tree in _LEVELS:
             blocks = [self._block(one, lines, colour, width) for one in shown]
@@ -108,6 +111,13 @@ class Summary:
         shown.sort(key=lambda p: (p.label in _OWN, -p.weight, p.label != PROGRAM, p.label))
         return shown, own
 
+    def _follow(self, shown: Iterable[Package]) -> None:
+        """See where the links among all paths lead now that the program has ended."""
+        from belljar.report.links import leading
+
+        paths = {path for one in shown if one.label not in _OWN for path in _paths(one)}
+        self._links = leading(sorted(paths)) if paths else {}
+
     def _name(self, package: Package) -> str:
         if package.label != PROGRAM:
             return printable(package.label, 80)[:WIDTH]  # escapes make it longer
@@ -121,6 +131,12 @@ class Summary:
             if rows:
                 hue = "yellow" if kind in _LOUD else "dim"
                 out += [paint(head, hue, colour) + rows[0][len(head) :], *rows[1:]]
+        led = [
+            f"{self._paths.short(link)} to {self._paths.short(self._links[link])}"
+            for link in _through(package, self._links)
+        ]
+        rows = flow("  links    ", led, width, _LINKS) if led else []
+        out += [paint(row[:11], "dim", colour) + row[11:] for row in rows]
         imported = self._imported(package)
         if imported and package.label not in _OWN:
             head = "  imports  "
@@ -215,6 +231,8 @@ class Summary:
     def _process(self, depth: int, process: Process, width: int) -> str:
         count = process.chosen if self.chosen else process.events
         end = {"": "", "bye": "", "exec": ", ended by exec"}.get(process.how, f", {process.how}")
+        if process.end:
+            end = f", {'' if process.end.startswith('exit') else 'ended by '}{process.end}"
         tail = f"  {printable(process.python, 12)}, {_plural(count, 'event')}{end}"
         start = "  " * (depth + 1) + f"{process.pid} "
         command = " ".join(process.argv) or "?"
@@ -247,6 +265,28 @@ class Summary:
             out.append(paint(f"and {more}", "red", colour))
         notes = [line for note in self.notes for line in _wrapped(f"note: {note}", width)]
         return out + [paint(note, "dim", colour) for note in notes]
+
+
+def _paths(package: Package) -> Iterable[str]:
+    """What a package read, listed and wrote; of what it removed the directory, which is there."""
+    for kind in _PATHS:
+        for told in package.rows.get(kind, ()):
+            path = told.removesuffix(MORE).rstrip("/")
+            yield path.rpartition("/")[0] if kind == "deleted" else path
+
+
+def _through(package: Package, links: dict[str, str]) -> list[str]:
+    """Those of `links` on the way to a package's paths, in order."""
+    if not links or package.label in _OWN:
+        return []
+    found = set()
+    for path in _paths(package):
+        at = len(path)
+        while at > 0 and path[:at] not in links:
+            at = path.rfind("/", 0, at)
+        if at > 0:
+            found.add(path[:at])
+    return sorted(found)
 
 
 def _plural(number: int, one: str, many: str = "") -> str:

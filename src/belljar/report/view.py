@@ -16,6 +16,7 @@ from belljar.events.decode import (
     EVENT,
     HELLO,
     LOSS,
+    TRUNCATED,
     decode,
     decode_bye,
     decode_hello,
@@ -25,6 +26,7 @@ from belljar.events.syscalls import SYSCALL, decode_syscall
 from belljar.report.effects import effect, tells_nothing
 from belljar.report.summary import Summary
 from belljar.watch.attribute import INTERPRETER, PROGRAM
+from belljar.watch.mismatch import Mismatches
 from belljar.watch.unheard import Unheard, start_of
 
 TYPE_CHECKING = False
@@ -89,6 +91,7 @@ class View:
             self._skip = tells_nothing() | (set() if shadows else {b"exec"})
         self._refused = refused
         self.unheard = Unheard()
+        self.mismatches = Mismatches()
         self._starts: dict[bytes, tuple[str, tuple[str, ...]]] = {}
         self._latest: dict[tuple[int, int], str] = {}  # package of a thread's latest frame
         self._known: dict[bytes, tuple[str | None, str, Effect]] = {}
@@ -202,6 +205,7 @@ class View:
             if not self._selection.shows(event):
                 return
             event = event.replace(refused=True) if refused else event
+            differs = not frame[5] & TRUNCATED and self.mismatches.look(event)
             start = start_of(event)
             if start is not None and not refused and len(self._starts) < _MOST_KNOWN:
                 self._starts[body] = start
@@ -213,7 +217,7 @@ class View:
                 self._line("event", event.replace(package=label))
                 known = (event.right, label, ())
             else:
-                known = self._learn(event, label, body)
+                known = self._learn(event, label, body, keep=not differs)
         right, label, what = known
         if right == "run" and body in self._starts:
             self.unheard.started(pid, self._starts[body])
@@ -236,10 +240,12 @@ class View:
             self._latest[pid, thread] = label
         return label
 
-    def _learn(self, event: Event, label: str, body: bytes) -> tuple[str | None, str, Effect]:
+    def _learn(
+        self, event: Event, label: str, body: bytes, *, keep: bool
+    ) -> tuple[str | None, str, Effect]:
         self.summary.refused += event.refused
         known = (event.right, label, effect(event))
-        if len(body) <= _LONGEST_KNOWN and not event.refused:
+        if keep and len(body) <= _LONGEST_KNOWN and not event.refused:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[body] = known

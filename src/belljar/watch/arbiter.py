@@ -14,7 +14,7 @@ from belljar.events.decode import decode, decode_hello
 from belljar.events.slots import slot_of
 from belljar.model import Event, Rule, Value
 from belljar.policy.possible import names_needing
-from belljar.policy.untold import unclear
+from belljar.policy.untold import texts, unclear
 from belljar.watch.history import History
 
 TYPE_CHECKING = False
@@ -216,6 +216,8 @@ class Arbiter:
         place = event.stack[0] if event.stack else None
         # one start of a program can be several events
         what = event.target or event.asked or event.name
+        if event.target is None and (tried := texts(event)):  # one name, looked for in all PATH
+            what = tried[0].rpartition("/")[2]
         if event.name == "os.exec":  # one that is tried again failed: os.execvp looks in all PATH
             what = what.rpartition("/")[2]
         key = (rule, event.pid, what, place)

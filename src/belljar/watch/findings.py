@@ -22,6 +22,7 @@ class Finding(Value):
     that is nobody's any more), `malformed` (`first` bytes that are no frames), `silent` (nothing
     came from `pid` at all),
     `unheard` (`pid` started an interpreter that did not speak),
+    `mismatch` (an event came with other arguments than declared, `first` times),
     `flood` (more processes or findings than are counted), `unseen` (looking
     at events failed `first` times) and `ledger` (see `detail`).
 

@@ -173,11 +173,11 @@ def is_housekeeping(call: Syscall) -> bool:
     """Does the C library read this for itself? Reading only, from a short list."""
     if call.kind == "executable memory":
         return call.target.endswith("/libgcc_s.so.1")
-    return (
-        call.kind == "open"
-        and not call.number & _WRITES
-        and _HOUSEKEEPING.search(call.target) is not None
-    )
+    if call.kind != "open" or call.number & _WRITES:
+        return False
+    if call.target == f"/proc/{call.pid}/maps":  # libffi, which looks where it lies itself
+        return True
+    return _HOUSEKEEPING.search(call.target) is not None
 
 
 def database(seen: Seen) -> str | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from belljar.events.decode import Hello
+    from belljar.watch.ends import End
     from belljar.watch.findings import Finding
 
 _MOST: Final = 4096
@@ -24,7 +25,9 @@ class Process:
     `began` and `ended` are nanoseconds since 1970 by the process's clock (`ended` is 0 while it
     runs), `start` is in clock ticks since the machine's boot. `how` it ended: "" (not yet), `bye`
     (in order), `exec` (it became another program), `vanished` (without a farewell), `running`
-    (when the record was closed). `events` are all that it announced, `chosen` those asked for.
+    (when the record was closed). `end` is by which signal or with which status (`SIGKILL from 12`,
+    `exit status 2`), empty for 0 and where nobody knows. `events` are all that it announced,
+    `chosen` those asked for.
     """
 
     def __init__(self, hello: Hello) -> None:
@@ -41,7 +44,7 @@ class Process:
         self.began: int = head.time
         self.ended = 0
         self.events = self.chosen = 0
-        self.how = ""
+        self.how = self.end = ""
 
 
 class Processes:
@@ -91,8 +94,13 @@ class Processes:
         if process is not None:
             process.chosen += 1
 
-    def settle(self, findings: Iterable[Finding]) -> None:
-        """Nothing more will come: what was found of those that did not say farewell."""
+    def settle(self, findings: Iterable[Finding], ends: Iterable[End] = ()) -> None:
+        """Nothing more will come: what was found of those that did not say farewell, and what is
+        known of how they ended."""
+        for end in ends:
+            process = self._now.get(end.pid)
+            if process is not None and process.start == end.start and (end.signal or end.status):
+                process.end = str(end)
         for finding in findings:
             process = self._now.get(finding.pid)
             if process is not None and finding.kind in ("vanished", "running"):

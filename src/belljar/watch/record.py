@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _MOST_PATTERNS: Final = 20
+_MOST_ENDS: Final = 256
 
 
 class Record:
@@ -115,7 +116,7 @@ class Record:
     def end(self, result: Watched) -> None:
         """Record how it ended."""
         found = [finding.plain() for finding in result.findings]
-        end = {
+        end: dict[str, Any] = {
             "ended-by": "signal" if result.signal else "exit",
             "status": result.status,
             "signal": result.signal,
@@ -125,8 +126,9 @@ class Record:
             "denials": self._fired["denial"],
             "alerts": self._fired["alert"],
         }
+        amiss = [one.plain() for one in result.ends if one.signal or one.status][:_MOST_ENDS]
         try:
-            self._map(END, {**end, "findings": found})
+            self._map(END, {**end, "findings": found, "ends": amiss})
         except LedgerError as error:
             self._fail(str(error))
 

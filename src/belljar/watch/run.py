@@ -10,6 +10,7 @@ from belljar.errors import ProgramNotExecutable, ProgramNotFound
 from belljar.model import Value
 from belljar.watch.attach import environment
 from belljar.watch.collect import Collector
+from belljar.watch.ends import End, Ends, explained
 from belljar.watch.findings import Finding
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ _DEFAULTED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 class Watched(Value):
     """How a watched command ended. `status` is as a shell would give it: 128 + n for a signal,
-    and `signal` is that signal, or 0.
+    and `signal` is that signal, or 0; `ends` is what is known of its end and of other processes'.
     """
 
     status: int
@@ -51,6 +52,12 @@ class Watched(Value):
     drops: int
     findings: tuple[Finding, ...]
     signal: int = 0
+    ends: tuple[End, ...] = ()
+
+    @property
+    def end(self) -> End | None:
+        """How the command itself ended."""
+        return next((end for end in self.ends if end.pid == self.pid), None)
 
 
 def watch(
@@ -76,7 +83,13 @@ def watch(
     that is started instead and executes `argv`.
     Raises `ProgramNotFound` and `ProgramNotExecutable`.
     """
-    with Collector(_in_memory()) as collector:
+    ends = Ends()
+
+    def both(chunks: list[Chunk]) -> None:
+        take(chunks)
+        ends.take(chunks)
+
+    with Collector(_in_memory()) as collector, ends:
         before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (*_IGNORED, *_FORWARDED)
         }
@@ -91,22 +104,25 @@ def watch(
         child = _spawn([*prefix, *argv], env, before)
         descriptor = os.pidfd_open(child)
         try:
-            _hand_over(descriptor, before)
+            _hand_over(descriptor, before, lambda number: ends.passed_on(child, number))
             naps = 0 if "\nask\t" in f"\n{settings}" else _LONG_NAPS
-            _collect(collector, descriptor, take, meanwhile, naps)
+            _collect(collector, descriptor, both, meanwhile, naps)
             _, ended = os.waitpid(child, 0)
         finally:
             os.close(descriptor)
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        _drain(collector, take)
+        _drain(collector, both)
         findings = collector.finish(_runs)
+        gone = {one.pid for one in findings if one.kind == "vanished"} | collector.killed.keys()
+        known = ends.finish(child, ended, gone)
         if speaks and not collector.heard:
             findings.append(Finding("silent", child))
         code = os.waitstatus_to_exitcode(ended)
         status = code if code >= 0 else 128 - code
-        found = tuple(findings)
-        return Watched(status, child, collector.events, collector.drops, found, max(0, -code))
+        found = tuple(explained(findings, known))
+        count, drops = collector.events, collector.drops
+        return Watched(status, child, count, drops, found, max(0, -code), known)
 
 
 def _in_memory() -> str | None:
@@ -131,10 +147,11 @@ def _spawn(argv: Sequence[str], env: dict[str, str], before: Mapping[int, Any]) 
         raise
 
 
-def _hand_over(child: int, before: Mapping[int, Any]) -> None:
+def _hand_over(child: int, before: Mapping[int, Any], note: Callable[[int], None]) -> None:
     """Signals meant for the program go to it."""
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        note(number)
         try:
             signal.pidfd_send_signal(child, number)
         except ProcessLookupError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +14,12 @@ from belljar.confine.modules import Named, allowed, cover, inside
 from belljar.confine.runtime import Runtime, as_it_is
 from belljar.confine.view import View
 from belljar.model import Grant, Policy
-from belljar.policy.modules import INTERNAL_MODULES, SAFE_EXTENSIONS, UNSAFE_MODULES
+from belljar.policy.modules import (
+    INTERNAL_MODULES,
+    OPTIONAL_MODULES,
+    SAFE_EXTENSIONS,
+    UNSAFE_MODULES,
+)
 
 
 @pytest.fixture
@@ -90,3 +97,35 @@ def test_every_c_module_of_this_python_is_known_to_one_list() -> None:
     assert found <= SAFE_EXTENSIONS | set(UNSAFE_MODULES) | odd | interpreters
     assert not SAFE_EXTENSIONS & (set(UNSAFE_MODULES) | odd | interpreters)
     assert set(INTERNAL_MODULES) <= SAFE_EXTENSIONS
+
+
+def tried_and_caught(source: str) -> set[str]:
+    """The unsafe modules that a file imports where it catches that there are none."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Try):
+            continue
+        if not any("ImportError" in ast.unparse(h.type) for h in node.handlers if h.type):
+            continue
+        for one in (inner for line in node.body for inner in ast.walk(line)):
+            if isinstance(one, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in one.names}
+            elif isinstance(one, ast.ImportFrom) and one.module and not one.level:
+                found.add(one.module.partition(".")[0])
+    return found & set(UNSAFE_MODULES)
+
+
+def test_what_the_library_tries_and_does_without_is_known() -> None:
+    library = Path(os.__file__).parent
+    elsewhere = {"ctypes", "_ctypes"}  # for Windows, macOS and Android, and ctypes for itself
+    for path in library.rglob("*.py"):
+        if {"test", "tests", "site-packages", "dist-packages", "idlelib"} & set(path.parts):
+            continue
+        try:
+            source = path.read_text("utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # a file for tests of encodings, or a link that leads nowhere
+        if "ImportError" in source and any(name in source for name in UNSAFE_MODULES):
+            for name in tried_and_caught(source) - elsewhere:
+                assert str(path).endswith(OPTIONAL_MODULES[name]), (path, name)
+    assert set(OPTIONAL_MODULES) <= set(UNSAFE_MODULES)

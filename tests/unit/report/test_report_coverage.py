@@ -32,6 +32,16 @@ def test_every_kind_has_its_row_and_the_unexplained_their_place():
     assert "      /bin/\\x0ash: 98 open" in text
 
 
+def test_as_many_frames_as_asked_for_are_shown():
+    frames = (Frame("lib.py", 1, "x\x1b"), Frame("f.py", 3, "g"), Frame("f.py", 9, "<module>"))
+    group = FOUND.unexplained[0].replace(frames=frames)
+    text = lines(FOUND.replace(unexplained=(group,)), stacks=2)
+    at = text.index("      process 7, thread 8, last seen at f.py:3")
+    assert text[at + 1 : at + 3] == ["        lib.py:1 in x\\x1b", "        f.py:3 in g"]
+    assert not text[at + 3].startswith("      ")
+    assert lines(FOUND.replace(unexplained=(group,)))[at + 1] == text[at + 3]
+
+
 def test_what_is_in_the_record_all_the_same_is_told():
     found = FOUND.replace(
         rows=(Row("open", 5, 3, 0, 2, 1),),

@@ -107,6 +107,17 @@ def test_a_program_that_is_looked_for_in_every_directory_is_told_once() -> None:
     assert bench.arbiter.repeated == 1
 
 
+def test_one_start_that_is_told_by_two_events_is_one_alert() -> None:
+    """subprocess names `sh`, and beneath it CPython 3.14 all places where that may lie."""
+    shells = ("sh", "*/sh")
+    bench, frames = Bench(Rule(right="run", target=shells, then="alert")), Frames()
+    frames.event("subprocess.Popen", "sh", ("sh",), None, None)
+    frames.event("_posixsubprocess.fork_exec", (b"/a/sh", b"/b/sh"), ("sh",), None)
+    bench.take(frames)
+    assert [alert.event.name for alert in bench.told] == ["subprocess.Popen"]
+    assert bench.arbiter.repeated == 1
+
+
 def test_the_same_from_the_same_place_is_told_once_and_counted() -> None:
     frames = (
         Frames().event("os.system", "a").event("os.system", "a").event("os.system", "a", line=9)

@@ -135,6 +135,10 @@ def test_the_c_library_may_read_its_files_and_not_write_them():
     assert is_housekeeping(call("open", "/etc/localtime"))
     assert not is_housekeeping(call("open", "/etc/localtime", number=1))
     assert not is_housekeeping(call("open", "/etc/passwd"))
+    assert is_housekeeping(call("open", "/proc/7/maps"))  # its own: libffi, when ctypes is loaded
+    assert not is_housekeeping(call("open", "/proc/8/maps"))
+    assert not is_housekeeping(call("open", "/proc/7/maps", number=2))
+    assert not is_housekeeping(call("open", "/proc/7/mem"))
     assert not is_housekeeping(call("unlink", "/etc/localtime"))
 
 

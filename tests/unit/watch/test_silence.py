@@ -51,7 +51,8 @@ def test_a_silenced_hook_is_a_finding_at_the_next_deed(silence, deed, told):
     assert "is not heard any more" in str(silenced[0])
     if told is not None:
         assert found.told(*told)
-        assert names.index("belljar.silenced") < names.index(told[0])
+        last = len(names) - names[::-1].index(told[0])  # libffi may have opened something before
+        assert names.index("belljar.silenced") < last
     assert found.kinds() == {"silenced"}
     assert whole(found)
 

@@ -344,11 +344,17 @@ class LargePeer(Peer):
         if self._whole is None:
             import _socket
 
-            with self._sending:  # a second socket object would close the bridge at its end
+            held: "list[bool]" = []
+            lock = self._sending  # a second socket object would close the bridge at its end
+            try:
+                held.extend(map(lock.acquire, (True,)))  # as in `_send`
                 if self._whole is None:
                     kinds = _socket.AF_UNIX, _socket.SOCK_STREAM, 0
                     self._whole = _socket.socket(*kinds, fileno=self._fd)
                     self._receive = self._receive_whole
+            finally:
+                if held:
+                    lock.release()
 
     def _receive_whole(self, size: int) -> bytes:
         # received and kept within one call, returned without one: a handler runs between calls

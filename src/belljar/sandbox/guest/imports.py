@@ -39,8 +39,9 @@ def _around(name: str) -> "list[str]":
     return found
 
 
-def _refuse(module: str, grant: str, why: str) -> "NoReturn":
-    sys.audit("belljar.denied", "import", grant or module, module)
+def _refuse(module: str, grant: str, why: str, told: bool = True) -> "NoReturn":
+    if told:
+        sys.audit("belljar.denied", "import", grant or module, module)
     remedy = f"; the grant that allows it is --import {grant}" if grant else ""
     raise ImportError(f"{module} is {why}{remedy}", name=module)
 
@@ -58,6 +59,7 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
     internal: "dict[str, Any]" = {
         module: users for module, users in allowed["internal"].items() if module in unsafe
     }
+    optional: "dict[str, Any]" = allowed["optional"]
     blocked = frozenset(allowed["block"])
     library = tuple(place + "/" for place in allowed["library"])
     outside = tuple(place + "/" for place in allowed["outside"])  # may lie beneath the library
@@ -81,7 +83,9 @@ def guard_imports(allowed: "dict[str, Any]") -> None:
             return True
         outer = [file for file in files if not (file.startswith("<frozen ") or ours(file))]
         if not outer or not (outer[0] in trusted or outer[0].startswith(folders)):
-            _refuse(name, unsafe[top], "outside the safe set of the standard library")
+            expected = first.endswith(optional.get(top, "\0")) and ours(first)  # it catches this
+            why = "outside the safe set of the standard library"
+            _refuse(name, unsafe[top], why, told=not expected)
         return True  # numpy, pandas and others use ctypes; the walls hold both
 
     def close_the_gate() -> None:

@@ -142,7 +142,10 @@ class Peer:
             if waiter.main:
                 self._mains.append(waiter)
             while True:
-                with self._sending:
+                held: "list[bool]" = []
+                lock = self._sending
+                try:
+                    held.extend(map(lock.acquire, _WAIT))  # as in `_send`
                     if self._lost:
                         raise ConnectionError(self._lost)
                     if parent or len(self._outside) < OUTSTANDING:
@@ -156,6 +159,9 @@ class Peer:
                     turn = allocate_lock()
                     turn.acquire()
                     self._queue.append(turn)
+                finally:
+                    if held:
+                        lock.release()
                 turn.acquire()
             while True:
                 frame = self._wait(waiter)
@@ -188,9 +194,7 @@ class Peer:
     def note(self, op: str, body: object) -> None:
         """Tell the host; there is no answer."""
         data = self._fitting(body)
-        with self._sending:
-            if not self._lost:
-                self._write(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data, [])
+        self._send(_HEAD_OP.pack(1 + len(data), NOTE, 0, 0, GUEST_NOTES[op]) + data, [])
 
     def _fitting(self, value: object, op: str = "") -> bytes:
         try:
@@ -200,6 +204,20 @@ class Peer:
         if len(data) >= self.longest:
             raise Unsendable("a value of %d bytes is longer than a frame" % len(data))
         return data
+
+    def _send(self, data: bytes, sent: "list[int]", once: bool = False) -> None:
+        """Write when it is this thread's turn, unless the host is gone; `once` only what was not
+        `sent` yet. No `with`: from CPython 3.14 on a handler may raise in it between the lock
+        that is taken and the block that gives it back."""
+        held: "list[bool]" = []
+        lock = self._sending  # a handler that forks has other ones in the child
+        try:
+            held.extend(map(lock.acquire, _WAIT))  # taken and noted within one call
+            if not self._lost and not (once and sent):
+                self._write(data, sent)
+        finally:
+            if held:
+                lock.release()
 
     def _write(self, data: bytes, sent: "list[int]") -> None:
         try:
@@ -253,9 +271,7 @@ class Peer:
                 answer, how = dumps(_cut_report(self._report(error))), RAISED
             finally:
                 del stack[base:]
-            with self._sending:
-                if not self._lost:
-                    self._write(_HEAD.pack(len(answer), how, frame.number, 0) + answer, frame.sent)
+            self._send(_HEAD.pack(len(answer), how, frame.number, 0) + answer, frame.sent)
         finally:
             if frame.kind == REQUEST and not frame.sent:
                 self._refuse(frame)
@@ -264,9 +280,8 @@ class Peer:
         """Answer a request inside one that was given up, or whose answer was broken off."""
         frame.taken = True
         answer = dumps(("RuntimeError", "the guest's call was broken off", ""))
-        with self._sending:
-            if not self._lost and not frame.sent:
-                self._write(_HEAD.pack(len(answer), RAISED, frame.number, 0) + answer, frame.sent)
+        head = _HEAD.pack(len(answer), RAISED, frame.number, 0)
+        self._send(head + answer, frame.sent, once=True)
 
     # --- frames --------------------------------------------------------------------------
 
@@ -349,6 +364,7 @@ class Peer:
 
 _FORKED = "a forked process has no bridge to the host"
 _POP = deque.popleft
+_WAIT = (True,)
 
 
 def _report(error: BaseException) -> "tuple[str, str, str]":

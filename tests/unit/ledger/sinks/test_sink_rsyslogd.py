@@ -159,6 +159,8 @@ def test_rsyslogd_keeps_one_message_for_each_entry_and_its_fields_come_back(
 def test_rsyslogd_as_debian_sets_it_up_understands_the_local_form(
     tmp_path: Path, directory: str, feeding: Callable[..., Feeding]
 ) -> None:
+    if RSYSLOGD is None:
+        cannot(INSTALL)
     path = tmp_path / "log"
     inputs = f'Socket="{path}" CreatePath="on" RateLimit.Interval="0"'
     template = CONFIG.replace("%rawmsg:::json%", "%programname% %syslogseverity% %msg:::json%")
