@@ -244,8 +244,7 @@ class Collector:
         self._fd = self._writer = self._beside = -1
 
     def tidy(self) -> None:
-        """Remove what killed collectors left beside this one: for a moment in which nothing else
-        is to be done; `close` does it otherwise."""
+        """Remove what killed collectors left beside this one; `close` does it otherwise."""
         sweep_sometimes(self._parent)
 
     def close(self) -> None:
