@@ -33,7 +33,7 @@ _SYS: Final = (
      "thread_info version version_info builtin_module_names stdlib_module_names _framework "
      "getdefaultencoding getfilesystemencodeerrors getfilesystemencoding getrecursionlimit "
      "getswitchinterval get_int_max_str_digits _get_cpu_count_config _is_gil_enabled "
-     "is_finalizing pycache_prefix"),
+     "is_finalizing pycache_prefix abi_info"),
     (KEPT, _STREAM, "stdin stdout stderr"),
     (KEPT, _STREAM + ", of no other interpreter; `getpass` needs them",
      "__stdin__ __stdout__ __stderr__"),
@@ -46,6 +46,9 @@ _SYS: Final = (
      "__breakpointhook__ __unraisablehook__ get_asyncgen_hooks set_asyncgen_hooks "
      "get_coroutine_origin_tracking_depth set_coroutine_origin_tracking_depth "
      "set_int_max_str_digits exit monitoring _baserepl"),
+    (KEPT, "whether imports wait for their first use (3.15); the import guard is asked then",
+     "get_lazy_imports set_lazy_imports get_lazy_imports_filter set_lazy_imports_filter "
+     "lazy_modules"),
     (KEPT, _HOOKS + "; `code` and `doctest` need them",
      "__displayhook__ __excepthook__"),
     (KEPT, "adds witnesses and can take none away; told as a denial's event", "addaudithook"),

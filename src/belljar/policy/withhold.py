@@ -70,10 +70,12 @@ _RULERS = frozenset(
 )  # fmt: skip
 
 
-def _listening(target: str) -> list[Row]:
+def _listening(facts: Facts, target: str) -> list[Row]:
     host, _, port = target.rpartition(":")
     if target.startswith("unix:"):
-        return [("bind", target, "")]
+        folder = target.removeprefix("unix:").rpartition("/")[0] or "/"
+        there = facts.kind(folder) == "directory"
+        return [("bind", target, "" if there else "its directory is not there when a run starts")]
     if not port.isdigit():
         return [("bind", target, "abstract names cannot be listened on")]
     if host == "[::1]" or host.startswith("127."):
@@ -84,7 +86,7 @@ def _listening(target: str) -> list[Row]:
 def address(facts: Facts, right: str, target: str) -> list[Row]:
     """Lines for a connection, a listener or a name that was looked up."""
     if right == "bind":
-        return _listening(target)
+        return _listening(facts, target)
     if right == "resolve":
         return [("connect", f"{target}:*", "a name may be granted, with its port, for its address")]
     if target.startswith("unix:"):

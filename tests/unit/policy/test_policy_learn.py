@@ -117,6 +117,7 @@ def test_one_event_becomes_the_smallest_grant(
         (("socket.connect", None, "/run/docker.sock"), ("connect", "unix:/run/docker.sock"),
          "rules"),
         (("socket.bind", None, ("0.0.0.0", 80)), ("bind", "0.0.0.0:80"), "accept-from"),
+        (("socket.bind", None, "/gone/s"), ("bind", "unix:/gone/s"), "directory is not there"),
     ],
 )  # fmt: skip
 def test_what_is_sensitive_or_cannot_be_granted_is_proposed_with_the_reason(

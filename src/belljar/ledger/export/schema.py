@@ -89,6 +89,7 @@ _END: Final[Map] = {
     "signal": "the signal that ended it, or 0",
     "wall": "seconds that it took",
     "events": "events that came",
+    "ends": "watched processes that a signal or a status other than 0 ended, and by whom",
     "denials": "how many",
     "alerts": "how many",
 }

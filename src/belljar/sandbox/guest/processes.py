@@ -69,12 +69,19 @@ def _spawning(module: "ModuleType", libraries: "tuple[str, ...]") -> None:
                 stream.flush()  # else both would write what is in its buffer
         import warnings
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # 3.12 warns of threads: they are not needed behind it
-            pid = os.fork()
-        if pid == 0:
-            at = words.index("-c") + 1
-            _become(words[at], ["-c", *words[at + 1 :]], set(passfds), libraries)
+        spare = {fd: os.dup(fd) for fd in passfds}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # 3.12 warns of threads: not needed behind it
+                pid = os.fork()
+            if pid == 0:
+                for fd, copy in spare.items():  # 3.14's resource tracker closes its own at a fork
+                    os.dup2(copy, fd, False)
+                at = words.index("-c") + 1
+                _become(words[at], ["-c", *words[at + 1 :]], set(passfds), libraries)
+        finally:
+            for copy in spare.values():
+                os.close(copy)
         return pid
 
     module.spawnv_passfds = spawnv_passfds  # type: ignore[attr-defined]

@@ -152,6 +152,7 @@ def test_a_guest_without_room_for_a_descriptor_says_so(guest: Arrays) -> None:
     guest.call("size", np.zeros(BIG))
     guest.run(
         "import resource, os, traceback\n"
+        "try: 1 / 0\nexcept ZeroDivisionError: traceback.format_exc()\n"  # what that imports later
         "low = os.dup(0)\nos.close(low)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (low, 4096))"
     )
