@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -119,6 +120,32 @@ def test_a_socket_that_was_left_behind_is_replaced_and_a_live_one_is_not(
         assert path.exists()
     done = run(tier, ["--bind", f"unix:{path}"], code, str(path))
     assert done.out == "ok\n", done.err
+
+
+AGAIN = r"""
+import socket, sys
+for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    for _ in range(3):
+        try: socket.socket(socket.AF_UNIX, kind).bind(sys.argv[1])
+        except OSError as error: print(error.errno)
+"""
+
+
+@pytest.mark.parametrize("kind", ["stream", "packets", "datagrams", "not listening"])
+def test_whoever_lives_at_the_path_is_not_disturbed(tier: Tier, place: Path, kind: str) -> None:
+    """Nor taken for dead, where it does not listen yet."""
+    path = place / "app.sock"
+    types = {"packets": socket.SOCK_SEQPACKET, "datagrams": socket.SOCK_DGRAM}
+    with socket.socket(socket.AF_UNIX, types.get(kind, socket.SOCK_STREAM)) as other:
+        other.bind(str(path))
+        tier.own(path)
+        if kind in ("stream", "packets"):
+            other.listen()
+        before = path.stat().st_ino
+        done = run(tier, ["--bind", f"unix:{path}"], AGAIN, str(path))
+        assert done.out.split() == ["98"] * 6, done.err
+        assert path.stat().st_ino == before
+        assert not select.select([other], [], [], 0)[0] or kind == "not listening"  # nobody came
 
 
 ELSEWHERE = r"""
