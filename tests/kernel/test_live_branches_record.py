@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,16 @@ fd
         for each in (two, box, box.fork()):
             told = each.run("go()").error
             assert told.type_name == "ConnectionRefusedError", told
+
+
+def test_what_has_ended_holds_no_descriptor_while_somebody_refers_to_it() -> None:
+    kept = []
+    counts = []
+    for _ in range(3):
+        with belljar.Sandbox(ledger="none", branches=2, engine="cold") as box, box.fork() as one:
+            assert one.eval("1") == 1
+            kept += [box, one, box._guest, one._guest]
+        for guest in kept[-2:]:
+            assert guest.over.wait(60)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[1] == counts[2], counts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
@@ -119,6 +121,43 @@ def test_a_socket_that_was_left_behind_is_replaced_and_a_live_one_is_not(
         assert path.exists()
     done = run(tier, ["--bind", f"unix:{path}"], code, str(path))
     assert done.out == "ok\n", done.err
+
+
+AGAIN = r"""
+import socket, sys
+for path in sys.argv[1:]:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_UNIX, kind) as s:
+            try: s.bind(path)
+            except OSError as error: print(error.errno)
+"""
+KINDS = {
+    "stream": socket.SOCK_STREAM,
+    "packets": socket.SOCK_SEQPACKET,
+    "datagrams": socket.SOCK_DGRAM,
+    "not listening": socket.SOCK_STREAM,
+}
+
+
+def test_whoever_lives_at_the_path_is_not_disturbed(tier: Tier, place: Path) -> None:
+    """Nor taken for dead, where it does not listen yet."""
+    flags, paths, others = [], [], []
+    with ExitStack() as stack:
+        for number, (name, kind) in enumerate(KINDS.items()):
+            path = place / f"{number}.sock"
+            other = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+            other.bind(str(path))
+            tier.own(path)
+            if name in ("stream", "packets"):
+                other.listen()
+            flags += ["--bind", f"unix:{path}"]
+            paths.append(path)
+            others.append(other)
+        before = [path.stat().st_ino for path in paths]
+        done = run(tier, flags, AGAIN, *map(str, paths))
+        assert done.out.split() == ["98"] * 12, done.err
+        assert [path.stat().st_ino for path in paths] == before
+        assert not select.select(others[:3], [], [], 0)[0]  # nobody came
 
 
 ELSEWHERE = r"""

@@ -71,6 +71,19 @@ subprocess.run(["/usr/bin/env", "-i", sys.executable, "-I", "-S", "-c", {code!r}
     assert "said.by.the.child" in record
 
 
+def test_a_granted_etc_is_the_hosts(tmp_path: Path) -> None:
+    """And what Python code starts is recorded there, too."""
+    python = os.path.realpath(sys.executable)
+    code = "import sys; sys.audit('said.by.' + 'the.child', 1); print('RAN')"
+    source = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-I", "-S", "-c", {code!r}], env={{}}, check=True)
+"""
+    out, record = run(tmp_path, ["--read", "/etc", "--run", python], source)
+    assert "RAN" in out, out
+    assert "said.by.the.child" in record
+
+
 def test_a_python_started_after_narrowing_has_its_recorder(tmp_path: Path) -> None:
     python = os.path.realpath(sys.executable)
     narrowed = (

@@ -82,27 +82,28 @@ int connect_local(const struct plan *plan, const struct call *c, const struct th
     return error;
 }
 
-/* A socket that a run before this one left behind, which nobody listens at: unix(7) leaves it to us.
- * Only a socket of our own, and only one that refuses. */
-static bool left_behind(const struct local_bind *l, int type)
+/* A socket that a run before this one left behind, which nobody holds any more: unix(7) leaves it to us.
+ * Only one of our own user's. It is asked with a socket of a kind that cannot be connected to what
+ * listens: the kernel says EPROTOTYPE where there is somebody, who hears nothing of it. */
+static bool left_behind(const struct local_bind *l)
 {
-    struct stat st;
+    struct stat st, now;
     struct sockaddr_un there = {.sun_family = AF_UNIX};
-    if (fstatat(l->fd, l->file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-        return false;
     int at = openat(l->fd, l->file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     snprintf(there.sun_path, sizeof there.sun_path, "/proc/self/fd/%d", at);
-    bool dead = at >= 0 && fd >= 0 && connect(fd, (void *)&there, sizeof there) < 0 && errno == ECONNREFUSED;
+    bool ours = at >= 0 && fd >= 0 && fstat(at, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid();
+    bool dead = ours && connect(fd, (void *)&there, sizeof there) < 0 && errno == ECONNREFUSED;
+    bool same = dead && fstatat(l->fd, l->file, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev;
     if (at >= 0)
         close(at);
     if (fd >= 0)
         close(fd);
-    return dead && unlinkat(l->fd, l->file, 0) == 0;
+    return same && unlinkat(l->fd, l->file, 0) == 0;
 }
 
 /* By its name in the directory that was checked, whatever has become of the path to it. */
-static int bind_beneath(struct local_bind *l, int fd, int type)
+static int bind_beneath(struct local_bind *l, int fd)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     struct stat st;
@@ -113,7 +114,7 @@ static int bind_beneath(struct local_bind *l, int fd, int type)
     mode_t mask = umask(0177);
     if (bind(fd, (void *)&at, sizeof at) < 0)
         error = errno;
-    if (error == EADDRINUSE && left_behind(l, type))
+    if (error == EADDRINUSE && left_behind(l))
         error = bind(fd, (void *)&at, sizeof at) < 0 ? errno : 0;
     umask(mask);
     if (!error && fstatat(l->fd, l->file, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -136,7 +137,7 @@ int bind_local(struct plan *plan, const struct call *c, const struct theirs *s,
     if (fd < 0)
         return errno;
     release_closed((pid_t)c->ask->pid);
-    int error = bind_beneath(l, fd, s->type);
+    int error = bind_beneath(l, fd);
     if (!error)
         error = give_bound(c, s, fd);
     close(fd);

@@ -163,7 +163,7 @@ def make(
         *waiting,
     )
     if programs:
-        base |= add_preload(view, recorder, recording)
+        base |= add_preload(view, policy, recorder, recording)
     text = view.window_text()
     if view.isolated:
         view.add("file", table, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from belljar.confine.sensitive import beneath
 from belljar.errors import PolicyError
 from belljar.model import Grant
 
@@ -68,17 +69,22 @@ def add_programs(view: View, policy: Policy, shown: Shown) -> list[str]:
     return programs
 
 
+_FILES: Final = frozenset(("read", "list", "write", "append"))
 #: Read by the C library's loader in every program (ld.so(8)), and by the recorder.
 PRELOAD: Final = "/etc/ld.so.preload"
 ENVIRONMENT: Final = "/belljar/environ"
 
 
 def add_preload(
-    view: View, recorder: str, variables: tuple[tuple[str, str], ...]
+    view: View, policy: Policy, recorder: str, variables: tuple[tuple[str, str], ...]
 ) -> dict[str, str]:
     """Have the recorder in whatever is executed, and let it know what it needs, whoever executes it
     with whatever environment; the rights that go with it. Where `/etc` itself is granted it is the
     host's that is seen, and what passes its own environment on starts unrecorded."""
-    view.file(PRELOAD, recorder + "\n")
+    rights = {ENVIRONMENT: "r"}
     view.file(ENVIRONMENT, "".join(f"{name}={value}\n" for name, value in variables))
-    return {PRELOAD: "r", ENVIRONMENT: "r"}
+    seen = [grant.target for grant in policy.grants if grant.right in _FILES]
+    if not any(beneath(PRELOAD, path) for path in (*seen, *policy.overlay)):
+        rights[PRELOAD] = "r"
+        view.file(PRELOAD, recorder + "\n")
+    return rights

@@ -101,6 +101,7 @@ class Clocks:
     def ended(self, seconds: float) -> None:
         """It has ended, and that is what it used: another process may get its number."""
         self._over, self._used = True, max(self._used, seconds)
+        self.process = None
 
     def charge(self, inner: Clocks) -> None:
         """From here on what `inner` uses counts as this guest's own."""
@@ -155,7 +156,7 @@ class Clocks:
 
         self._fence = 2 * used + cpu_fence(self._limits.cpu)
         pid, kind = self._pid, resource.RLIMIT_CPU
-        process = self.process or _held(pid)
+        process = None if self._over else self.process or _held(pid)
         ended = process is None or process.ended
         if process is None or ended:
             return  # the number may be another's by now, and there is no prlimit(2) by descriptor

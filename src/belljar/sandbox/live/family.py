@@ -155,7 +155,7 @@ class Member(Guest):
         self.result = self._whole(status, number, usage).replace(missed=missed)
 
     def _close(self) -> None:
-        self.process = None
+        self.process = self.clocks.process = None
         if self.channel is not None:
             self.channel.close()
         self.family.left(self)
@@ -163,7 +163,7 @@ class Member(Guest):
             self.family.put_away()
 
     def abandon(self) -> None:
-        self.process = None
+        self.process = self.clocks.process = None
         if self.channel is not None:
             self.channel.close()
         super().abandon()
