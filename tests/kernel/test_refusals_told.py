@@ -22,15 +22,15 @@ def bind(path):
 def connect(path):
     with socket.socket(socket.AF_UNIX) as one:
         one.connect(path)
-tried(lambda: open("log/old.txt", "w"))
-tried(lambda: os.open(os.path.abspath("log/older.txt"), os.O_WRONLY | os.O_CREAT))
-tried(lambda: open("log/.git/hook", "w"))
-tried(lambda: open("log/old.txt", "x"))
-open("log/new.txt", "w").close()
-open("log/old.txt", "a").close()
-open("one.txt", "w").close()
-tried(lambda: bind("log/x.sock"))
-tried(lambda: connect("log/x.sock"))
+tried(lambda: open("told/old.txt", "w"))
+tried(lambda: os.open(os.path.abspath("told/older.txt"), os.O_WRONLY | os.O_CREAT))
+tried(lambda: open("told/.git/hook", "w"))
+tried(lambda: open("told/old.txt", "x"))
+open("told/new.txt", "w").close()
+open("told/old.txt", "a").close()
+open("told.txt", "w").close()
+tried(lambda: bind("told/x.sock"))
+tried(lambda: connect("told/x.sock"))
 tried(os.fork)
 tried(os.forkpty)
 """
@@ -38,21 +38,21 @@ tried(os.forkpty)
 
 def test_refusals_of_the_walls_are_told_with_what_to_grant(tier: Tier) -> None:
     home = tier.home
-    for path in (home / "log", home / "log/.git"):
+    for path in (home / "told", home / "told/.git"):
         path.mkdir(exist_ok=True)
         tier.own(path)
-    for name in ("log/old.txt", "log/older.txt", "one.txt"):
+    for name in ("told/old.txt", "told/older.txt", "told.txt"):
         (home / name).write_text("old\n")
         tier.own(home / name)
     time.sleep(0.2)  # what was changed just now may be what the guest made
-    result = home / "result.json"
-    words = ("--append", "log", "--append", "one.txt", "--result", str(result))
+    result = home / "told.json"
+    words = ("--append", "told", "--append", "told.txt", "--result", str(result))
     process = tier.start("run", *words, "-c", PROGRAM)
     out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == (b"", 0), err.decode()
     told = json.loads(result.read_text())["denials"]
     rows = [(one["right"], one["target"], one["remedy"]) for one in told]
-    place = home / "log"
+    place = home / "told"
     assert rows[:3] == [
         ("write", f"{place}/old.txt", f"--write {place}/old.txt"),
         ("write", f"{place}/older.txt", f"--write {place}/older.txt"),
