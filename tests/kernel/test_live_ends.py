@@ -184,7 +184,10 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
 
     belljar.run("1", ledger="none")
     ready.pool().close()
-    before = descriptors()
+    before, now = -1, descriptors()
+    while before != now:  # what earlier tests closed may be put away beside us
+        time.sleep(0.2)
+        before, now = now, descriptors()
     os.environ["TMPDIR"], old = str(tmp_path), os.environ.get("TMPDIR")
     try:
         for lost in (False, True):

@@ -99,3 +99,17 @@ narrow(run=[sys.executable], import_=["ctypes"])
     out, record = run(tmp_path, flags, narrowed)
     assert "RAN" in out, out
     assert "said.by.the.child" in record
+
+
+def test_multiprocessing_works_where_the_interpreter_is_granted_too(tmp_path: Path) -> None:
+    """`forkserver`, from 3.14 the usual way, listens on a socket, which no guest may."""
+    source = (
+        "import multiprocessing\n"
+        "if __name__ == '__main__':\n"
+        "    for method in ('spawn', 'forkserver'):\n"
+        "        with multiprocessing.get_context(method).Pool(1) as pool:\n"
+        "            print(method, pool.map(abs, [-1]))\n"
+    )
+    python = os.path.realpath(sys.executable)
+    out, _ = run(tmp_path, ["--processes", "8", "--run", python], source)
+    assert out.splitlines() == ["spawn [1]", "forkserver [1]"]

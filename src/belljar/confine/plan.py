@@ -116,7 +116,7 @@ def make(
 
         programs = add_programs(view, policy, shown)
     processes = ""
-    if policy.limits.processes > 1 and view.isolated and inner.program not in programs:
+    if policy.limits.processes > 1 and view.isolated:
         processes = "/belljar/processes.py"
         view.bind(os.path.join(here, "sandbox", "guest", "processes.py"), processes, "", "r")
     start = bool(programs) and inner.program not in programs
@@ -217,6 +217,7 @@ def make(
             "runtime": [inner.stdlib, inner.dynload, *inner.site],
             "bytecode": policy.bytecode,
             "processes": processes,
+            "executed": inner.program in programs,
             "modules": modules.allowed(policy, inner, named),
             "narrow": narrowable.facts(policy, view, base, found, programs, net, program, folders),
             **interpreter.settings(policy, named),

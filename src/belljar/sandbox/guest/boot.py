@@ -67,7 +67,7 @@ def _start_processes(boot: "dict[str, Any]") -> None:
         code = compile(file.read(), "/belljar/processes.py", "exec", dont_inherit=True)
     names: "dict[str, Any]" = {"__name__": "belljar.processes"}
     exec(code, names)
-    names["install"](boot["runtime"], boot["path"][0])
+    names["install"](boot["runtime"], boot["path"][0], boot["executed"])
 
 
 def _main_module(boot: "dict[str, Any]", name_of_file: "str | None") -> "dict[str, Any]":

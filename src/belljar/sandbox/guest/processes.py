@@ -20,15 +20,15 @@ _MOST_DESCRIPTORS = 1024
 _held: "list[object]" = []
 
 
-def install(runtime: "list[str]", box: str) -> None:
-    """Change `multiprocessing` when the guest imports it; `runtime` is where libraries lie."""
+def install(runtime: "list[str]", box: str, executed: bool) -> None:
+    """Change `multiprocessing` when the guest imports it; `runtime` is where libraries lie. Where the
+    interpreter may be executed, only what listens is changed."""
     import _frozen_importlib_external as external
 
     libraries = tuple(place + "/" for place in runtime if place and place != box)
-    patches = {
-        "multiprocessing.util": lambda module: _spawning(module, libraries),
-        "multiprocessing.popen_forkserver": _no_server,
-    }
+    patches = {"multiprocessing.popen_forkserver": _no_server}
+    if not executed:
+        patches["multiprocessing.util"] = lambda module: _spawning(module, libraries)
 
     class After:
         @staticmethod
