@@ -21,8 +21,8 @@ _held: "list[object]" = []
 
 
 def install(runtime: "list[str]", box: str, executed: bool) -> None:
-    """Change `multiprocessing` when the guest imports it; `runtime` is where libraries lie. Where the
-    interpreter may be executed, only what listens is changed."""
+    """Change `multiprocessing` when the guest imports it; `runtime` is where libraries lie. Where
+    the interpreter may be executed, only what listens is changed."""
     import _frozen_importlib_external as external
 
     libraries = tuple(place + "/" for place in runtime if place and place != box)
