@@ -40,6 +40,7 @@ def run(tmp_path: Path, flags: list[str], source: str, *words: str) -> tuple[str
         capture_output=True,
         text=True,
         timeout=60,
+        cwd=tmp_path,  # with an environment beside us, that one's interpreter would be the guest's
     )
     return done.stdout + done.stderr, recorded(ledger)
 
