@@ -184,6 +184,7 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
 
     belljar.run("1", ledger="none")
     ready.pool().close()
+    gc.collect()  # what earlier tests left in cycles is not of this one
     before, now = -1, descriptors()
     while before != now:  # what earlier tests closed may be put away beside us
         time.sleep(0.2)
@@ -204,7 +205,7 @@ def test_a_sandbox_that_is_closed_or_lost_leaves_nothing(tmp_path: Path) -> None
             ready.pool().close()  # one that waits for the next sandbox
             assert list(tmp_path.iterdir()) == []
             assert not Path(f"/proc/{guest.pid}").exists()
-        assert descriptors() == before
+        assert descriptors() <= before
     finally:
         os.environ.pop("TMPDIR")
         if old is not None:
