@@ -143,4 +143,4 @@ def test_what_has_ended_holds_no_descriptor_while_somebody_refers_to_it() -> Non
         for guest in kept[-2:]:
             assert guest.over.wait(60)
         counts.append(len(os.listdir("/proc/self/fd")))
-    assert counts[1] == counts[2], counts
+    assert counts[2] <= counts[1], counts
