@@ -197,16 +197,22 @@ def show(found: dict[str, dict[str, list[float]]]) -> bool:
     return met
 
 
-def main() -> int:
-    """Measure, print, and say by the exit status whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=11)
+def begin(description: str, count: int) -> argparse.Namespace:
+    """What the command line says (`rounds`, `json`); prints which machine this is."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=count)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     uname = os.uname()
     version = "{}.{}.{}".format(*sys.version_info[:3])
     machine = f"Linux {uname.release} {uname.machine}, {os.cpu_count()} cores"
     print(f"CPython {version}, {machine}, uid {os.geteuid()}")
+    return options
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether the targets are met."""
+    options = begin(__doc__.partition("\n")[0], 11)
     with tempfile.TemporaryDirectory(dir=os.path.expanduser("~")) as folder:
         found = tasks(folder, options.rounds)
     met = show(found)

@@ -1,5 +1,5 @@
-"""What a sandbox costs beside no sandbox and beside others, one run, as issue after issue asks it:
-a cold start to a printed result, granted files, processor, a large import, and confinement itself.
+"""What a sandbox costs beside no sandbox and beside others, in one run: a cold start to a printed
+result, granted files, processor, a large import, and confinement itself.
 
     bench/sandbox.py [--rounds N] [--json FILE]
 
@@ -10,7 +10,7 @@ gVisor, plain, ...). The others take part where they are installed; what does no
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import shutil
 import statistics
@@ -101,13 +101,7 @@ def added(count: int) -> tuple[float, float]:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether the targets are met."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
-    uname = os.uname()
-    version = "{}.{}.{}".format(*sys.version_info[:3])
-    print(f"CPython {version}, Linux {uname.release} {uname.machine}, {os.cpu_count()} cores")
+    options = run.begin(__doc__.partition("\n")[0], 9)
     with tempfile.TemporaryDirectory(dir=os.path.expanduser("~")) as folder:
         found = tasks(folder, options.rounds)
     met = run.show(found)
@@ -119,8 +113,6 @@ def main() -> int:
         f"{'':<24} {'belljar, warm host':<18} {confined:8.2f}ms   +{more:.2f}ms   {ADDED:.2f}{word}"
     )
     if options.json:
-        import json
-
         Path(options.json).write_text(json.dumps(found))
     return 0 if met and not word else 1
 
